@@ -1,0 +1,1 @@
+"""Generated; see scripts/generate_stubs.py."""

@@ -1,0 +1,3 @@
+"""Generated; see scripts/generate_stubs.py."""
+
+from .cache_service_pb2 import CachedOutput as CachedOutput, DeleteCacheRequest as DeleteCacheRequest, DeleteCacheResponse as DeleteCacheResponse, GetCacheRequest as GetCacheRequest, GetCacheResponse as GetCacheResponse, GetOrExtendReservationRequest as GetOrExtendReservationRequest, GetOrExtendReservationResponse as GetOrExtendReservationResponse, KeyMapMetadata as KeyMapMetadata, Metadata as Metadata, PutCacheRequest as PutCacheRequest, PutCacheResponse as PutCacheResponse, ReleaseReservationRequest as ReleaseReservationRequest, ReleaseReservationResponse as ReleaseReservationResponse, Reservation as Reservation

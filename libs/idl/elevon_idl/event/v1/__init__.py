@@ -1,0 +1,4 @@
+"""Generated; see scripts/generate_stubs.py."""
+
+from .cloud_event_pb2 import CloudEventExecutionStart as CloudEventExecutionStart, CloudEventNodeExecution as CloudEventNodeExecution, CloudEventTaskExecution as CloudEventTaskExecution, CloudEventWorkflowExecution as CloudEventWorkflowExecution
+from .event_pb2 import DynamicWorkflowNodeMetadata as DynamicWorkflowNodeMetadata, EventReason as EventReason, ExternalResourceInfo as ExternalResourceInfo, NodeExecutionEvent as NodeExecutionEvent, ParentNodeExecutionMetadata as ParentNodeExecutionMetadata, ParentTaskExecutionMetadata as ParentTaskExecutionMetadata, ResourcePoolInfo as ResourcePoolInfo, TaskExecutionEvent as TaskExecutionEvent, TaskExecutionMetadata as TaskExecutionMetadata, TaskNodeMetadata as TaskNodeMetadata, WorkflowExecutionEvent as WorkflowExecutionEvent, WorkflowNodeMetadata as WorkflowNodeMetadata

@@ -1,0 +1,6 @@
+"""Generated; see scripts/generate_stubs.py."""
+
+from .common_pb2 import CLEANPOD_POLICY_ALL as CLEANPOD_POLICY_ALL, CLEANPOD_POLICY_NONE as CLEANPOD_POLICY_NONE, CLEANPOD_POLICY_RUNNING as CLEANPOD_POLICY_RUNNING, CleanPodPolicy as CleanPodPolicy, RunPolicy as RunPolicy
+from .mpi_pb2 import DistributedMPITrainingReplicaSpec as DistributedMPITrainingReplicaSpec, DistributedMPITrainingTask as DistributedMPITrainingTask
+from .pytorch_pb2 import DistributedPyTorchTrainingReplicaSpec as DistributedPyTorchTrainingReplicaSpec, DistributedPyTorchTrainingTask as DistributedPyTorchTrainingTask, ElasticConfig as ElasticConfig
+from .tensorflow_pb2 import DistributedTensorflowTrainingReplicaSpec as DistributedTensorflowTrainingReplicaSpec, DistributedTensorflowTrainingTask as DistributedTensorflowTrainingTask

@@ -1,0 +1,3 @@
+"""Generated; see scripts/generate_stubs.py."""
+
+from .propeller_service_pb2 import AbortExecutionRequest as AbortExecutionRequest, AbortExecutionResponse as AbortExecutionResponse, CreateExecutionRequest as CreateExecutionRequest, CreateExecutionResponse as CreateExecutionResponse, DescribeExecutionRequest as DescribeExecutionRequest, DescribeExecutionResponse as DescribeExecutionResponse, ExecutionOptions as ExecutionOptions, ExecutionView as ExecutionView, NodeView as NodeView, SetSignalRequest as SetSignalRequest, SetSignalResponse as SetSignalResponse, WatchExecutionRequest as WatchExecutionRequest, WatchExecutionResponse as WatchExecutionResponse

@@ -1,0 +1,158 @@
+"""What a plugin is: the port between the engine, which decides, and the places where tasks run."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+from elevon_idl.core import v1 as core
+from google.protobuf.struct_pb2 import Struct
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptPaths:
+    """Where an attempt reads and writes; URIs, laid out as in propeller.md §6.1.
+
+    `data_prefix` is the node's folder (inputs.pb, task.pb), `output_prefix` the attempt's (outputs.pb, error.pb,
+    futures.pb, deck.html). `previous_checkpoint` is empty when there is none.
+    """
+
+    data_prefix: str
+    output_prefix: str
+    raw_output_prefix: str
+    previous_checkpoint: str = ""
+
+    @property
+    def inputs(self) -> str:
+        return f"{self.data_prefix}/inputs.pb"
+
+    @property
+    def outputs(self) -> str:
+        return f"{self.output_prefix}/outputs.pb"
+
+    @property
+    def error(self) -> str:
+        return f"{self.output_prefix}/error.pb"
+
+    @property
+    def futures(self) -> str:
+        return f"{self.output_prefix}/futures.pb"
+
+    @property
+    def deck(self) -> str:
+        return f"{self.output_prefix}/deck.html"
+
+    @property
+    def task_template(self) -> str:
+        return f"{self.data_prefix}/task.pb"
+
+    @property
+    def checkpoint(self) -> str:
+        return f"{self.raw_output_prefix}/_flytecheckpoints"
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One attempt of one task node: all a plugin needs to start it, or to find it again after a restart.
+
+    `name` is the generated name (propeller.md §2.4), the same whenever this attempt is started again: the key of
+    idempotency. `environment` holds the execution's own variables, without those of the container contract.
+    `started_at` is when the engine committed to this attempt (UTC).
+    """
+
+    name: str
+    execution_id: core.WorkflowExecutionIdentifier
+    workflow_name: str
+    node_id: str
+    spec_node_id: str
+    number: int
+    task: core.TaskTemplate
+    inputs: core.LiteralMap
+    paths: AttemptPaths
+    started_at: datetime
+    environment: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    overrides: core.TaskNodeOverrides | None = None
+    security_context: core.SecurityContext | None = None
+    interruptible: bool = False
+    console_url: str = ""
+    traceparent: str = ""
+
+
+class AttemptPhase(enum.Enum):
+    """What a plugin can say of an attempt; the last three are final."""
+
+    WAITING_FOR_RESOURCES = "waiting for resources"
+    QUEUED = "queued"
+    INITIALIZING = "initializing"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    RETRYABLE_FAILURE = "retryable failure"
+    PERMANENT_FAILURE = "permanent failure"
+
+    @property
+    def is_final(self) -> bool:
+        """True when nothing of the attempt runs any more."""
+        return self in (AttemptPhase.SUCCEEDED, AttemptPhase.RETRYABLE_FAILURE, AttemptPhase.PERMANENT_FAILURE)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a plugin saw of an attempt.
+
+    A failure carries `error`; its kind (USER, SYSTEM, UNKNOWN) chooses the retry budget. On success `outputs` holds the
+    checked outputs (an empty map when the task declares none); `has_outputs_file` says that outputs.pb was written.
+    `futures` is set instead when the task turned out to be dynamic. `deck_uri` is set when a deck was written.
+    """
+
+    phase: AttemptPhase
+    occurred_at: datetime
+    reason: str = ""
+    error: core.ExecutionError | None = None
+    outputs: core.LiteralMap | None = None
+    has_outputs_file: bool = False
+    futures: core.DynamicJobSpec | None = None
+    deck_uri: str = ""
+    logs: tuple[core.TaskLog, ...] = ()
+    custom_info: Struct | None = None
+
+
+ReportSink = Callable[[Report], None]
+"""Takes a report; never blocks, never raises; may be called from the event loop only."""
+
+
+class Plugin(Protocol):
+    """A place where attempts run.
+
+    `start` returns once the attempt is under way and reports through the sink until a final phase. Calling it again
+    with the same name, in this process or in a later one, re-attaches or runs again what is surely dead: never are two
+    of one name alive at a time. A task the plugin cannot run at all is reported as PERMANENT_FAILURE with a message for the user,
+    never raised; what is raised counts as a SYSTEM failure of the attempt.
+    """
+
+    @property
+    def id(self) -> str:
+        """The name used in configuration and in events (`plugin_identifier`)."""
+
+    @property
+    def task_types(self) -> frozenset[str]:
+        """The task types it serves by default."""
+
+    async def open(self) -> None:
+        """Prepare; called once before anything else."""
+
+    async def start(self, attempt: Attempt, report: ReportSink) -> None:
+        """Begin an attempt, or find it again."""
+
+    async def abort(self, name: str, reason: str) -> None:
+        """Stop an attempt and everything it started; returns when nothing of it runs. Unknown names are fine."""
+
+    async def finalize(self, name: str) -> None:
+        """Let go of what is kept for a finished attempt. Unknown names are fine."""
+
+    async def close(self) -> None:
+        """Let go of everything; attempts that can outlive the process keep running."""
