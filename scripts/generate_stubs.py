@@ -25,7 +25,7 @@ FROM_IMPORT = re.compile(r"^from elevon\.", re.MULTILINE)
 
 
 def generate(destination: Path) -> None:
-    """Write the stubs of all protos below `destination`, an `elevon_idl` folder, replacing what was generated before."""
+    """Write the stubs of all protos into `destination`, an `elevon_idl` folder, replacing the earlier ones."""
     with tempfile.TemporaryDirectory() as scratch:
         run_protoc(Path(scratch))
         for area in sorted(path for path in destination.iterdir() if path.is_dir()):

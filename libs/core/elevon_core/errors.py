@@ -1,4 +1,4 @@
-"""Everything that can go wrong, as one tree; each class has a kind, and one table elsewhere turns kinds into status codes.
+"""Everything that can go wrong, as one tree; one table elsewhere turns the kinds into status codes.
 
 ElevonError
 ├── InvalidArgument          the request breaks a rule: names field, value and rule

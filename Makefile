@@ -1,0 +1,68 @@
+# Everything a person types. `make help` lists it; each target installs what it needs.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+UV := $(BIN)/uv
+UV_FLOOR := uv>=0.6
+GENERATOR := --with grpcio-tools==1.71.2 --with mypy-protobuf==3.6.0 --with "setuptools<81"
+READY := $(VENV)/.ready
+FLYTEKIT := .flytekit-venv/.ready
+
+export UV_PROJECT_ENVIRONMENT := $(VENV)
+
+.DEFAULT_GOAL := help
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  %-10s %s\n", $$1, $$2}'
+
+$(UV):
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check "$(UV_FLOOR)"
+
+$(READY): $(UV) uv.lock pyproject.toml $(wildcard libs/*/pyproject.toml services/*/pyproject.toml clients/*/pyproject.toml)
+	$(UV) sync --frozen --inexact --quiet
+	@touch $@
+
+# The tasks of the example run in an environment of their own, as a user's would.
+$(FLYTEKIT): examples/quickstart/requirements.txt | $(READY)
+	$(UV) venv --quiet --allow-existing --python $(BIN)/python .flytekit-venv
+	$(UV) pip install --quiet --python .flytekit-venv/bin/python -r examples/quickstart/requirements.txt
+	@touch $@
+
+install: $(READY) ## make the development environment in .venv
+
+demo: $(READY) $(FLYTEKIT) ## start the control plane, run a real flytekit project twice, show what happened
+	@$(BIN)/python examples/quickstart/demo.py
+
+up: $(READY) $(FLYTEKIT) ## start the control plane on localhost:30080 and stay
+	@$(BIN)/elevon up --python .flytekit-venv/bin/python $(ARGS)
+
+test: $(READY) $(FLYTEKIT) ## run all tests
+	@scripts/require_postgresql.sh
+	$(BIN)/python -m pytest $(ARGS)
+
+check: $(READY) ## format, lint, types, layers, protos, stub drift
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy libs services clients scripts tests
+	$(BIN)/lint-imports
+	$(BIN)/buf format --diff --exit-code
+	$(BIN)/buf lint
+	$(UV) run --isolated --no-project --python $(BIN)/python $(GENERATOR) scripts/check_stubs.py
+
+format: $(READY) ## format the code and the protos
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+	$(BIN)/buf format -w
+
+protos: $(READY) ## generate the stubs from protos/
+	$(UV) run --isolated --no-project --python $(BIN)/python $(GENERATOR) scripts/generate_stubs.py
+
+bench: $(READY) $(FLYTEKIT) ## measure the budgets and print the table
+	@$(BIN)/python -m tests.benchmarks $(ARGS)
+
+clean: ## remove the environments and what was built
+	rm -rf $(VENV) .flytekit-venv build dist .elevon
+
+.PHONY: help install demo up test check format protos bench clean
