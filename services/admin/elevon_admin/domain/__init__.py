@@ -1,0 +1,1 @@
+"""Pure rules of the registry and of executions as users see them."""

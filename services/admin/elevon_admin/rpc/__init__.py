@@ -1,0 +1,1 @@
+"""One servicer per file: decode, call, encode."""
