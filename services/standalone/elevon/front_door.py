@@ -1,0 +1,188 @@
+"""One port for gRPC and HTTP: the first bytes of a connection tell which, and every byte is passed on unchanged.
+
+A gRPC client opens with the HTTP/2 preface, a browser or an uploader with an HTTP/1.1 request line. Connections are
+relayed to the service behind; while that service restarts, new ones wait for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from dataclasses import dataclass
+
+import structlog
+
+HTTP2_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+"""How every HTTP/2 connection with prior knowledge begins (RFC 9113, section 3.4)."""
+
+logger = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """Where a kind of connection is passed to."""
+
+    name: str
+    host: str
+    port: int
+
+
+class FrontDoor:
+    """Listens on one address and relays to the gRPC or the HTTP backend.
+
+    `first_bytes_seconds` bounds how long a silent connection is kept; `backend_seconds` how long a connection waits for
+    a backend that does not answer yet.
+    """
+
+    def __init__(
+        self, grpc: Backend, http: Backend, *, first_bytes_seconds: float = 10.0, backend_seconds: float = 10.0
+    ) -> None:
+        self.grpc = grpc
+        self.http = http
+        self.first_bytes_seconds = first_bytes_seconds
+        self.backend_seconds = backend_seconds
+        self._server: asyncio.Server | None = None
+        self._visitors: set[Visitor] = set()
+
+    async def open(self, host: str, port: int) -> int:
+        """Start to listen; returns the port, chosen by the system when 0. OSError when the address is taken."""
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(lambda: Visitor(self), host, port, backlog=512)
+        bound: int = self._server.sockets[0].getsockname()[1]
+        return bound
+
+    async def close(self) -> None:
+        """Stop listening and end the connections that remain."""
+        if self._server is None:
+            return
+        self._server.close()
+        for visitor in tuple(self._visitors):
+            visitor.hang_up()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._server.wait_closed(), 5)
+        self._server = None
+
+    def entered(self, visitor: Visitor) -> None:
+        self._visitors.add(visitor)
+
+    def left(self, visitor: Visitor) -> None:
+        self._visitors.discard(visitor)
+
+    def choose(self, first: bytes) -> Backend | None:
+        """The backend for a connection that begins with `first`; None while that cannot be told."""
+        if first.startswith(HTTP2_PREFACE[: len(first)]):
+            return self.grpc if len(first) >= 3 else None
+        return self.http
+
+
+class Relay(asyncio.Protocol):
+    """One end of a relayed connection: what arrives here leaves at the other end, no faster than that end takes it."""
+
+    def __init__(self) -> None:
+        self.transport: asyncio.Transport | None = None
+        self.other: Relay | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        if self.other is not None and self.other.transport is not None:
+            self.other.transport.write(data)
+
+    def eof_received(self) -> bool:
+        if self.other is not None and self.other.transport is not None and self.other.transport.can_write_eof():
+            self.other.transport.write_eof()
+        return True
+
+    def pause_writing(self) -> None:
+        if self.other is not None and self.other.transport is not None:
+            self.other.transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        if self.other is not None and self.other.transport is not None and not self.other.transport.is_closing():
+            self.other.transport.resume_reading()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        if self.other is not None:
+            self.other.hang_up()
+
+    def hang_up(self) -> None:
+        if self.transport is not None and not self.transport.is_closing():
+            self.transport.close()
+
+
+class Visitor(Relay):
+    """The client's end: holds back the first bytes until the backend is known and reached."""
+
+    def __init__(self, door: FrontDoor) -> None:
+        super().__init__()
+        self.door = door
+        self.held = b""
+        self.connecting: asyncio.Task[None] | None = None
+        self.patience: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self.door.entered(self)
+        self.patience = asyncio.get_running_loop().call_later(self.door.first_bytes_seconds, self.hang_up)
+
+    def data_received(self, data: bytes) -> None:
+        if self.other is not None:
+            super().data_received(data)
+            return
+        self.held += data
+        if self.connecting is None:
+            self._choose()
+
+    def eof_received(self) -> bool:
+        return super().eof_received() if self.other is not None else False
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._be_patient_no_more()
+        if self.connecting is not None:
+            self.connecting.cancel()
+        self.door.left(self)
+        super().connection_lost(error)
+
+    def _choose(self) -> None:
+        backend = self.door.choose(self.held)
+        if backend is None:
+            return
+        self._be_patient_no_more()
+        assert self.transport is not None
+        self.transport.pause_reading()
+        self.connecting = asyncio.get_running_loop().create_task(self._connect(backend))
+
+    async def _connect(self, backend: Backend) -> None:
+        behind = Relay()
+        if not await reach(behind, backend, self.door.backend_seconds):
+            logger.warning("backend out of reach", backend=backend.name, port=backend.port)
+            self.hang_up()
+            return
+        assert behind.transport is not None
+        assert self.transport is not None
+        behind.other, self.other = self, behind
+        behind.transport.write(self.held)
+        self.held = b""
+        self.transport.resume_reading()
+
+    def _be_patient_no_more(self) -> None:
+        if self.patience is not None:
+            self.patience.cancel()
+            self.patience = None
+
+
+async def reach(relay: Relay, backend: Backend, seconds: float) -> bool:
+    """Connect `relay` to the backend, trying again while it is refused; False when the time is up."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + seconds
+    while True:
+        try:
+            await loop.create_connection(lambda: relay, backend.host, backend.port)
+        except OSError:
+            if loop.time() >= deadline:
+                return False
+            await asyncio.sleep(0.05)
+        else:
+            return True

@@ -1,0 +1,140 @@
+"""One supervised service process: started, watched, started again when it dies, drained when asked."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ctypes
+import json
+import signal
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+logger = structlog.get_logger(__name__)
+
+RESTART_DELAYS = (0.1, 0.5, 1.0, 2.0, 5.0)
+"""Seconds before the first, second, … restart in a row; the last one repeats."""
+
+LIBC = ctypes.CDLL(None)
+"""Loaded before any fork: between fork and exec nothing may be loaded."""
+
+STEADY_SECONDS = 30.0
+"""A process that lived this long counts as steady: its next restart is quick again."""
+
+
+class ServiceFailed(Exception):
+    """A service did not start; the message names it and its log."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceCommand:
+    """How a service is started; `keep_open` are file descriptors that it holds as long as it lives."""
+
+    name: str
+    arguments: tuple[str, ...]
+    environment: Mapping[str, str]
+    ready_file: Path
+    log_file: Path
+    keep_open: tuple[int, ...] = ()
+
+
+class ServiceProcess:
+    """Keeps one service alive from `start` to `stop`."""
+
+    def __init__(self, command: ServiceCommand, restarted: Callable[[str, int], None] | None = None) -> None:
+        self.command = command
+        self.restarts = 0
+        self._restarted = restarted
+        self._process: asyncio.subprocess.Process | None = None
+        self._watcher: asyncio.Task[None] | None = None
+        self._stopping = False
+
+    @property
+    def pid(self) -> int | None:
+        """The process id while it runs."""
+        return self._process.pid if self._process is not None and self._process.returncode is None else None
+
+    async def start(self, seconds: float = 60.0) -> dict[str, Any]:
+        """Start it and wait until it serves; returns what it wrote to its ready file. Raises ServiceFailed."""
+        await self._spawn()
+        ready = await self._wait_ready(seconds)
+        self._watcher = asyncio.create_task(self._watch(), name=f"watch {self.command.name}")
+        return ready
+
+    async def stop(self, seconds: float = 20.0) -> None:
+        """Ask it to drain, and end it when it has not within `seconds`."""
+        self._stopping = True
+        if self._watcher is not None:
+            self._watcher.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._watcher
+        process = self._process
+        if process is None or process.returncode is not None:
+            return
+        process.terminate()
+        try:
+            await asyncio.wait_for(process.wait(), seconds)
+        except TimeoutError:
+            logger.warning("service did not drain in time", service=self.command.name, seconds=seconds)
+            process.kill()
+            await process.wait()
+
+    async def _spawn(self) -> None:
+        self.command.ready_file.unlink(missing_ok=True)
+        with self.command.log_file.open("ab") as log:
+            self._process = await asyncio.create_subprocess_exec(
+                *self.command.arguments,
+                env=dict(self.command.environment),
+                stdin=asyncio.subprocess.DEVNULL,
+                pass_fds=self.command.keep_open,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,  # Ctrl-C reaches the supervisor, which drains in order
+                preexec_fn=die_with_parent if sys.platform == "linux" else None,
+            )
+
+    async def _wait_ready(self, seconds: float) -> dict[str, Any]:
+        deadline = asyncio.get_running_loop().time() + seconds
+        assert self._process is not None
+        while asyncio.get_running_loop().time() < deadline:
+            if self._process.returncode is not None:
+                raise ServiceFailed(self._failure(f"ended with code {self._process.returncode}"))
+            with contextlib.suppress(OSError, json.JSONDecodeError):
+                content: dict[str, Any] = json.loads(self.command.ready_file.read_text())
+                return content
+            await asyncio.sleep(0.01)
+        raise ServiceFailed(self._failure(f"was not ready within {seconds:.0f} s"))
+
+    def _failure(self, what: str) -> str:
+        tail = ""
+        with contextlib.suppress(OSError):
+            tail = "".join(self.command.log_file.read_text(errors="replace").splitlines(keepends=True)[-15:])
+        return f"the {self.command.name} service {what}; its log {self.command.log_file} ends:\n{tail}"
+
+    async def _watch(self) -> None:
+        loop = asyncio.get_running_loop()
+        in_a_row = 0
+        while not self._stopping:
+            assert self._process is not None
+            started = loop.time()
+            code = await self._process.wait()
+            in_a_row = 0 if loop.time() - started > STEADY_SECONDS else in_a_row
+            delay = RESTART_DELAYS[min(in_a_row, len(RESTART_DELAYS) - 1)]
+            logger.warning("service ended, starting it again", service=self.command.name, code=code, delay=delay)
+            await asyncio.sleep(delay)
+            in_a_row += 1
+            self.restarts += 1
+            await self._spawn()
+            if self._restarted is not None:
+                self._restarted(self.command.name, code)
+
+
+def die_with_parent() -> None:
+    """Ask Linux to end this process when the supervisor ends, however that happens (prctl PR_SET_PDEATHSIG)."""
+    pr_set_pdeathsig = 1
+    LIBC.prctl(pr_set_pdeathsig, signal.SIGTERM, 0, 0, 0)
