@@ -18,6 +18,8 @@ DESCRIPTOR: google.protobuf.descriptor.FileDescriptor
 
 @typing.final
 class KeyMapMetadata(google.protobuf.message.Message):
+    """Free-form facts about an entry."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     @typing.final
@@ -38,7 +40,9 @@ class KeyMapMetadata(google.protobuf.message.Message):
 
     VALUES_FIELD_NUMBER: builtins.int
     @property
-    def values(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]: ...
+    def values(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]:
+        """Any keys and values."""
+
     def __init__(
         self,
         *,
@@ -50,6 +54,8 @@ global___KeyMapMetadata = KeyMapMetadata
 
 @typing.final
 class Metadata(google.protobuf.message.Message):
+    """Where an entry comes from."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     SOURCE_IDENTIFIER_FIELD_NUMBER: builtins.int
@@ -57,13 +63,21 @@ class Metadata(google.protobuf.message.Message):
     CREATED_AT_FIELD_NUMBER: builtins.int
     LAST_UPDATED_AT_FIELD_NUMBER: builtins.int
     @property
-    def source_identifier(self) -> elevon_idl.core.v1.identifier_pb2.Identifier: ...
+    def source_identifier(self) -> elevon_idl.core.v1.identifier_pb2.Identifier:
+        """The task or workflow that made the output; set by the caller."""
+
     @property
-    def key_map(self) -> global___KeyMapMetadata: ...
+    def key_map(self) -> global___KeyMapMetadata:
+        """Anything else; set by the caller."""
+
     @property
-    def created_at(self) -> google.protobuf.timestamp_pb2.Timestamp: ...
+    def created_at(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """When the entry was first made: the caller's, else that of the entry it replaces, else the time of the call."""
+
     @property
-    def last_updated_at(self) -> google.protobuf.timestamp_pb2.Timestamp: ...
+    def last_updated_at(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """When the entry was last written; always set by the service."""
+
     def __init__(
         self,
         *,
@@ -79,16 +93,23 @@ global___Metadata = Metadata
 
 @typing.final
 class CachedOutput(google.protobuf.message.Message):
+    """The output of a computation."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     OUTPUT_LITERALS_FIELD_NUMBER: builtins.int
     OUTPUT_URI_FIELD_NUMBER: builtins.int
     METADATA_FIELD_NUMBER: builtins.int
     output_uri: builtins.str
+    """Where the caller keeps the values; the service neither reads nor deletes what is there."""
     @property
-    def output_literals(self) -> elevon_idl.core.v1.literal_pb2.LiteralMap: ...
+    def output_literals(self) -> elevon_idl.core.v1.literal_pb2.LiteralMap:
+        """The values themselves; kept by the service."""
+
     @property
-    def metadata(self) -> global___Metadata: ...
+    def metadata(self) -> global___Metadata:
+        """Where the output comes from."""
+
     def __init__(
         self,
         *,
@@ -104,10 +125,13 @@ global___CachedOutput = CachedOutput
 
 @typing.final
 class GetCacheRequest(google.protobuf.message.Message):
+    """Which entry to read."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     KEY_FIELD_NUMBER: builtins.int
     key: builtins.str
+    """Required."""
     def __init__(
         self,
         *,
@@ -119,11 +143,15 @@ global___GetCacheRequest = GetCacheRequest
 
 @typing.final
 class GetCacheResponse(google.protobuf.message.Message):
+    """The entry that was asked for."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     OUTPUT_FIELD_NUMBER: builtins.int
     @property
-    def output(self) -> global___CachedOutput: ...
+    def output(self) -> global___CachedOutput:
+        """The output as it was put, with its metadata."""
+
     def __init__(
         self,
         *,
@@ -136,15 +164,21 @@ global___GetCacheResponse = GetCacheResponse
 
 @typing.final
 class PutCacheRequest(google.protobuf.message.Message):
+    """The entry to write."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     KEY_FIELD_NUMBER: builtins.int
     OUTPUT_FIELD_NUMBER: builtins.int
     OVERWRITE_FIELD_NUMBER: builtins.int
     key: builtins.str
+    """Required."""
     overwrite: builtins.bool
+    """Replaces an existing entry instead of failing."""
     @property
-    def output(self) -> global___CachedOutput: ...
+    def output(self) -> global___CachedOutput:
+        """Required, with output_literals or a non-empty output_uri."""
+
     def __init__(
         self,
         *,
@@ -159,6 +193,8 @@ global___PutCacheRequest = PutCacheRequest
 
 @typing.final
 class PutCacheResponse(google.protobuf.message.Message):
+    """Nothing: the entry is durable now."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     def __init__(
@@ -169,10 +205,13 @@ global___PutCacheResponse = PutCacheResponse
 
 @typing.final
 class DeleteCacheRequest(google.protobuf.message.Message):
+    """Which entry to delete."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     KEY_FIELD_NUMBER: builtins.int
     key: builtins.str
+    """Required."""
     def __init__(
         self,
         *,
@@ -184,6 +223,8 @@ global___DeleteCacheRequest = DeleteCacheRequest
 
 @typing.final
 class DeleteCacheResponse(google.protobuf.message.Message):
+    """Nothing: the entry is gone."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     def __init__(
@@ -194,6 +235,8 @@ global___DeleteCacheResponse = DeleteCacheResponse
 
 @typing.final
 class Reservation(google.protobuf.message.Message):
+    """A lease on a key: its owner computes the output, others wait for it."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     KEY_FIELD_NUMBER: builtins.int
@@ -201,11 +244,17 @@ class Reservation(google.protobuf.message.Message):
     HEARTBEAT_INTERVAL_FIELD_NUMBER: builtins.int
     EXPIRES_AT_FIELD_NUMBER: builtins.int
     key: builtins.str
+    """What is leased."""
     owner_id: builtins.str
+    """Who holds the lease."""
     @property
-    def heartbeat_interval(self) -> google.protobuf.duration_pb2.Duration: ...
+    def heartbeat_interval(self) -> google.protobuf.duration_pb2.Duration:
+        """The interval that the holder was granted."""
+
     @property
-    def expires_at(self) -> google.protobuf.timestamp_pb2.Timestamp: ...
+    def expires_at(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """When the holder loses the lease unless it is extended: several heartbeats after the last extension."""
+
     def __init__(
         self,
         *,
@@ -221,15 +270,21 @@ global___Reservation = Reservation
 
 @typing.final
 class GetOrExtendReservationRequest(google.protobuf.message.Message):
+    """Which lease to take or extend."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     KEY_FIELD_NUMBER: builtins.int
     OWNER_ID_FIELD_NUMBER: builtins.int
     HEARTBEAT_INTERVAL_FIELD_NUMBER: builtins.int
     key: builtins.str
+    """Required; an entry of this key need not exist."""
     owner_id: builtins.str
+    """Who asks; required, and the same for all calls of one owner."""
     @property
-    def heartbeat_interval(self) -> google.protobuf.duration_pb2.Duration: ...
+    def heartbeat_interval(self) -> google.protobuf.duration_pb2.Duration:
+        """How often the owner will call again; positive when set. The service caps it, and uses the cap when it is unset."""
+
     def __init__(
         self,
         *,
@@ -244,11 +299,15 @@ global___GetOrExtendReservationRequest = GetOrExtendReservationRequest
 
 @typing.final
 class GetOrExtendReservationResponse(google.protobuf.message.Message):
+    """Who holds the lease."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     RESERVATION_FIELD_NUMBER: builtins.int
     @property
-    def reservation(self) -> global___Reservation: ...
+    def reservation(self) -> global___Reservation:
+        """The lease as it is now, the caller's own or another owner's."""
+
     def __init__(
         self,
         *,
@@ -261,12 +320,16 @@ global___GetOrExtendReservationResponse = GetOrExtendReservationResponse
 
 @typing.final
 class ReleaseReservationRequest(google.protobuf.message.Message):
+    """Which lease to give up."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     KEY_FIELD_NUMBER: builtins.int
     OWNER_ID_FIELD_NUMBER: builtins.int
     key: builtins.str
+    """Required."""
     owner_id: builtins.str
+    """Who gives it up; required."""
     def __init__(
         self,
         *,
@@ -279,6 +342,8 @@ global___ReleaseReservationRequest = ReleaseReservationRequest
 
 @typing.final
 class ReleaseReservationResponse(google.protobuf.message.Message):
+    """Nothing: the owner does not hold the lease any more."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     def __init__(

@@ -26,7 +26,11 @@ if _version_not_supported:
 
 
 class CacheServiceStub(object):
-    """Missing associated documentation comment in .proto file."""
+    """Memoized outputs under keys that the caller derives; a simpler sibling of DataCatalog, with a store of its own.
+
+    Every rpc answers INVALID_ARGUMENT `missing <field>` when a required field is empty, UNAVAILABLE when the database
+    or the object store is out of reach, and changes nothing when it fails.
+    """
 
     def __init__(self, channel):
         """Constructor.
@@ -62,34 +66,49 @@ class CacheServiceStub(object):
 
 
 class CacheServiceServicer(object):
-    """Missing associated documentation comment in .proto file."""
+    """Memoized outputs under keys that the caller derives; a simpler sibling of DataCatalog, with a store of its own.
+
+    Every rpc answers INVALID_ARGUMENT `missing <field>` when a required field is empty, UNAVAILABLE when the database
+    or the object store is out of reach, and changes nothing when it fails.
+    """
 
     def Get(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Reads an entry. NOT_FOUND when there is none or its literals are gone from the object store.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Put(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Writes an entry, atomically.
+
+        ALREADY_EXISTS when the key has an entry that Get finds and overwrite is not set; with overwrite the call is
+        idempotent.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Delete(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Deletes an entry; data that its output_uri refers to stays. NOT_FOUND when there is none.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetOrExtendReservation(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Takes the lease on a key, or extends it when the caller holds it already.
+
+        Never fails because somebody else holds it: the answer tells the holder, and the caller compares the owner with
+        itself. An expired lease may be taken by anyone. Of several callers at once exactly one becomes the owner.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ReleaseReservation(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Gives up a lease. Idempotent: a lease that does not exist or has another owner is left alone.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -131,7 +150,11 @@ def add_CacheServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class CacheService(object):
-    """Missing associated documentation comment in .proto file."""
+    """Memoized outputs under keys that the caller derives; a simpler sibling of DataCatalog, with a store of its own.
+
+    Every rpc answers INVALID_ARGUMENT `missing <field>` when a required field is empty, UNAVAILABLE when the database
+    or the object store is out of reach, and changes nothing when it fails.
+    """
 
     @staticmethod
     def Get(request,

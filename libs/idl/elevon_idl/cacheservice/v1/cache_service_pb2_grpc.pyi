@@ -18,92 +18,149 @@ class _ServicerContext(grpc.ServicerContext, grpc.aio.ServicerContext):  # type:
     ...
 
 class CacheServiceStub:
+    """Memoized outputs under keys that the caller derives; a simpler sibling of DataCatalog, with a store of its own.
+
+    Every rpc answers INVALID_ARGUMENT `missing <field>` when a required field is empty, UNAVAILABLE when the database
+    or the object store is out of reach, and changes nothing when it fails.
+    """
+
     def __init__(self, channel: typing.Union[grpc.Channel, grpc.aio.Channel]) -> None: ...
     Get: grpc.UnaryUnaryMultiCallable[
         elevon_idl.cacheservice.v1.cache_service_pb2.GetCacheRequest,
         elevon_idl.cacheservice.v1.cache_service_pb2.GetCacheResponse,
     ]
+    """Reads an entry. NOT_FOUND when there is none or its literals are gone from the object store."""
 
     Put: grpc.UnaryUnaryMultiCallable[
         elevon_idl.cacheservice.v1.cache_service_pb2.PutCacheRequest,
         elevon_idl.cacheservice.v1.cache_service_pb2.PutCacheResponse,
     ]
+    """Writes an entry, atomically.
+
+    ALREADY_EXISTS when the key has an entry that Get finds and overwrite is not set; with overwrite the call is
+    idempotent.
+    """
 
     Delete: grpc.UnaryUnaryMultiCallable[
         elevon_idl.cacheservice.v1.cache_service_pb2.DeleteCacheRequest,
         elevon_idl.cacheservice.v1.cache_service_pb2.DeleteCacheResponse,
     ]
+    """Deletes an entry; data that its output_uri refers to stays. NOT_FOUND when there is none."""
 
     GetOrExtendReservation: grpc.UnaryUnaryMultiCallable[
         elevon_idl.cacheservice.v1.cache_service_pb2.GetOrExtendReservationRequest,
         elevon_idl.cacheservice.v1.cache_service_pb2.GetOrExtendReservationResponse,
     ]
+    """Takes the lease on a key, or extends it when the caller holds it already.
+
+    Never fails because somebody else holds it: the answer tells the holder, and the caller compares the owner with
+    itself. An expired lease may be taken by anyone. Of several callers at once exactly one becomes the owner.
+    """
 
     ReleaseReservation: grpc.UnaryUnaryMultiCallable[
         elevon_idl.cacheservice.v1.cache_service_pb2.ReleaseReservationRequest,
         elevon_idl.cacheservice.v1.cache_service_pb2.ReleaseReservationResponse,
     ]
+    """Gives up a lease. Idempotent: a lease that does not exist or has another owner is left alone."""
 
 class CacheServiceAsyncStub:
+    """Memoized outputs under keys that the caller derives; a simpler sibling of DataCatalog, with a store of its own.
+
+    Every rpc answers INVALID_ARGUMENT `missing <field>` when a required field is empty, UNAVAILABLE when the database
+    or the object store is out of reach, and changes nothing when it fails.
+    """
+
     Get: grpc.aio.UnaryUnaryMultiCallable[
         elevon_idl.cacheservice.v1.cache_service_pb2.GetCacheRequest,
         elevon_idl.cacheservice.v1.cache_service_pb2.GetCacheResponse,
     ]
+    """Reads an entry. NOT_FOUND when there is none or its literals are gone from the object store."""
 
     Put: grpc.aio.UnaryUnaryMultiCallable[
         elevon_idl.cacheservice.v1.cache_service_pb2.PutCacheRequest,
         elevon_idl.cacheservice.v1.cache_service_pb2.PutCacheResponse,
     ]
+    """Writes an entry, atomically.
+
+    ALREADY_EXISTS when the key has an entry that Get finds and overwrite is not set; with overwrite the call is
+    idempotent.
+    """
 
     Delete: grpc.aio.UnaryUnaryMultiCallable[
         elevon_idl.cacheservice.v1.cache_service_pb2.DeleteCacheRequest,
         elevon_idl.cacheservice.v1.cache_service_pb2.DeleteCacheResponse,
     ]
+    """Deletes an entry; data that its output_uri refers to stays. NOT_FOUND when there is none."""
 
     GetOrExtendReservation: grpc.aio.UnaryUnaryMultiCallable[
         elevon_idl.cacheservice.v1.cache_service_pb2.GetOrExtendReservationRequest,
         elevon_idl.cacheservice.v1.cache_service_pb2.GetOrExtendReservationResponse,
     ]
+    """Takes the lease on a key, or extends it when the caller holds it already.
+
+    Never fails because somebody else holds it: the answer tells the holder, and the caller compares the owner with
+    itself. An expired lease may be taken by anyone. Of several callers at once exactly one becomes the owner.
+    """
 
     ReleaseReservation: grpc.aio.UnaryUnaryMultiCallable[
         elevon_idl.cacheservice.v1.cache_service_pb2.ReleaseReservationRequest,
         elevon_idl.cacheservice.v1.cache_service_pb2.ReleaseReservationResponse,
     ]
+    """Gives up a lease. Idempotent: a lease that does not exist or has another owner is left alone."""
 
 class CacheServiceServicer(metaclass=abc.ABCMeta):
+    """Memoized outputs under keys that the caller derives; a simpler sibling of DataCatalog, with a store of its own.
+
+    Every rpc answers INVALID_ARGUMENT `missing <field>` when a required field is empty, UNAVAILABLE when the database
+    or the object store is out of reach, and changes nothing when it fails.
+    """
+
     @abc.abstractmethod
     def Get(
         self,
         request: elevon_idl.cacheservice.v1.cache_service_pb2.GetCacheRequest,
         context: _ServicerContext,
-    ) -> typing.Union[elevon_idl.cacheservice.v1.cache_service_pb2.GetCacheResponse, collections.abc.Awaitable[elevon_idl.cacheservice.v1.cache_service_pb2.GetCacheResponse]]: ...
+    ) -> typing.Union[elevon_idl.cacheservice.v1.cache_service_pb2.GetCacheResponse, collections.abc.Awaitable[elevon_idl.cacheservice.v1.cache_service_pb2.GetCacheResponse]]:
+        """Reads an entry. NOT_FOUND when there is none or its literals are gone from the object store."""
 
     @abc.abstractmethod
     def Put(
         self,
         request: elevon_idl.cacheservice.v1.cache_service_pb2.PutCacheRequest,
         context: _ServicerContext,
-    ) -> typing.Union[elevon_idl.cacheservice.v1.cache_service_pb2.PutCacheResponse, collections.abc.Awaitable[elevon_idl.cacheservice.v1.cache_service_pb2.PutCacheResponse]]: ...
+    ) -> typing.Union[elevon_idl.cacheservice.v1.cache_service_pb2.PutCacheResponse, collections.abc.Awaitable[elevon_idl.cacheservice.v1.cache_service_pb2.PutCacheResponse]]:
+        """Writes an entry, atomically.
+
+        ALREADY_EXISTS when the key has an entry that Get finds and overwrite is not set; with overwrite the call is
+        idempotent.
+        """
 
     @abc.abstractmethod
     def Delete(
         self,
         request: elevon_idl.cacheservice.v1.cache_service_pb2.DeleteCacheRequest,
         context: _ServicerContext,
-    ) -> typing.Union[elevon_idl.cacheservice.v1.cache_service_pb2.DeleteCacheResponse, collections.abc.Awaitable[elevon_idl.cacheservice.v1.cache_service_pb2.DeleteCacheResponse]]: ...
+    ) -> typing.Union[elevon_idl.cacheservice.v1.cache_service_pb2.DeleteCacheResponse, collections.abc.Awaitable[elevon_idl.cacheservice.v1.cache_service_pb2.DeleteCacheResponse]]:
+        """Deletes an entry; data that its output_uri refers to stays. NOT_FOUND when there is none."""
 
     @abc.abstractmethod
     def GetOrExtendReservation(
         self,
         request: elevon_idl.cacheservice.v1.cache_service_pb2.GetOrExtendReservationRequest,
         context: _ServicerContext,
-    ) -> typing.Union[elevon_idl.cacheservice.v1.cache_service_pb2.GetOrExtendReservationResponse, collections.abc.Awaitable[elevon_idl.cacheservice.v1.cache_service_pb2.GetOrExtendReservationResponse]]: ...
+    ) -> typing.Union[elevon_idl.cacheservice.v1.cache_service_pb2.GetOrExtendReservationResponse, collections.abc.Awaitable[elevon_idl.cacheservice.v1.cache_service_pb2.GetOrExtendReservationResponse]]:
+        """Takes the lease on a key, or extends it when the caller holds it already.
+
+        Never fails because somebody else holds it: the answer tells the holder, and the caller compares the owner with
+        itself. An expired lease may be taken by anyone. Of several callers at once exactly one becomes the owner.
+        """
 
     @abc.abstractmethod
     def ReleaseReservation(
         self,
         request: elevon_idl.cacheservice.v1.cache_service_pb2.ReleaseReservationRequest,
         context: _ServicerContext,
-    ) -> typing.Union[elevon_idl.cacheservice.v1.cache_service_pb2.ReleaseReservationResponse, collections.abc.Awaitable[elevon_idl.cacheservice.v1.cache_service_pb2.ReleaseReservationResponse]]: ...
+    ) -> typing.Union[elevon_idl.cacheservice.v1.cache_service_pb2.ReleaseReservationResponse, collections.abc.Awaitable[elevon_idl.cacheservice.v1.cache_service_pb2.ReleaseReservationResponse]]:
+        """Gives up a lease. Idempotent: a lease that does not exist or has another owner is left alone."""
 
 def add_CacheServiceServicer_to_server(servicer: CacheServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

@@ -162,8 +162,8 @@ class PruneArtifactsRequest(google.protobuf.message.Message):
     """Only artifacts that no tag points to: what is left behind when two writers store the same entry."""
     @property
     def older_than(self) -> google.protobuf.duration_pb2.Duration:
-        """Only artifacts whose values were written longer ago than this; positive when set. Required unless only_untagged is
-        set, so that an empty request cannot empty a project.
+        """Only artifacts whose values were written longer ago than this; positive when set. Required unless only_untagged
+        is set, so that an empty request cannot empty a project.
         """
 
     def __init__(

@@ -24,11 +24,15 @@ DESCRIPTOR: google.protobuf.descriptor.FileDescriptor
 
 @typing.final
 class CreateDatasetRequest(google.protobuf.message.Message):
+    """The dataset to create."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     DATASET_FIELD_NUMBER: builtins.int
     @property
-    def dataset(self) -> global___Dataset: ...
+    def dataset(self) -> global___Dataset:
+        """Required."""
+
     def __init__(
         self,
         *,
@@ -41,6 +45,8 @@ global___CreateDatasetRequest = CreateDatasetRequest
 
 @typing.final
 class CreateDatasetResponse(google.protobuf.message.Message):
+    """Nothing: the dataset exists now."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     def __init__(
@@ -51,11 +57,15 @@ global___CreateDatasetResponse = CreateDatasetResponse
 
 @typing.final
 class GetDatasetRequest(google.protobuf.message.Message):
+    """Which dataset to read."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     DATASET_FIELD_NUMBER: builtins.int
     @property
-    def dataset(self) -> global___DatasetID: ...
+    def dataset(self) -> global___DatasetID:
+        """Required; a UUID, when given, must be the dataset's."""
+
     def __init__(
         self,
         *,
@@ -68,11 +78,15 @@ global___GetDatasetRequest = GetDatasetRequest
 
 @typing.final
 class GetDatasetResponse(google.protobuf.message.Message):
+    """The dataset that was asked for."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     DATASET_FIELD_NUMBER: builtins.int
     @property
-    def dataset(self) -> global___Dataset: ...
+    def dataset(self) -> global___Dataset:
+        """The dataset with its UUID, metadata and partition keys."""
+
     def __init__(
         self,
         *,
@@ -85,15 +99,23 @@ global___GetDatasetResponse = GetDatasetResponse
 
 @typing.final
 class GetArtifactRequest(google.protobuf.message.Message):
+    """Which artifact to read."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     DATASET_FIELD_NUMBER: builtins.int
     ARTIFACT_ID_FIELD_NUMBER: builtins.int
     TAG_NAME_FIELD_NUMBER: builtins.int
     artifact_id: builtins.str
+    """The artifact by its own id."""
     tag_name: builtins.str
+    """The artifact that this tag points to."""
     @property
-    def dataset(self) -> global___DatasetID: ...
+    def dataset(self) -> global___DatasetID:
+        """The dataset; required with tag_name. With artifact_id alone, the newest artifact of that id in any dataset is
+        read.
+        """
+
     def __init__(
         self,
         *,
@@ -109,11 +131,15 @@ global___GetArtifactRequest = GetArtifactRequest
 
 @typing.final
 class GetArtifactResponse(google.protobuf.message.Message):
+    """The artifact that was asked for."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     ARTIFACT_FIELD_NUMBER: builtins.int
     @property
-    def artifact(self) -> global___Artifact: ...
+    def artifact(self) -> global___Artifact:
+        """The artifact with all its values, partitions and tags; the tag that was asked for comes first."""
+
     def __init__(
         self,
         *,
@@ -126,11 +152,15 @@ global___GetArtifactResponse = GetArtifactResponse
 
 @typing.final
 class CreateArtifactRequest(google.protobuf.message.Message):
+    """The artifact to create."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     ARTIFACT_FIELD_NUMBER: builtins.int
     @property
-    def artifact(self) -> global___Artifact: ...
+    def artifact(self) -> global___Artifact:
+        """Required, with id, dataset and at least one data item. Its tags and created_at are ignored."""
+
     def __init__(
         self,
         *,
@@ -143,6 +173,8 @@ global___CreateArtifactRequest = CreateArtifactRequest
 
 @typing.final
 class CreateArtifactResponse(google.protobuf.message.Message):
+    """Nothing: the artifact exists now."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     def __init__(
@@ -153,11 +185,15 @@ global___CreateArtifactResponse = CreateArtifactResponse
 
 @typing.final
 class AddTagRequest(google.protobuf.message.Message):
+    """The tag to add."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     TAG_FIELD_NUMBER: builtins.int
     @property
-    def tag(self) -> global___Tag: ...
+    def tag(self) -> global___Tag:
+        """Required, with name, artifact_id and dataset."""
+
     def __init__(
         self,
         *,
@@ -170,6 +206,8 @@ global___AddTagRequest = AddTagRequest
 
 @typing.final
 class AddTagResponse(google.protobuf.message.Message):
+    """Nothing: the tag points to the artifact now."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     def __init__(
@@ -180,17 +218,25 @@ global___AddTagResponse = AddTagResponse
 
 @typing.final
 class ListArtifactsRequest(google.protobuf.message.Message):
+    """Which artifacts to list."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     DATASET_FIELD_NUMBER: builtins.int
     FILTER_FIELD_NUMBER: builtins.int
     PAGINATION_FIELD_NUMBER: builtins.int
     @property
-    def dataset(self) -> global___DatasetID: ...
+    def dataset(self) -> global___DatasetID:
+        """Required."""
+
     @property
-    def filter(self) -> global___FilterExpression: ...
+    def filter(self) -> global___FilterExpression:
+        """Tag, partition and artifact filters; dataset filters are INVALID_ARGUMENT. Unset means all."""
+
     @property
-    def pagination(self) -> global___PaginationOptions: ...
+    def pagination(self) -> global___PaginationOptions:
+        """Unset means the 50 newest."""
+
     def __init__(
         self,
         *,
@@ -205,13 +251,20 @@ global___ListArtifactsRequest = ListArtifactsRequest
 
 @typing.final
 class ListArtifactsResponse(google.protobuf.message.Message):
+    """One page of artifacts."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     ARTIFACTS_FIELD_NUMBER: builtins.int
     NEXT_TOKEN_FIELD_NUMBER: builtins.int
     next_token: builtins.str
+    """The token of the next page; empty on an empty page."""
     @property
-    def artifacts(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Artifact]: ...
+    def artifacts(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Artifact]:
+        """The artifacts in the order asked for, as GetArtifact would answer them; one whose values are lost comes without
+        data.
+        """
+
     def __init__(
         self,
         *,
@@ -224,14 +277,20 @@ global___ListArtifactsResponse = ListArtifactsResponse
 
 @typing.final
 class ListDatasetsRequest(google.protobuf.message.Message):
+    """Which datasets to list."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     FILTER_FIELD_NUMBER: builtins.int
     PAGINATION_FIELD_NUMBER: builtins.int
     @property
-    def filter(self) -> global___FilterExpression: ...
+    def filter(self) -> global___FilterExpression:
+        """Dataset filters only, others are INVALID_ARGUMENT. Unset means all."""
+
     @property
-    def pagination(self) -> global___PaginationOptions: ...
+    def pagination(self) -> global___PaginationOptions:
+        """Unset means the 50 newest."""
+
     def __init__(
         self,
         *,
@@ -245,13 +304,18 @@ global___ListDatasetsRequest = ListDatasetsRequest
 
 @typing.final
 class ListDatasetsResponse(google.protobuf.message.Message):
+    """One page of datasets."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     DATASETS_FIELD_NUMBER: builtins.int
     NEXT_TOKEN_FIELD_NUMBER: builtins.int
     next_token: builtins.str
+    """The token of the next page; empty on an empty page."""
     @property
-    def datasets(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Dataset]: ...
+    def datasets(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Dataset]:
+        """The datasets in the order asked for."""
+
     def __init__(
         self,
         *,
@@ -264,6 +328,8 @@ global___ListDatasetsResponse = ListDatasetsResponse
 
 @typing.final
 class UpdateArtifactRequest(google.protobuf.message.Message):
+    """Which artifact to change, and its new content."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     DATASET_FIELD_NUMBER: builtins.int
@@ -272,13 +338,21 @@ class UpdateArtifactRequest(google.protobuf.message.Message):
     DATA_FIELD_NUMBER: builtins.int
     METADATA_FIELD_NUMBER: builtins.int
     artifact_id: builtins.str
+    """The artifact by its own id."""
     tag_name: builtins.str
+    """The artifact that this tag points to."""
     @property
-    def dataset(self) -> global___DatasetID: ...
+    def dataset(self) -> global___DatasetID:
+        """The dataset; required with tag_name."""
+
     @property
-    def data(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___ArtifactData]: ...
+    def data(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___ArtifactData]:
+        """All values from now on, at least one, names unique; values that are not named here are deleted."""
+
     @property
-    def metadata(self) -> global___Metadata: ...
+    def metadata(self) -> global___Metadata:
+        """All metadata from now on; unset empties it."""
+
     def __init__(
         self,
         *,
@@ -296,10 +370,13 @@ global___UpdateArtifactRequest = UpdateArtifactRequest
 
 @typing.final
 class UpdateArtifactResponse(google.protobuf.message.Message):
+    """Which artifact was changed."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     ARTIFACT_ID_FIELD_NUMBER: builtins.int
     artifact_id: builtins.str
+    """The id of the artifact, of use when it was named by a tag."""
     def __init__(
         self,
         *,
@@ -311,13 +388,18 @@ global___UpdateArtifactResponse = UpdateArtifactResponse
 
 @typing.final
 class ReservationID(google.protobuf.message.Message):
+    """What a lease is on."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     DATASET_ID_FIELD_NUMBER: builtins.int
     TAG_NAME_FIELD_NUMBER: builtins.int
     tag_name: builtins.str
+    """The tag; it need not exist, a lease is taken before the result is there."""
     @property
-    def dataset_id(self) -> global___DatasetID: ...
+    def dataset_id(self) -> global___DatasetID:
+        """The dataset of the tag; it need not exist. Its UUID is ignored and not returned."""
+
     def __init__(
         self,
         *,
@@ -331,16 +413,23 @@ global___ReservationID = ReservationID
 
 @typing.final
 class GetOrExtendReservationRequest(google.protobuf.message.Message):
+    """Which lease to take or extend."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     RESERVATION_ID_FIELD_NUMBER: builtins.int
     OWNER_ID_FIELD_NUMBER: builtins.int
     HEARTBEAT_INTERVAL_FIELD_NUMBER: builtins.int
     owner_id: builtins.str
+    """Who asks; required, and the same for all calls of one owner."""
     @property
-    def reservation_id(self) -> global___ReservationID: ...
+    def reservation_id(self) -> global___ReservationID:
+        """Required."""
+
     @property
-    def heartbeat_interval(self) -> google.protobuf.duration_pb2.Duration: ...
+    def heartbeat_interval(self) -> google.protobuf.duration_pb2.Duration:
+        """How often the owner will call again; positive when set. The catalog caps it, and uses the cap when it is unset."""
+
     def __init__(
         self,
         *,
@@ -355,6 +444,8 @@ global___GetOrExtendReservationRequest = GetOrExtendReservationRequest
 
 @typing.final
 class Reservation(google.protobuf.message.Message):
+    """A lease on a tag: its owner computes the result, others wait for it."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     RESERVATION_ID_FIELD_NUMBER: builtins.int
@@ -363,14 +454,23 @@ class Reservation(google.protobuf.message.Message):
     EXPIRES_AT_FIELD_NUMBER: builtins.int
     METADATA_FIELD_NUMBER: builtins.int
     owner_id: builtins.str
+    """Who holds the lease."""
     @property
-    def reservation_id(self) -> global___ReservationID: ...
+    def reservation_id(self) -> global___ReservationID:
+        """What is leased."""
+
     @property
-    def heartbeat_interval(self) -> google.protobuf.duration_pb2.Duration: ...
+    def heartbeat_interval(self) -> google.protobuf.duration_pb2.Duration:
+        """The interval that this request was granted, whoever holds the lease: how often to call again."""
+
     @property
-    def expires_at(self) -> google.protobuf.timestamp_pb2.Timestamp: ...
+    def expires_at(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """When the holder loses the lease unless it is extended: several heartbeats after the last extension."""
+
     @property
-    def metadata(self) -> global___Metadata: ...
+    def metadata(self) -> global___Metadata:
+        """Never set."""
+
     def __init__(
         self,
         *,
@@ -387,11 +487,15 @@ global___Reservation = Reservation
 
 @typing.final
 class GetOrExtendReservationResponse(google.protobuf.message.Message):
+    """Who holds the lease."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     RESERVATION_FIELD_NUMBER: builtins.int
     @property
-    def reservation(self) -> global___Reservation: ...
+    def reservation(self) -> global___Reservation:
+        """The lease as it is now, the caller's own or another owner's."""
+
     def __init__(
         self,
         *,
@@ -404,13 +508,18 @@ global___GetOrExtendReservationResponse = GetOrExtendReservationResponse
 
 @typing.final
 class ReleaseReservationRequest(google.protobuf.message.Message):
+    """Which lease to give up."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     RESERVATION_ID_FIELD_NUMBER: builtins.int
     OWNER_ID_FIELD_NUMBER: builtins.int
     owner_id: builtins.str
+    """Who gives it up; required."""
     @property
-    def reservation_id(self) -> global___ReservationID: ...
+    def reservation_id(self) -> global___ReservationID:
+        """Required."""
+
     def __init__(
         self,
         *,
@@ -424,6 +533,8 @@ global___ReleaseReservationRequest = ReleaseReservationRequest
 
 @typing.final
 class ReleaseReservationResponse(google.protobuf.message.Message):
+    """Nothing: the owner does not hold the lease any more."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     def __init__(
@@ -434,17 +545,25 @@ global___ReleaseReservationResponse = ReleaseReservationResponse
 
 @typing.final
 class Dataset(google.protobuf.message.Message):
+    """A family of results that were made in the same way."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     ID_FIELD_NUMBER: builtins.int
     METADATA_FIELD_NUMBER: builtins.int
     PARTITIONKEYS_FIELD_NUMBER: builtins.int
     @property
-    def id(self) -> global___DatasetID: ...
+    def id(self) -> global___DatasetID:
+        """Its name; the catalog chooses a UUID when none is given."""
+
     @property
-    def metadata(self) -> global___Metadata: ...
+    def metadata(self) -> global___Metadata:
+        """Set by who creates the dataset and never changed; absent on the way in, empty on the way out."""
+
     @property
-    def partitionKeys(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]: ...
+    def partitionKeys(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Keys for which every artifact must have a partition; unique, in the order in which they are returned."""
+
     def __init__(
         self,
         *,
@@ -459,12 +578,16 @@ global___Dataset = Dataset
 
 @typing.final
 class Partition(google.protobuf.message.Message):
+    """A property of an artifact that it can be listed by."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     KEY_FIELD_NUMBER: builtins.int
     VALUE_FIELD_NUMBER: builtins.int
     key: builtins.str
+    """One of the partition keys of the dataset."""
     value: builtins.str
+    """Its value for this artifact."""
     def __init__(
         self,
         *,
@@ -477,6 +600,8 @@ global___Partition = Partition
 
 @typing.final
 class DatasetID(google.protobuf.message.Message):
+    """The name of a dataset; project, name, domain and version together are unique."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     PROJECT_FIELD_NUMBER: builtins.int
@@ -486,11 +611,17 @@ class DatasetID(google.protobuf.message.Message):
     UUID_FIELD_NUMBER: builtins.int
     ORG_FIELD_NUMBER: builtins.int
     project: builtins.str
+    """Required."""
     name: builtins.str
+    """Required; `flyte_task-<task name>` for a cached task."""
     domain: builtins.str
+    """Required."""
     version: builtins.str
+    """Required; for a cached task its cache version and a digest of its interface."""
     UUID: builtins.str
+    """A second name in the form of RFC 9562, unique; chosen by the catalog when it is empty on creation."""
     org: builtins.str
+    """Ignored everywhere, never returned."""
     def __init__(
         self,
         *,
@@ -507,6 +638,8 @@ global___DatasetID = DatasetID
 
 @typing.final
 class Artifact(google.protobuf.message.Message):
+    """One result: named values that belong together."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     ID_FIELD_NUMBER: builtins.int
@@ -517,18 +650,31 @@ class Artifact(google.protobuf.message.Message):
     TAGS_FIELD_NUMBER: builtins.int
     CREATED_AT_FIELD_NUMBER: builtins.int
     id: builtins.str
+    """Unique in its dataset; chosen by who creates it."""
     @property
-    def dataset(self) -> global___DatasetID: ...
+    def dataset(self) -> global___DatasetID:
+        """The dataset that it belongs to."""
+
     @property
-    def data(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___ArtifactData]: ...
+    def data(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___ArtifactData]:
+        """The values, in no particular order."""
+
     @property
-    def metadata(self) -> global___Metadata: ...
+    def metadata(self) -> global___Metadata:
+        """Where the result comes from; set by who creates or updates it."""
+
     @property
-    def partitions(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Partition]: ...
+    def partitions(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Partition]:
+        """One partition for each partition key of the dataset."""
+
     @property
-    def tags(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Tag]: ...
+    def tags(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Tag]:
+        """Names of the artifact; set by the catalog."""
+
     @property
-    def created_at(self) -> google.protobuf.timestamp_pb2.Timestamp: ...
+    def created_at(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """Set by the catalog."""
+
     def __init__(
         self,
         *,
@@ -547,13 +693,18 @@ global___Artifact = Artifact
 
 @typing.final
 class ArtifactData(google.protobuf.message.Message):
+    """One named value of an artifact."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     NAME_FIELD_NUMBER: builtins.int
     VALUE_FIELD_NUMBER: builtins.int
     name: builtins.str
+    """Unique in the artifact; the name of the output variable for a cached task."""
     @property
-    def value(self) -> elevon_idl.core.v1.literal_pb2.Literal: ...
+    def value(self) -> elevon_idl.core.v1.literal_pb2.Literal:
+        """The value. What it refers to, such as the content of a blob, is not copied."""
+
     def __init__(
         self,
         *,
@@ -567,15 +718,21 @@ global___ArtifactData = ArtifactData
 
 @typing.final
 class Tag(google.protobuf.message.Message):
+    """A name that points to one artifact."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     NAME_FIELD_NUMBER: builtins.int
     ARTIFACT_ID_FIELD_NUMBER: builtins.int
     DATASET_FIELD_NUMBER: builtins.int
     name: builtins.str
+    """Unique in the dataset."""
     artifact_id: builtins.str
+    """The artifact that it points to."""
     @property
-    def dataset(self) -> global___DatasetID: ...
+    def dataset(self) -> global___DatasetID:
+        """The dataset of both."""
+
     def __init__(
         self,
         *,
@@ -590,6 +747,8 @@ global___Tag = Tag
 
 @typing.final
 class Metadata(google.protobuf.message.Message):
+    """Free-form facts; the catalog keeps and returns them and never looks at them."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     @typing.final
@@ -610,7 +769,9 @@ class Metadata(google.protobuf.message.Message):
 
     KEY_MAP_FIELD_NUMBER: builtins.int
     @property
-    def key_map(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]: ...
+    def key_map(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]:
+        """Any keys and values."""
+
     def __init__(
         self,
         *,
@@ -622,11 +783,15 @@ global___Metadata = Metadata
 
 @typing.final
 class FilterExpression(google.protobuf.message.Message):
+    """Conditions that all must hold."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     FILTERS_FIELD_NUMBER: builtins.int
     @property
-    def filters(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___SinglePropertyFilter]: ...
+    def filters(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___SinglePropertyFilter]:
+        """Every one must hold; none at all lets everything through."""
+
     def __init__(
         self,
         *,
@@ -638,6 +803,8 @@ global___FilterExpression = FilterExpression
 
 @typing.final
 class SinglePropertyFilter(google.protobuf.message.Message):
+    """One condition."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     class _ComparisonOperator:
@@ -647,9 +814,13 @@ class SinglePropertyFilter(google.protobuf.message.Message):
     class _ComparisonOperatorEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[SinglePropertyFilter._ComparisonOperator.ValueType], builtins.type):
         DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
         EQUALS: SinglePropertyFilter._ComparisonOperator.ValueType  # 0
+        """The property has exactly this value."""
 
-    class ComparisonOperator(_ComparisonOperator, metaclass=_ComparisonOperatorEnumTypeWrapper): ...
+    class ComparisonOperator(_ComparisonOperator, metaclass=_ComparisonOperatorEnumTypeWrapper):
+        """How a property is compared."""
+
     EQUALS: SinglePropertyFilter.ComparisonOperator.ValueType  # 0
+    """The property has exactly this value."""
 
     TAG_FILTER_FIELD_NUMBER: builtins.int
     PARTITION_FILTER_FIELD_NUMBER: builtins.int
@@ -657,14 +828,23 @@ class SinglePropertyFilter(google.protobuf.message.Message):
     DATASET_FILTER_FIELD_NUMBER: builtins.int
     OPERATOR_FIELD_NUMBER: builtins.int
     operator: global___SinglePropertyFilter.ComparisonOperator.ValueType
+    """How to compare; other numbers than EQUALS are INVALID_ARGUMENT."""
     @property
-    def tag_filter(self) -> global___TagPropertyFilter: ...
+    def tag_filter(self) -> global___TagPropertyFilter:
+        """A tag of the artifact."""
+
     @property
-    def partition_filter(self) -> global___PartitionPropertyFilter: ...
+    def partition_filter(self) -> global___PartitionPropertyFilter:
+        """A partition of the artifact."""
+
     @property
-    def artifact_filter(self) -> global___ArtifactPropertyFilter: ...
+    def artifact_filter(self) -> global___ArtifactPropertyFilter:
+        """The artifact itself."""
+
     @property
-    def dataset_filter(self) -> global___DatasetPropertyFilter: ...
+    def dataset_filter(self) -> global___DatasetPropertyFilter:
+        """The dataset."""
+
     def __init__(
         self,
         *,
@@ -682,10 +862,13 @@ global___SinglePropertyFilter = SinglePropertyFilter
 
 @typing.final
 class ArtifactPropertyFilter(google.protobuf.message.Message):
+    """A condition on an artifact itself."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     ARTIFACT_ID_FIELD_NUMBER: builtins.int
     artifact_id: builtins.str
+    """The artifact has this id; not empty."""
     def __init__(
         self,
         *,
@@ -699,10 +882,13 @@ global___ArtifactPropertyFilter = ArtifactPropertyFilter
 
 @typing.final
 class TagPropertyFilter(google.protobuf.message.Message):
+    """A condition on the tags of an artifact."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     TAG_NAME_FIELD_NUMBER: builtins.int
     tag_name: builtins.str
+    """The artifact has this tag, maybe among others; not empty."""
     def __init__(
         self,
         *,
@@ -716,11 +902,15 @@ global___TagPropertyFilter = TagPropertyFilter
 
 @typing.final
 class PartitionPropertyFilter(google.protobuf.message.Message):
+    """A condition on the partitions of an artifact."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     KEY_VAL_FIELD_NUMBER: builtins.int
     @property
-    def key_val(self) -> global___KeyValuePair: ...
+    def key_val(self) -> global___KeyValuePair:
+        """The artifact has this partition."""
+
     def __init__(
         self,
         *,
@@ -734,12 +924,16 @@ global___PartitionPropertyFilter = PartitionPropertyFilter
 
 @typing.final
 class KeyValuePair(google.protobuf.message.Message):
+    """A partition to look for."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     KEY_FIELD_NUMBER: builtins.int
     VALUE_FIELD_NUMBER: builtins.int
     key: builtins.str
+    """The partition key; not empty."""
     value: builtins.str
+    """The partition value; not empty."""
     def __init__(
         self,
         *,
@@ -752,6 +946,8 @@ global___KeyValuePair = KeyValuePair
 
 @typing.final
 class DatasetPropertyFilter(google.protobuf.message.Message):
+    """A condition on a dataset."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     PROJECT_FIELD_NUMBER: builtins.int
@@ -760,10 +956,15 @@ class DatasetPropertyFilter(google.protobuf.message.Message):
     VERSION_FIELD_NUMBER: builtins.int
     ORG_FIELD_NUMBER: builtins.int
     project: builtins.str
+    """The dataset is of this project."""
     name: builtins.str
+    """The dataset has this name."""
     domain: builtins.str
+    """The dataset is of this domain."""
     version: builtins.str
+    """The dataset has this version."""
     org: builtins.str
+    """Accepted and without effect, like the org of a DatasetID; may be empty."""
     def __init__(
         self,
         *,
@@ -781,6 +982,8 @@ global___DatasetPropertyFilter = DatasetPropertyFilter
 
 @typing.final
 class PaginationOptions(google.protobuf.message.Message):
+    """Which page of a listing to answer."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     class _SortOrder:
@@ -790,11 +993,17 @@ class PaginationOptions(google.protobuf.message.Message):
     class _SortOrderEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[PaginationOptions._SortOrder.ValueType], builtins.type):
         DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
         DESCENDING: PaginationOptions._SortOrder.ValueType  # 0
+        """Newest first."""
         ASCENDING: PaginationOptions._SortOrder.ValueType  # 1
+        """Oldest first."""
 
-    class SortOrder(_SortOrder, metaclass=_SortOrderEnumTypeWrapper): ...
+    class SortOrder(_SortOrder, metaclass=_SortOrderEnumTypeWrapper):
+        """In which direction to sort. Items of the same time keep the order in which they were created."""
+
     DESCENDING: PaginationOptions.SortOrder.ValueType  # 0
+    """Newest first."""
     ASCENDING: PaginationOptions.SortOrder.ValueType  # 1
+    """Oldest first."""
 
     class _SortKey:
         ValueType = typing.NewType("ValueType", builtins.int)
@@ -803,18 +1012,28 @@ class PaginationOptions(google.protobuf.message.Message):
     class _SortKeyEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[PaginationOptions._SortKey.ValueType], builtins.type):
         DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
         CREATION_TIME: PaginationOptions._SortKey.ValueType  # 0
+        """When the item was created."""
 
-    class SortKey(_SortKey, metaclass=_SortKeyEnumTypeWrapper): ...
+    class SortKey(_SortKey, metaclass=_SortKeyEnumTypeWrapper):
+        """What to sort by."""
+
     CREATION_TIME: PaginationOptions.SortKey.ValueType  # 0
+    """When the item was created."""
 
     LIMIT_FIELD_NUMBER: builtins.int
     TOKEN_FIELD_NUMBER: builtins.int
     SORTKEY_FIELD_NUMBER: builtins.int
     SORTORDER_FIELD_NUMBER: builtins.int
     limit: builtins.int
+    """How many items a page has at most; 0 means 50, more than 1,000 mean 1,000."""
     token: builtins.str
+    """Where the page starts: the next_token of the page before, empty for the first. Anything but an unsigned 32-bit
+    decimal number is INVALID_ARGUMENT.
+    """
     sortKey: global___PaginationOptions.SortKey.ValueType
+    """What to sort by; unknown numbers are INVALID_ARGUMENT."""
     sortOrder: global___PaginationOptions.SortOrder.ValueType
+    """In which direction; unknown numbers are INVALID_ARGUMENT."""
     def __init__(
         self,
         *,

@@ -26,7 +26,13 @@ if _version_not_supported:
 
 
 class DataCatalogStub(object):
-    """Missing associated documentation comment in .proto file."""
+    """Memoized results: a dataset holds artifacts, a tag names one artifact of its dataset, a reservation is a lease on a
+    tag.
+
+    For a cached task, the dataset is the task with its cache version and interface, the tag is the hash of the inputs
+    and the artifact holds the outputs. Every rpc answers INVALID_ARGUMENT `missing <field>` when a required field is
+    empty, UNAVAILABLE when the database or the object store is out of reach, and changes nothing when it fails.
+    """
 
     def __init__(self, channel):
         """Constructor.
@@ -87,64 +93,99 @@ class DataCatalogStub(object):
 
 
 class DataCatalogServicer(object):
-    """Missing associated documentation comment in .proto file."""
+    """Memoized results: a dataset holds artifacts, a tag names one artifact of its dataset, a reservation is a lease on a
+    tag.
+
+    For a cached task, the dataset is the task with its cache version and interface, the tag is the hash of the inputs
+    and the artifact holds the outputs. Every rpc answers INVALID_ARGUMENT `missing <field>` when a required field is
+    empty, UNAVAILABLE when the database or the object store is out of reach, and changes nothing when it fails.
+    """
 
     def CreateDataset(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Creates a dataset.
+
+        ALREADY_EXISTS when the dataset, or another one with the same UUID, exists; its metadata is left as it is. A
+        repeated call therefore does no harm, and clients take ALREADY_EXISTS for success.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetDataset(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Reads a dataset. NOT_FOUND when it does not exist or has another UUID than the one asked for.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def CreateArtifact(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Creates an artifact with all its values and partitions, atomically.
+
+        NOT_FOUND when the dataset does not exist; ALREADY_EXISTS when it has an artifact with this id, whose values are
+        left as they are; INVALID_ARGUMENT when the partitions do not match the partition keys of the dataset or when a
+        name of the data occurs twice.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetArtifact(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Reads an artifact by its id or by one of its tags, with all its values.
+
+        NOT_FOUND when there is no such artifact, when the catalog limits the age of entries and the tag's is older, or
+        when a value is gone from the object store: for the caller all three are a miss.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def AddTag(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Gives an artifact a name.
+
+        NOT_FOUND when the dataset or the artifact does not exist; ALREADY_EXISTS when the tag exists, wherever it
+        points. Only a tag whose artifact GetArtifact would not find (too old, or values lost) is pointed to the new
+        artifact.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListArtifacts(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Lists the artifacts of a dataset, values included. NOT_FOUND when the dataset does not exist.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListDatasets(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Lists datasets.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def UpdateArtifact(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Replaces all values and the metadata of an artifact, atomically: a reader sees the old state or the new one.
+
+        Idempotent. The id, the creation time, tags and partitions stay. NOT_FOUND when there is no such artifact.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetOrExtendReservation(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Takes the lease on a tag, or extends it when the caller holds it already.
+
+        Never fails because somebody else holds it: the answer tells the holder, and the caller compares the owner with
+        itself. An expired lease may be taken by anyone. Of several callers at once exactly one becomes the owner.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ReleaseReservation(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Gives up a lease. Idempotent: a lease that does not exist or has another owner is left alone.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -211,7 +252,13 @@ def add_DataCatalogServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class DataCatalog(object):
-    """Missing associated documentation comment in .proto file."""
+    """Memoized results: a dataset holds artifacts, a tag names one artifact of its dataset, a reservation is a lease on a
+    tag.
+
+    For a cached task, the dataset is the task with its cache version and interface, the tag is the hash of the inputs
+    and the artifact holds the outputs. Every rpc answers INVALID_ARGUMENT `missing <field>` when a required field is
+    empty, UNAVAILABLE when the database or the object store is out of reach, and changes nothing when it fails.
+    """
 
     @staticmethod
     def CreateDataset(request,

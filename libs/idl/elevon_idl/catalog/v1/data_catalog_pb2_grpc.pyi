@@ -18,177 +18,306 @@ class _ServicerContext(grpc.ServicerContext, grpc.aio.ServicerContext):  # type:
     ...
 
 class DataCatalogStub:
+    """Memoized results: a dataset holds artifacts, a tag names one artifact of its dataset, a reservation is a lease on a
+    tag.
+
+    For a cached task, the dataset is the task with its cache version and interface, the tag is the hash of the inputs
+    and the artifact holds the outputs. Every rpc answers INVALID_ARGUMENT `missing <field>` when a required field is
+    empty, UNAVAILABLE when the database or the object store is out of reach, and changes nothing when it fails.
+    """
+
     def __init__(self, channel: typing.Union[grpc.Channel, grpc.aio.Channel]) -> None: ...
     CreateDataset: grpc.UnaryUnaryMultiCallable[
         elevon_idl.catalog.v1.data_catalog_pb2.CreateDatasetRequest,
         elevon_idl.catalog.v1.data_catalog_pb2.CreateDatasetResponse,
     ]
+    """Creates a dataset.
+
+    ALREADY_EXISTS when the dataset, or another one with the same UUID, exists; its metadata is left as it is. A
+    repeated call therefore does no harm, and clients take ALREADY_EXISTS for success.
+    """
 
     GetDataset: grpc.UnaryUnaryMultiCallable[
         elevon_idl.catalog.v1.data_catalog_pb2.GetDatasetRequest,
         elevon_idl.catalog.v1.data_catalog_pb2.GetDatasetResponse,
     ]
+    """Reads a dataset. NOT_FOUND when it does not exist or has another UUID than the one asked for."""
 
     CreateArtifact: grpc.UnaryUnaryMultiCallable[
         elevon_idl.catalog.v1.data_catalog_pb2.CreateArtifactRequest,
         elevon_idl.catalog.v1.data_catalog_pb2.CreateArtifactResponse,
     ]
+    """Creates an artifact with all its values and partitions, atomically.
+
+    NOT_FOUND when the dataset does not exist; ALREADY_EXISTS when it has an artifact with this id, whose values are
+    left as they are; INVALID_ARGUMENT when the partitions do not match the partition keys of the dataset or when a
+    name of the data occurs twice.
+    """
 
     GetArtifact: grpc.UnaryUnaryMultiCallable[
         elevon_idl.catalog.v1.data_catalog_pb2.GetArtifactRequest,
         elevon_idl.catalog.v1.data_catalog_pb2.GetArtifactResponse,
     ]
+    """Reads an artifact by its id or by one of its tags, with all its values.
+
+    NOT_FOUND when there is no such artifact, when the catalog limits the age of entries and the tag's is older, or
+    when a value is gone from the object store: for the caller all three are a miss.
+    """
 
     AddTag: grpc.UnaryUnaryMultiCallable[
         elevon_idl.catalog.v1.data_catalog_pb2.AddTagRequest,
         elevon_idl.catalog.v1.data_catalog_pb2.AddTagResponse,
     ]
+    """Gives an artifact a name.
+
+    NOT_FOUND when the dataset or the artifact does not exist; ALREADY_EXISTS when the tag exists, wherever it
+    points. Only a tag whose artifact GetArtifact would not find (too old, or values lost) is pointed to the new
+    artifact.
+    """
 
     ListArtifacts: grpc.UnaryUnaryMultiCallable[
         elevon_idl.catalog.v1.data_catalog_pb2.ListArtifactsRequest,
         elevon_idl.catalog.v1.data_catalog_pb2.ListArtifactsResponse,
     ]
+    """Lists the artifacts of a dataset, values included. NOT_FOUND when the dataset does not exist."""
 
     ListDatasets: grpc.UnaryUnaryMultiCallable[
         elevon_idl.catalog.v1.data_catalog_pb2.ListDatasetsRequest,
         elevon_idl.catalog.v1.data_catalog_pb2.ListDatasetsResponse,
     ]
+    """Lists datasets."""
 
     UpdateArtifact: grpc.UnaryUnaryMultiCallable[
         elevon_idl.catalog.v1.data_catalog_pb2.UpdateArtifactRequest,
         elevon_idl.catalog.v1.data_catalog_pb2.UpdateArtifactResponse,
     ]
+    """Replaces all values and the metadata of an artifact, atomically: a reader sees the old state or the new one.
+
+    Idempotent. The id, the creation time, tags and partitions stay. NOT_FOUND when there is no such artifact.
+    """
 
     GetOrExtendReservation: grpc.UnaryUnaryMultiCallable[
         elevon_idl.catalog.v1.data_catalog_pb2.GetOrExtendReservationRequest,
         elevon_idl.catalog.v1.data_catalog_pb2.GetOrExtendReservationResponse,
     ]
+    """Takes the lease on a tag, or extends it when the caller holds it already.
+
+    Never fails because somebody else holds it: the answer tells the holder, and the caller compares the owner with
+    itself. An expired lease may be taken by anyone. Of several callers at once exactly one becomes the owner.
+    """
 
     ReleaseReservation: grpc.UnaryUnaryMultiCallable[
         elevon_idl.catalog.v1.data_catalog_pb2.ReleaseReservationRequest,
         elevon_idl.catalog.v1.data_catalog_pb2.ReleaseReservationResponse,
     ]
+    """Gives up a lease. Idempotent: a lease that does not exist or has another owner is left alone."""
 
 class DataCatalogAsyncStub:
+    """Memoized results: a dataset holds artifacts, a tag names one artifact of its dataset, a reservation is a lease on a
+    tag.
+
+    For a cached task, the dataset is the task with its cache version and interface, the tag is the hash of the inputs
+    and the artifact holds the outputs. Every rpc answers INVALID_ARGUMENT `missing <field>` when a required field is
+    empty, UNAVAILABLE when the database or the object store is out of reach, and changes nothing when it fails.
+    """
+
     CreateDataset: grpc.aio.UnaryUnaryMultiCallable[
         elevon_idl.catalog.v1.data_catalog_pb2.CreateDatasetRequest,
         elevon_idl.catalog.v1.data_catalog_pb2.CreateDatasetResponse,
     ]
+    """Creates a dataset.
+
+    ALREADY_EXISTS when the dataset, or another one with the same UUID, exists; its metadata is left as it is. A
+    repeated call therefore does no harm, and clients take ALREADY_EXISTS for success.
+    """
 
     GetDataset: grpc.aio.UnaryUnaryMultiCallable[
         elevon_idl.catalog.v1.data_catalog_pb2.GetDatasetRequest,
         elevon_idl.catalog.v1.data_catalog_pb2.GetDatasetResponse,
     ]
+    """Reads a dataset. NOT_FOUND when it does not exist or has another UUID than the one asked for."""
 
     CreateArtifact: grpc.aio.UnaryUnaryMultiCallable[
         elevon_idl.catalog.v1.data_catalog_pb2.CreateArtifactRequest,
         elevon_idl.catalog.v1.data_catalog_pb2.CreateArtifactResponse,
     ]
+    """Creates an artifact with all its values and partitions, atomically.
+
+    NOT_FOUND when the dataset does not exist; ALREADY_EXISTS when it has an artifact with this id, whose values are
+    left as they are; INVALID_ARGUMENT when the partitions do not match the partition keys of the dataset or when a
+    name of the data occurs twice.
+    """
 
     GetArtifact: grpc.aio.UnaryUnaryMultiCallable[
         elevon_idl.catalog.v1.data_catalog_pb2.GetArtifactRequest,
         elevon_idl.catalog.v1.data_catalog_pb2.GetArtifactResponse,
     ]
+    """Reads an artifact by its id or by one of its tags, with all its values.
+
+    NOT_FOUND when there is no such artifact, when the catalog limits the age of entries and the tag's is older, or
+    when a value is gone from the object store: for the caller all three are a miss.
+    """
 
     AddTag: grpc.aio.UnaryUnaryMultiCallable[
         elevon_idl.catalog.v1.data_catalog_pb2.AddTagRequest,
         elevon_idl.catalog.v1.data_catalog_pb2.AddTagResponse,
     ]
+    """Gives an artifact a name.
+
+    NOT_FOUND when the dataset or the artifact does not exist; ALREADY_EXISTS when the tag exists, wherever it
+    points. Only a tag whose artifact GetArtifact would not find (too old, or values lost) is pointed to the new
+    artifact.
+    """
 
     ListArtifacts: grpc.aio.UnaryUnaryMultiCallable[
         elevon_idl.catalog.v1.data_catalog_pb2.ListArtifactsRequest,
         elevon_idl.catalog.v1.data_catalog_pb2.ListArtifactsResponse,
     ]
+    """Lists the artifacts of a dataset, values included. NOT_FOUND when the dataset does not exist."""
 
     ListDatasets: grpc.aio.UnaryUnaryMultiCallable[
         elevon_idl.catalog.v1.data_catalog_pb2.ListDatasetsRequest,
         elevon_idl.catalog.v1.data_catalog_pb2.ListDatasetsResponse,
     ]
+    """Lists datasets."""
 
     UpdateArtifact: grpc.aio.UnaryUnaryMultiCallable[
         elevon_idl.catalog.v1.data_catalog_pb2.UpdateArtifactRequest,
         elevon_idl.catalog.v1.data_catalog_pb2.UpdateArtifactResponse,
     ]
+    """Replaces all values and the metadata of an artifact, atomically: a reader sees the old state or the new one.
+
+    Idempotent. The id, the creation time, tags and partitions stay. NOT_FOUND when there is no such artifact.
+    """
 
     GetOrExtendReservation: grpc.aio.UnaryUnaryMultiCallable[
         elevon_idl.catalog.v1.data_catalog_pb2.GetOrExtendReservationRequest,
         elevon_idl.catalog.v1.data_catalog_pb2.GetOrExtendReservationResponse,
     ]
+    """Takes the lease on a tag, or extends it when the caller holds it already.
+
+    Never fails because somebody else holds it: the answer tells the holder, and the caller compares the owner with
+    itself. An expired lease may be taken by anyone. Of several callers at once exactly one becomes the owner.
+    """
 
     ReleaseReservation: grpc.aio.UnaryUnaryMultiCallable[
         elevon_idl.catalog.v1.data_catalog_pb2.ReleaseReservationRequest,
         elevon_idl.catalog.v1.data_catalog_pb2.ReleaseReservationResponse,
     ]
+    """Gives up a lease. Idempotent: a lease that does not exist or has another owner is left alone."""
 
 class DataCatalogServicer(metaclass=abc.ABCMeta):
+    """Memoized results: a dataset holds artifacts, a tag names one artifact of its dataset, a reservation is a lease on a
+    tag.
+
+    For a cached task, the dataset is the task with its cache version and interface, the tag is the hash of the inputs
+    and the artifact holds the outputs. Every rpc answers INVALID_ARGUMENT `missing <field>` when a required field is
+    empty, UNAVAILABLE when the database or the object store is out of reach, and changes nothing when it fails.
+    """
+
     @abc.abstractmethod
     def CreateDataset(
         self,
         request: elevon_idl.catalog.v1.data_catalog_pb2.CreateDatasetRequest,
         context: _ServicerContext,
-    ) -> typing.Union[elevon_idl.catalog.v1.data_catalog_pb2.CreateDatasetResponse, collections.abc.Awaitable[elevon_idl.catalog.v1.data_catalog_pb2.CreateDatasetResponse]]: ...
+    ) -> typing.Union[elevon_idl.catalog.v1.data_catalog_pb2.CreateDatasetResponse, collections.abc.Awaitable[elevon_idl.catalog.v1.data_catalog_pb2.CreateDatasetResponse]]:
+        """Creates a dataset.
+
+        ALREADY_EXISTS when the dataset, or another one with the same UUID, exists; its metadata is left as it is. A
+        repeated call therefore does no harm, and clients take ALREADY_EXISTS for success.
+        """
 
     @abc.abstractmethod
     def GetDataset(
         self,
         request: elevon_idl.catalog.v1.data_catalog_pb2.GetDatasetRequest,
         context: _ServicerContext,
-    ) -> typing.Union[elevon_idl.catalog.v1.data_catalog_pb2.GetDatasetResponse, collections.abc.Awaitable[elevon_idl.catalog.v1.data_catalog_pb2.GetDatasetResponse]]: ...
+    ) -> typing.Union[elevon_idl.catalog.v1.data_catalog_pb2.GetDatasetResponse, collections.abc.Awaitable[elevon_idl.catalog.v1.data_catalog_pb2.GetDatasetResponse]]:
+        """Reads a dataset. NOT_FOUND when it does not exist or has another UUID than the one asked for."""
 
     @abc.abstractmethod
     def CreateArtifact(
         self,
         request: elevon_idl.catalog.v1.data_catalog_pb2.CreateArtifactRequest,
         context: _ServicerContext,
-    ) -> typing.Union[elevon_idl.catalog.v1.data_catalog_pb2.CreateArtifactResponse, collections.abc.Awaitable[elevon_idl.catalog.v1.data_catalog_pb2.CreateArtifactResponse]]: ...
+    ) -> typing.Union[elevon_idl.catalog.v1.data_catalog_pb2.CreateArtifactResponse, collections.abc.Awaitable[elevon_idl.catalog.v1.data_catalog_pb2.CreateArtifactResponse]]:
+        """Creates an artifact with all its values and partitions, atomically.
+
+        NOT_FOUND when the dataset does not exist; ALREADY_EXISTS when it has an artifact with this id, whose values are
+        left as they are; INVALID_ARGUMENT when the partitions do not match the partition keys of the dataset or when a
+        name of the data occurs twice.
+        """
 
     @abc.abstractmethod
     def GetArtifact(
         self,
         request: elevon_idl.catalog.v1.data_catalog_pb2.GetArtifactRequest,
         context: _ServicerContext,
-    ) -> typing.Union[elevon_idl.catalog.v1.data_catalog_pb2.GetArtifactResponse, collections.abc.Awaitable[elevon_idl.catalog.v1.data_catalog_pb2.GetArtifactResponse]]: ...
+    ) -> typing.Union[elevon_idl.catalog.v1.data_catalog_pb2.GetArtifactResponse, collections.abc.Awaitable[elevon_idl.catalog.v1.data_catalog_pb2.GetArtifactResponse]]:
+        """Reads an artifact by its id or by one of its tags, with all its values.
+
+        NOT_FOUND when there is no such artifact, when the catalog limits the age of entries and the tag's is older, or
+        when a value is gone from the object store: for the caller all three are a miss.
+        """
 
     @abc.abstractmethod
     def AddTag(
         self,
         request: elevon_idl.catalog.v1.data_catalog_pb2.AddTagRequest,
         context: _ServicerContext,
-    ) -> typing.Union[elevon_idl.catalog.v1.data_catalog_pb2.AddTagResponse, collections.abc.Awaitable[elevon_idl.catalog.v1.data_catalog_pb2.AddTagResponse]]: ...
+    ) -> typing.Union[elevon_idl.catalog.v1.data_catalog_pb2.AddTagResponse, collections.abc.Awaitable[elevon_idl.catalog.v1.data_catalog_pb2.AddTagResponse]]:
+        """Gives an artifact a name.
+
+        NOT_FOUND when the dataset or the artifact does not exist; ALREADY_EXISTS when the tag exists, wherever it
+        points. Only a tag whose artifact GetArtifact would not find (too old, or values lost) is pointed to the new
+        artifact.
+        """
 
     @abc.abstractmethod
     def ListArtifacts(
         self,
         request: elevon_idl.catalog.v1.data_catalog_pb2.ListArtifactsRequest,
         context: _ServicerContext,
-    ) -> typing.Union[elevon_idl.catalog.v1.data_catalog_pb2.ListArtifactsResponse, collections.abc.Awaitable[elevon_idl.catalog.v1.data_catalog_pb2.ListArtifactsResponse]]: ...
+    ) -> typing.Union[elevon_idl.catalog.v1.data_catalog_pb2.ListArtifactsResponse, collections.abc.Awaitable[elevon_idl.catalog.v1.data_catalog_pb2.ListArtifactsResponse]]:
+        """Lists the artifacts of a dataset, values included. NOT_FOUND when the dataset does not exist."""
 
     @abc.abstractmethod
     def ListDatasets(
         self,
         request: elevon_idl.catalog.v1.data_catalog_pb2.ListDatasetsRequest,
         context: _ServicerContext,
-    ) -> typing.Union[elevon_idl.catalog.v1.data_catalog_pb2.ListDatasetsResponse, collections.abc.Awaitable[elevon_idl.catalog.v1.data_catalog_pb2.ListDatasetsResponse]]: ...
+    ) -> typing.Union[elevon_idl.catalog.v1.data_catalog_pb2.ListDatasetsResponse, collections.abc.Awaitable[elevon_idl.catalog.v1.data_catalog_pb2.ListDatasetsResponse]]:
+        """Lists datasets."""
 
     @abc.abstractmethod
     def UpdateArtifact(
         self,
         request: elevon_idl.catalog.v1.data_catalog_pb2.UpdateArtifactRequest,
         context: _ServicerContext,
-    ) -> typing.Union[elevon_idl.catalog.v1.data_catalog_pb2.UpdateArtifactResponse, collections.abc.Awaitable[elevon_idl.catalog.v1.data_catalog_pb2.UpdateArtifactResponse]]: ...
+    ) -> typing.Union[elevon_idl.catalog.v1.data_catalog_pb2.UpdateArtifactResponse, collections.abc.Awaitable[elevon_idl.catalog.v1.data_catalog_pb2.UpdateArtifactResponse]]:
+        """Replaces all values and the metadata of an artifact, atomically: a reader sees the old state or the new one.
+
+        Idempotent. The id, the creation time, tags and partitions stay. NOT_FOUND when there is no such artifact.
+        """
 
     @abc.abstractmethod
     def GetOrExtendReservation(
         self,
         request: elevon_idl.catalog.v1.data_catalog_pb2.GetOrExtendReservationRequest,
         context: _ServicerContext,
-    ) -> typing.Union[elevon_idl.catalog.v1.data_catalog_pb2.GetOrExtendReservationResponse, collections.abc.Awaitable[elevon_idl.catalog.v1.data_catalog_pb2.GetOrExtendReservationResponse]]: ...
+    ) -> typing.Union[elevon_idl.catalog.v1.data_catalog_pb2.GetOrExtendReservationResponse, collections.abc.Awaitable[elevon_idl.catalog.v1.data_catalog_pb2.GetOrExtendReservationResponse]]:
+        """Takes the lease on a tag, or extends it when the caller holds it already.
+
+        Never fails because somebody else holds it: the answer tells the holder, and the caller compares the owner with
+        itself. An expired lease may be taken by anyone. Of several callers at once exactly one becomes the owner.
+        """
 
     @abc.abstractmethod
     def ReleaseReservation(
         self,
         request: elevon_idl.catalog.v1.data_catalog_pb2.ReleaseReservationRequest,
         context: _ServicerContext,
-    ) -> typing.Union[elevon_idl.catalog.v1.data_catalog_pb2.ReleaseReservationResponse, collections.abc.Awaitable[elevon_idl.catalog.v1.data_catalog_pb2.ReleaseReservationResponse]]: ...
+    ) -> typing.Union[elevon_idl.catalog.v1.data_catalog_pb2.ReleaseReservationResponse, collections.abc.Awaitable[elevon_idl.catalog.v1.data_catalog_pb2.ReleaseReservationResponse]]:
+        """Gives up a lease. Idempotent: a lease that does not exist or has another owner is left alone."""
 
 def add_DataCatalogServicer_to_server(servicer: DataCatalogServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

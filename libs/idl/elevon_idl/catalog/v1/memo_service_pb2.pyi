@@ -36,8 +36,8 @@ class LookupRequest(google.protobuf.message.Message):
 
     @property
     def max_age(self) -> google.protobuf.duration_pb2.Duration:
-        """Entries whose values were written longer ago than this count as absent; unset means any age. Must be positive when
-        set. The limit that the catalog itself is configured with applies as well.
+        """Entries whose values were written longer ago than this count as absent; unset means any age. Must be positive
+        when set. The limit that the catalog itself is configured with applies as well.
         """
 
     def __init__(
@@ -205,8 +205,8 @@ class StoreEntry(google.protobuf.message.Message):
     """Replaces an existing entry whatever its age; used when an execution has overwrite_cache."""
     @property
     def dataset(self) -> elevon_idl.catalog.v1.data_catalog_pb2.Dataset:
-        """The dataset. It is created from this when it does not exist and left as it is when it does, so that facts about one
-        result belong into the metadata of the artifact.
+        """The dataset. It is created from this when it does not exist and left as it is when it does, so that facts about
+        one result belong into the metadata of the artifact.
         """
 
     @property

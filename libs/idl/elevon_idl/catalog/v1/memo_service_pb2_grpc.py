@@ -28,10 +28,11 @@ if _version_not_supported:
 class MemoServiceStub(object):
     """Memoization in the fewest calls: look up, store, reserve and release many entries at a time.
 
-    An entry is a tag of a dataset and the artifact that it points to; what is stored here is seen through DataCatalog and
-    the other way round. Every rpc takes at most 1,000 entries and answers in the order of the request. Any entry that
-    breaks a rule fails the whole call with INVALID_ARGUMENT naming `entries[index].field`, and nothing is changed.
-    UNAVAILABLE when the database or the object store is out of reach; the same call may then be repeated as it is.
+    An entry is a tag of a dataset and the artifact that it points to; what is stored here is seen through DataCatalog
+    and the other way round. Every rpc takes at most 1,000 entries and answers in the order of the request. Any entry
+    that breaks a rule fails the whole call with INVALID_ARGUMENT naming `entries[index].field`, and nothing is
+    changed. UNAVAILABLE when the database or the object store is out of reach; the same call may then be repeated as
+    it is.
     """
 
     def __init__(self, channel):
@@ -65,10 +66,11 @@ class MemoServiceStub(object):
 class MemoServiceServicer(object):
     """Memoization in the fewest calls: look up, store, reserve and release many entries at a time.
 
-    An entry is a tag of a dataset and the artifact that it points to; what is stored here is seen through DataCatalog and
-    the other way round. Every rpc takes at most 1,000 entries and answers in the order of the request. Any entry that
-    breaks a rule fails the whole call with INVALID_ARGUMENT naming `entries[index].field`, and nothing is changed.
-    UNAVAILABLE when the database or the object store is out of reach; the same call may then be repeated as it is.
+    An entry is a tag of a dataset and the artifact that it points to; what is stored here is seen through DataCatalog
+    and the other way round. Every rpc takes at most 1,000 entries and answers in the order of the request. Any entry
+    that breaks a rule fails the whole call with INVALID_ARGUMENT naming `entries[index].field`, and nothing is
+    changed. UNAVAILABLE when the database or the object store is out of reach; the same call may then be repeated as
+    it is.
     """
 
     def Lookup(self, request, context):
@@ -84,8 +86,8 @@ class MemoServiceServicer(object):
         """Stores artifacts under their tags, creating datasets that do not exist.
 
         All entries of a call become durable and visible together, before it answers. Idempotent: repeated, it leaves the
-        same state behind. ALREADY_EXISTS when an artifact id is taken in the dataset by an artifact that the tag does not
-        point to.
+        same state behind. ALREADY_EXISTS when an artifact id is taken in the dataset by an artifact that the tag does
+        not point to.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -94,8 +96,8 @@ class MemoServiceServicer(object):
     def Reserve(self, request, context):
         """Takes or extends the leases on many tags.
 
-        Never fails because of contention: compare the owner of each reservation with your own. Repeating the call extends
-        the leases that are held. Each lease is decided by itself; all of a call become durable together.
+        Never fails because of contention: compare the owner of each reservation with your own. Repeating the call
+        extends the leases that are held. Each lease is decided by itself; all of a call become durable together.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -142,10 +144,11 @@ def add_MemoServiceServicer_to_server(servicer, server):
 class MemoService(object):
     """Memoization in the fewest calls: look up, store, reserve and release many entries at a time.
 
-    An entry is a tag of a dataset and the artifact that it points to; what is stored here is seen through DataCatalog and
-    the other way round. Every rpc takes at most 1,000 entries and answers in the order of the request. Any entry that
-    breaks a rule fails the whole call with INVALID_ARGUMENT naming `entries[index].field`, and nothing is changed.
-    UNAVAILABLE when the database or the object store is out of reach; the same call may then be repeated as it is.
+    An entry is a tag of a dataset and the artifact that it points to; what is stored here is seen through DataCatalog
+    and the other way round. Every rpc takes at most 1,000 entries and answers in the order of the request. Any entry
+    that breaks a rule fails the whole call with INVALID_ARGUMENT naming `entries[index].field`, and nothing is
+    changed. UNAVAILABLE when the database or the object store is out of reach; the same call may then be repeated as
+    it is.
     """
 
     @staticmethod

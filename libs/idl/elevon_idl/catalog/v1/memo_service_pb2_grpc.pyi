@@ -20,10 +20,11 @@ class _ServicerContext(grpc.ServicerContext, grpc.aio.ServicerContext):  # type:
 class MemoServiceStub:
     """Memoization in the fewest calls: look up, store, reserve and release many entries at a time.
 
-    An entry is a tag of a dataset and the artifact that it points to; what is stored here is seen through DataCatalog and
-    the other way round. Every rpc takes at most 1,000 entries and answers in the order of the request. Any entry that
-    breaks a rule fails the whole call with INVALID_ARGUMENT naming `entries[index].field`, and nothing is changed.
-    UNAVAILABLE when the database or the object store is out of reach; the same call may then be repeated as it is.
+    An entry is a tag of a dataset and the artifact that it points to; what is stored here is seen through DataCatalog
+    and the other way round. Every rpc takes at most 1,000 entries and answers in the order of the request. Any entry
+    that breaks a rule fails the whole call with INVALID_ARGUMENT naming `entries[index].field`, and nothing is
+    changed. UNAVAILABLE when the database or the object store is out of reach; the same call may then be repeated as
+    it is.
     """
 
     def __init__(self, channel: typing.Union[grpc.Channel, grpc.aio.Channel]) -> None: ...
@@ -43,8 +44,8 @@ class MemoServiceStub:
     """Stores artifacts under their tags, creating datasets that do not exist.
 
     All entries of a call become durable and visible together, before it answers. Idempotent: repeated, it leaves the
-    same state behind. ALREADY_EXISTS when an artifact id is taken in the dataset by an artifact that the tag does not
-    point to.
+    same state behind. ALREADY_EXISTS when an artifact id is taken in the dataset by an artifact that the tag does
+    not point to.
     """
 
     Reserve: grpc.UnaryUnaryMultiCallable[
@@ -53,8 +54,8 @@ class MemoServiceStub:
     ]
     """Takes or extends the leases on many tags.
 
-    Never fails because of contention: compare the owner of each reservation with your own. Repeating the call extends
-    the leases that are held. Each lease is decided by itself; all of a call become durable together.
+    Never fails because of contention: compare the owner of each reservation with your own. Repeating the call
+    extends the leases that are held. Each lease is decided by itself; all of a call become durable together.
     """
 
     Release: grpc.UnaryUnaryMultiCallable[
@@ -66,10 +67,11 @@ class MemoServiceStub:
 class MemoServiceAsyncStub:
     """Memoization in the fewest calls: look up, store, reserve and release many entries at a time.
 
-    An entry is a tag of a dataset and the artifact that it points to; what is stored here is seen through DataCatalog and
-    the other way round. Every rpc takes at most 1,000 entries and answers in the order of the request. Any entry that
-    breaks a rule fails the whole call with INVALID_ARGUMENT naming `entries[index].field`, and nothing is changed.
-    UNAVAILABLE when the database or the object store is out of reach; the same call may then be repeated as it is.
+    An entry is a tag of a dataset and the artifact that it points to; what is stored here is seen through DataCatalog
+    and the other way round. Every rpc takes at most 1,000 entries and answers in the order of the request. Any entry
+    that breaks a rule fails the whole call with INVALID_ARGUMENT naming `entries[index].field`, and nothing is
+    changed. UNAVAILABLE when the database or the object store is out of reach; the same call may then be repeated as
+    it is.
     """
 
     Lookup: grpc.aio.UnaryUnaryMultiCallable[
@@ -88,8 +90,8 @@ class MemoServiceAsyncStub:
     """Stores artifacts under their tags, creating datasets that do not exist.
 
     All entries of a call become durable and visible together, before it answers. Idempotent: repeated, it leaves the
-    same state behind. ALREADY_EXISTS when an artifact id is taken in the dataset by an artifact that the tag does not
-    point to.
+    same state behind. ALREADY_EXISTS when an artifact id is taken in the dataset by an artifact that the tag does
+    not point to.
     """
 
     Reserve: grpc.aio.UnaryUnaryMultiCallable[
@@ -98,8 +100,8 @@ class MemoServiceAsyncStub:
     ]
     """Takes or extends the leases on many tags.
 
-    Never fails because of contention: compare the owner of each reservation with your own. Repeating the call extends
-    the leases that are held. Each lease is decided by itself; all of a call become durable together.
+    Never fails because of contention: compare the owner of each reservation with your own. Repeating the call
+    extends the leases that are held. Each lease is decided by itself; all of a call become durable together.
     """
 
     Release: grpc.aio.UnaryUnaryMultiCallable[
@@ -111,10 +113,11 @@ class MemoServiceAsyncStub:
 class MemoServiceServicer(metaclass=abc.ABCMeta):
     """Memoization in the fewest calls: look up, store, reserve and release many entries at a time.
 
-    An entry is a tag of a dataset and the artifact that it points to; what is stored here is seen through DataCatalog and
-    the other way round. Every rpc takes at most 1,000 entries and answers in the order of the request. Any entry that
-    breaks a rule fails the whole call with INVALID_ARGUMENT naming `entries[index].field`, and nothing is changed.
-    UNAVAILABLE when the database or the object store is out of reach; the same call may then be repeated as it is.
+    An entry is a tag of a dataset and the artifact that it points to; what is stored here is seen through DataCatalog
+    and the other way round. Every rpc takes at most 1,000 entries and answers in the order of the request. Any entry
+    that breaks a rule fails the whole call with INVALID_ARGUMENT naming `entries[index].field`, and nothing is
+    changed. UNAVAILABLE when the database or the object store is out of reach; the same call may then be repeated as
+    it is.
     """
 
     @abc.abstractmethod
@@ -137,8 +140,8 @@ class MemoServiceServicer(metaclass=abc.ABCMeta):
         """Stores artifacts under their tags, creating datasets that do not exist.
 
         All entries of a call become durable and visible together, before it answers. Idempotent: repeated, it leaves the
-        same state behind. ALREADY_EXISTS when an artifact id is taken in the dataset by an artifact that the tag does not
-        point to.
+        same state behind. ALREADY_EXISTS when an artifact id is taken in the dataset by an artifact that the tag does
+        not point to.
         """
 
     @abc.abstractmethod
@@ -149,8 +152,8 @@ class MemoServiceServicer(metaclass=abc.ABCMeta):
     ) -> typing.Union[elevon_idl.catalog.v1.memo_service_pb2.ReserveResponse, collections.abc.Awaitable[elevon_idl.catalog.v1.memo_service_pb2.ReserveResponse]]:
         """Takes or extends the leases on many tags.
 
-        Never fails because of contention: compare the owner of each reservation with your own. Repeating the call extends
-        the leases that are held. Each lease is decided by itself; all of a call become durable together.
+        Never fails because of contention: compare the owner of each reservation with your own. Repeating the call
+        extends the leases that are held. Each lease is decided by itself; all of a call become durable together.
         """
 
     @abc.abstractmethod
