@@ -40,7 +40,11 @@ class Model:
     examples: int
 
 
-Result = NamedTuple("Result", [("best", Model), ("report", FlyteFile)])
+class Result(NamedTuple):
+    """What the project answers: the best model, and a report for people."""
+
+    best: Model
+    report: FlyteFile
 
 
 @task(retries=2)
