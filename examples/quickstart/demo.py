@@ -171,10 +171,8 @@ def show_changes(nodes: list[admin.NodeExecution], names: dict[str, str], seen: 
         shown = f"{phase} from the cache" if is_hit(node) else phase
         if seen.get(node.id.node_id) != shown:
             seen[node.id.node_id] = shown
-            elapsed = time.monotonic() - began
-            console.print(
-                f"  {elapsed:6.2f} s  {names.get(node.id.node_id, node.id.node_id):10} [{COLOURS.get(phase, 'white')}]{shown}[/]"
-            )
+            name, colour = names.get(node.id.node_id, node.id.node_id), COLOURS.get(phase, "white")
+            console.print(f"  {time.monotonic() - began:6.2f} s  {name:10} [{colour}]{shown}[/]")
 
 
 async def show_outputs(client: Client, execution: admin.Execution) -> None:

@@ -59,12 +59,15 @@ class ServiceProcess:
         """The process id while it runs."""
         return self._process.pid if self._process is not None and self._process.returncode is None else None
 
-    async def start(self, seconds: float = 60.0) -> dict[str, Any]:
-        """Start it and wait until it serves; returns what it wrote to its ready file. Raises ServiceFailed."""
+    async def launch(self) -> None:
+        """Start the process; `ready` tells when it serves."""
         await self._spawn()
-        ready = await self._wait_ready(seconds)
+
+    async def ready(self, seconds: float) -> dict[str, Any]:
+        """Wait until it serves, then keep it alive; returns what it wrote to its ready file. Raises ServiceFailed."""
+        content = await self._wait_ready(seconds)
         self._watcher = asyncio.create_task(self._watch(), name=f"watch {self.command.name}")
-        return ready
+        return content
 
     async def stop(self, seconds: float = 20.0) -> None:
         """Ask it to drain, and end it when it has not within `seconds`."""

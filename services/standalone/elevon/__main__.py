@@ -1,0 +1,138 @@
+"""The `elevon` command."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from elevon_core.errors import ElevonError
+
+from elevon.settings import StandaloneSettings
+
+application = typer.Typer(
+    name="elevon", help="Elevon: a control plane for tasks and workflows.", no_args_is_help=True, add_completion=True
+)
+
+Config = Annotated[
+    Path | None, typer.Option(help="Settings file (YAML) for all services.", exists=True, dir_okay=False)
+]
+DataDir = Annotated[Path | None, typer.Option(help="Folder for databases, data and logs.")]
+Python = Annotated[Path | None, typer.Option(help="Python interpreter that has the tasks' packages.")]
+
+
+@application.command()
+def up(
+    port: Annotated[int | None, typer.Option(help="The one port for gRPC and HTTP; 30080 by default.")] = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on; loopback by default.")] = None,
+    data_dir: DataDir = None,
+    python: Python = None,
+    config: Config = None,
+    reset: Annotated[bool, typer.Option("--reset", help="Delete what the data folder holds, then start.")] = False,
+) -> None:
+    """Run the control plane here, until Ctrl-C; a second start resumes what was running."""
+    settings = load(config, port=port, host=host, data_dir=data_dir, python=python)
+    sys.exit(asyncio.run(run(settings, reset)))
+
+
+@application.command()
+def doctor(
+    data_dir: DataDir = None,
+    python: Python = None,
+    port: Annotated[int | None, typer.Option(help="The port that `elevon up` would use.")] = None,
+    config: Config = None,
+) -> None:
+    """Say what is wrong with this installation, in words."""
+    from elevon.doctor import examine, show
+
+    sys.exit(show(examine(load(config, data_dir=data_dir, python=python, port=port))))
+
+
+@application.command()
+def migrate(
+    data_dir: DataDir = None,
+    config: Config = None,
+) -> None:
+    """Bring the databases of all services up to date; the control plane must not run."""
+    from elevon.migrate import migrate_all
+
+    settings = load(config, data_dir=data_dir)
+    try:
+        asyncio.run(migrate_all(settings))
+    except ElevonError as error:
+        fail(error.message)
+
+
+@application.command()
+def version() -> None:
+    """Print the version."""
+    from importlib.metadata import version as installed
+
+    typer.echo(installed("elevon"))
+
+
+def load(config: Path | None, **flags: object) -> StandaloneSettings:
+    try:
+        return StandaloneSettings.load(config, **flags)
+    except ElevonError as error:
+        fail(error.message)
+        raise
+
+
+def fail(message: str) -> None:
+    """Say what went wrong and end."""
+    typer.echo(f"elevon: {message}", err=True)
+    sys.exit(1)
+
+
+async def run(settings: StandaloneSettings, reset: bool) -> int:
+    """Run the control plane until a signal asks it to stop; returns the exit code."""
+    from elevon.control_plane import ControlPlane
+    from elevon.layout import FolderInUse
+    from elevon.processes import ServiceFailed
+
+    began = time.monotonic()
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    plane = ControlPlane(settings, restarted=lambda name, code: typer.echo(f"{name} ended ({code}); started again"))
+    try:
+        plane.acquire(reset=reset)
+        await plane.start()
+        welcome(plane.settings, plane.port, time.monotonic() - began)
+        await stop.wait()
+        typer.echo("draining…")
+    except (FolderInUse, ServiceFailed) as error:
+        typer.echo(f"elevon: {error}", err=True)
+        return 1
+    except OSError as error:
+        typer.echo(f"elevon: cannot listen on {settings.host}:{settings.port}: {error.strerror}", err=True)
+        return 1
+    finally:
+        await plane.stop()
+    return 0
+
+
+def welcome(settings: StandaloneSettings, port: int, seconds: float) -> None:
+    """Print the ready line, which begins with `ready`, and what a client needs to know."""
+    address = f"{settings.public_host}:{port}"
+    typer.echo(f"ready: Elevon answers on {address} (gRPC and HTTP) after {seconds:.1f} s")
+    typer.echo(f"  data and logs   {settings.data_dir.expanduser().resolve()}")
+    typer.echo(f"  tasks run with  {settings.python}")
+    typer.echo(f"  flytekit        export FLYTE_PLATFORM_URL={address} FLYTE_PLATFORM_INSECURE=true")
+    typer.echo(f"  HTTP API        http://{address}/healthcheck")
+    typer.echo("  stop            Ctrl-C; what runs is resumed at the next start")
+    sys.stdout.flush()
+
+
+def main() -> None:
+    """Run the command."""
+    application()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,137 @@
+"""Look at an installation and say, in words, what would keep it from working."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import typer
+
+from elevon.layout import Layout, try_lock
+from elevon.settings import StandaloneSettings
+
+ENOUGH_DISK_BYTES = 1024**3
+"""Below this the data folder counts as nearly full."""
+
+PROBE = "import sys, flytekit; print(sys.version.split()[0], flytekit.__version__)"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing looked at: `ok`, what was seen, and what to do when it is not right."""
+
+    subject: str
+    ok: bool
+    seen: str
+    remedy: str = ""
+
+
+def examine(settings: StandaloneSettings) -> list[Finding]:
+    """Look at everything `elevon up` needs; changes nothing."""
+    return [
+        python_of_elevon(),
+        python_of_tasks(settings.python.expanduser()),
+        data_folder(Layout(settings.data_dir.expanduser().resolve())),
+        disk(settings.data_dir.expanduser().resolve()),
+        port(settings),
+        *client_environment(settings),
+    ]
+
+
+def show(findings: list[Finding]) -> int:
+    """Print the findings; returns 1 when one of them needs attention."""
+    for finding in findings:
+        typer.echo(f"{'ok     ' if finding.ok else 'PROBLEM'} {finding.subject}: {finding.seen}")
+        if not finding.ok:
+            typer.echo(f"        {finding.remedy}")
+    problems = sum(not finding.ok for finding in findings)
+    typer.echo("nothing is wrong" if problems == 0 else f"{problems} to mend")
+    return 1 if problems else 0
+
+
+def python_of_elevon() -> Finding:
+    """The interpreter this runs on."""
+    seen = f"{sys.version.split()[0]} at {sys.executable}"
+    return Finding("Python", sys.version_info >= (3, 11), seen, "Elevon needs Python 3.11 or later")
+
+
+def python_of_tasks(python: Path) -> Finding:
+    """The interpreter that tasks run with must be there and must have flytekit."""
+    subject = "Python for tasks"
+    if not python.is_file():
+        return Finding(subject, False, f"{python} does not exist", "name it with --python /path/to/venv/bin/python")
+    try:
+        probe = subprocess.run([str(python), "-c", PROBE], capture_output=True, text=True, timeout=60, check=False)  # noqa: S603  # the user named this interpreter
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return Finding(subject, False, f"{python} does not run: {error}", "name another one with --python")
+    if probe.returncode != 0:
+        reason = probe.stderr.strip().splitlines()[-1:] or ["no message"]
+        remedy = f"install it there: {python} -m pip install flytekit"
+        return Finding(subject, False, f"{python} cannot import flytekit ({reason[0]})", remedy)
+    version, flytekit = probe.stdout.split()
+    return Finding(subject, True, f"{version} with flytekit {flytekit} at {python}")
+
+
+def data_folder(layout: Layout) -> Finding:
+    """The data folder must be writable; whether a control plane runs on it is worth knowing."""
+    subject = "data folder"
+    if not layout.root.exists():
+        return Finding(subject, True, f"{layout.root} will be made")
+    if not os.access(layout.root, os.W_OK | os.X_OK):
+        return Finding(subject, False, f"{layout.root} is not writable", "choose another one with --data-dir")
+    lock = layout.root / "lock"
+    if lock.exists():
+        with lock.open("a+") as held:
+            if not try_lock(held):
+                held.seek(0)
+                return Finding(subject, True, f"{layout.root}, in use by process {held.read().strip()}")
+    return Finding(subject, True, f"{layout.root}, free")
+
+
+def disk(folder: Path) -> Finding:
+    """Databases and data need room."""
+    existing = next(path for path in (folder, *folder.parents) if path.exists())
+    free = shutil.disk_usage(existing).free
+    remedy = "make room, or choose another folder with --data-dir"
+    return Finding("disk", free >= ENOUGH_DISK_BYTES, f"{free / 1024**3:.1f} GiB free at {existing}", remedy)
+
+
+def port(settings: StandaloneSettings) -> Finding:
+    """The one port must be free, or answered by a control plane."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.host, settings.port))
+        except OSError as error:
+            remedy = f"stop what listens on port {settings.port}, or choose another one with --port"
+            return Finding("port", answers(settings), f"{settings.port} is taken ({error.strerror})", remedy)
+    return Finding("port", True, f"{settings.port} is free")
+
+
+def answers(settings: StandaloneSettings) -> bool:
+    """True when the listener on the port is a control plane: its health check answers 200."""
+    request = f"GET /healthcheck HTTP/1.1\r\nHost: {settings.host}\r\nConnection: close\r\n\r\n"
+    try:
+        with socket.create_connection((settings.host, settings.port), timeout=2) as connection:
+            connection.sendall(request.encode())
+            return connection.recv(64).startswith(b"HTTP/1.1 200")
+    except OSError:
+        return False
+
+
+def client_environment(settings: StandaloneSettings) -> Iterator[Finding]:
+    """Variables of flytekit in this shell that would lead it elsewhere."""
+    url = os.environ.get("FLYTE_PLATFORM_URL")
+    if url is None:
+        return
+    expected = f"{settings.public_host}:{settings.port}"
+    remedy = f"export FLYTE_PLATFORM_URL={expected}"
+    yield Finding("FLYTE_PLATFORM_URL", url.removeprefix("dns:///") == expected, url, remedy)
+    insecure = os.environ.get("FLYTE_PLATFORM_INSECURE", "").lower() in ("true", "1", "t")
+    yield Finding("FLYTE_PLATFORM_INSECURE", insecure, str(insecure), "export FLYTE_PLATFORM_INSECURE=true")

@@ -1,0 +1,67 @@
+"""Settings of the embedded control plane; flags win over the environment, the environment over the file."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+from elevon_core.errors import InvalidArgument
+from elevon_kit.settings import ConfigFile, StrictEnvironment
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+
+def default_data_dir() -> Path:
+    """`.elevon` in the current folder when it exists there, else in the home folder."""
+    here = Path.cwd() / ".elevon"
+    return here if here.is_dir() else Path.home() / ".elevon"
+
+
+def default_python() -> Path:
+    """The interpreter found first on PATH, which in an activated environment is the user's own."""
+    return Path(shutil.which("python3") or sys.executable)
+
+
+class StandaloneSettings(BaseSettings):
+    """How `elevon up` runs: section `standalone` of the file, variables `ELEVON_STANDALONE_*`, flags."""
+
+    model_config = SettingsConfigDict(extra="forbid", frozen=True)
+    service: ClassVar[str] = "standalone"
+
+    host: str = Field("127.0.0.1", description="Address to listen on; loopback unless told otherwise.")
+    port: int = Field(30080, ge=0, le=65535, description="The one port for gRPC and HTTP; 0 lets the system choose.")
+    public_host: str = Field("localhost", description="Host name under which clients reach this control plane.")
+    data_dir: Path = Field(default_factory=default_data_dir, description="Folder for databases, data and logs.")
+    python: Path = Field(default_factory=default_python, description="Python interpreter that has the tasks' packages.")
+    start_seconds: float = Field(60.0, gt=0, description="How long a service may take to start, in seconds.")
+    drain_seconds: float = Field(20.0, ge=0, description="How long a service may take to drain, in seconds.")
+    config: Path | None = Field(None, description="Settings file that the services read too; absent for none.")
+
+    @classmethod
+    def load(cls, config: Path | None = None, **flags: Any) -> Self:
+        """Read the settings; flags that are None were not given. Raises InvalidArgument naming what is wrong."""
+        given = {name: value for name, value in flags.items() if value is not None}
+        try:
+            return cls(config=config.resolve() if config else None, **given)
+        except ValidationError as error:
+            rules = "; ".join(f"{'.'.join(map(str, p['loc']))}: {p['msg']}" for p in error.errors())
+            raise InvalidArgument(f"settings of elevon up: {rules}") from None
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Order the sources; pydantic calls this."""
+        config = init_settings().get("config")
+        return (
+            init_settings,
+            StrictEnvironment(settings_cls, cls.service),
+            ConfigFile(settings_cls, cls.service, config),
+        )
