@@ -6,6 +6,7 @@ ElevonError
 ├── NotFound                 what was asked for does not exist
 ├── AlreadyExists            what was to be created exists
 ├── FailedPrecondition       right request, wrong state
+│   └── OffloadedLiteral     a value lies in a blob and has to be loaded first: carries its address
 ├── ResourceExhausted        over a limit
 ├── Unauthenticated          who are you
 ├── PermissionDenied         not yours
@@ -111,6 +112,18 @@ class FailedPrecondition(ElevonError):
     """The request is right, the state it meets is not."""
 
     kind = ErrorKind.FAILED_PRECONDITION
+
+
+class OffloadedLiteral(FailedPrecondition):
+    """The value of a literal lies in a blob: load the Literal at `uri`, put it in place, ask again.
+
+    `size_bytes` is the size its writer noted, zero if none was.
+    """
+
+    def __init__(self, uri: str, size_bytes: int = 0) -> None:
+        super().__init__(f"the literal is kept at {uri}: it has to be loaded before it can be looked into")
+        self.uri = uri
+        self.size_bytes = size_bytes
 
 
 class ResourceExhausted(ElevonError):
