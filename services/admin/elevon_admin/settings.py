@@ -1,0 +1,86 @@
+"""Settings of the admin service."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from elevon_kit.settings import ServiceSettings, SettingsGroup
+from pydantic import Field
+
+
+class DomainSettings(SettingsGroup):
+    """A domain that every project has."""
+
+    id: str = Field(description="What requests name, such as `development`.")
+    name: str = Field("", description="What people read; the id when empty.")
+
+
+class SeedProject(SettingsGroup):
+    """A project that exists from the first start on."""
+
+    id: str = Field(description="A DNS-1123 label, at most 63 characters.")
+    name: str = Field("", description="What people read; the id when empty.")
+    description: str = Field("", description="At most 300 bytes.")
+
+
+class WhitelistScope(SettingsGroup):
+    """Where a restricted task type may be registered; an empty part means any."""
+
+    project: str = Field("", description="Project id; any when empty.")
+    domain: str = Field("", description="Domain id; any when empty.")
+
+
+class RegistrationSettings(SettingsGroup):
+    """What may be registered."""
+
+    max_workflow_nodes: int = Field(
+        0, ge=0, description="Most nodes of a workflow, sub-workflows aside; 0 is no limit."
+    )
+    max_closure_bytes: int = Field(0, ge=0, description="Largest compiled workflow, in bytes; 0 is no limit.")
+    max_label_entries: int = Field(16, ge=0, description="Most labels of a launch plan or a project.")
+    task_type_whitelist: dict[str, list[WhitelistScope]] = Field(
+        {}, description="Task type to where it may be registered; types that are not listed are free."
+    )
+
+
+class ResourceSettings(SettingsGroup):
+    """Kubernetes quantities of the platform; an empty text means none."""
+
+    cpu: str = Field("", description="Cores, such as `2` or `500m`.")
+    memory: str = Field("", description="Bytes, such as `1Gi`.")
+    gpu: str = Field("", description="Whole devices.")
+    ephemeral_storage: str = Field("", description="Bytes, such as `10Gi`.")
+
+
+class TaskResourceSettings(SettingsGroup):
+    """What tasks get and may ask for unless an attribute of their project says otherwise."""
+
+    defaults: ResourceSettings = Field(ResourceSettings(), description="Given to a task that asks for nothing.")
+    limits: ResourceSettings = Field(ResourceSettings(), description="Most that a task may request or set as limit.")
+
+
+class CacheSettings(SettingsGroup):
+    """What is kept in memory of entities that never change."""
+
+    entity_bytes: int = Field(
+        64 * 1024 * 1024, ge=0, description="Bytes of compiled tasks and workflows kept, as serialized."
+    )
+
+
+class AdminSettings(ServiceSettings):
+    """Everything that can be set about admin; `ELEVON_ADMIN_*` in the environment, `admin:` in the file."""
+
+    service: ClassVar[str] = "admin"
+
+    domains: list[DomainSettings] = Field(
+        [DomainSettings(id=name, name=name) for name in ("development", "staging", "production")],
+        min_length=1,
+        description="The domains that every project has, in the order they are listed.",
+    )
+    projects: list[SeedProject] = Field(
+        [SeedProject(id=name, name=name) for name in ("flytesnacks", "flytetester", "flyteexamples")],
+        description="Projects made at start unless they exist.",
+    )
+    registration: RegistrationSettings = RegistrationSettings()
+    task_resources: TaskResourceSettings = TaskResourceSettings()
+    cache: CacheSettings = CacheSettings()

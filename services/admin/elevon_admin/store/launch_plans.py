@@ -1,0 +1,175 @@
+"""Launch plans in the database."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from elevon_core.errors import NotFound
+from elevon_idl.admin import v1 as admin
+from elevon_idl.core import v1 as core
+from elevon_kit.database import Database
+from sqlalchemy import Row, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from elevon_admin.domain.entities import EntityKey, EntityScope, NewEntity, NewLaunchPlan, Standing, StoredLaunchPlan
+from elevon_admin.domain.filters import Filter
+from elevon_admin.domain.paging import Page
+from elevon_admin.domain.sorting import Sort
+from elevon_admin.store.listing import Columns, Entity, apply_listing
+from elevon_admin.store.registry_tables import launch_plans, workflows
+from elevon_admin.store.versioned import (
+    LAUNCH_PLAN_FIELDS,
+    WORKFLOW_FIELDS,
+    add_version,
+    has_any_key,
+    has_key,
+    in_portions,
+    in_scope,
+    related,
+    standing,
+)
+
+COLUMNS = Columns(
+    "launch_plan",
+    {
+        "launch_plan": Entity(LAUNCH_PLAN_FIELDS),
+        "workflow": related(WORKFLOW_FIELDS, launch_plans.c.workflow_id, workflows.c.id),
+    },
+    (launch_plans.c.id,),
+)
+
+_SELECTED = (
+    launch_plans.c.id,
+    launch_plans.c.project,
+    launch_plans.c.domain,
+    launch_plans.c.name,
+    launch_plans.c.version,
+    launch_plans.c.created_at,
+    launch_plans.c.updated_at,
+    launch_plans.c.state,
+    launch_plans.c.workflow_id,
+    launch_plans.c.spec,
+    launch_plans.c.closure,
+)
+
+
+class SqlLaunchPlans:
+    """The LaunchPlanRepository of a Database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def standing(self, key: EntityKey) -> Standing:
+        """See LaunchPlanRepository."""
+        return await standing(self._database, launch_plans, key)
+
+    async def add(self, entity: NewEntity, plan: NewLaunchPlan) -> StoredLaunchPlan:
+        """See LaunchPlanRepository."""
+
+        async def work(connection: AsyncConnection) -> int:
+            return await add_version(
+                connection,
+                launch_plans,
+                core.LAUNCH_PLAN,
+                entity,
+                state=admin.INACTIVE,
+                schedule_type=plan.schedule_type,
+                workflow_id=plan.workflow_row,
+                spec=plan.spec.SerializeToString(),
+                closure=plan.closure.SerializeToString(),
+            )
+
+        row = await self._database.write(work)
+        created_at = entity.created_at
+        return StoredLaunchPlan(
+            row, entity.key, created_at, created_at, admin.INACTIVE, plan.workflow_row, plan.spec, plan.closure
+        )
+
+    async def get_many(self, keys: Collection[EntityKey]) -> Mapping[EntityKey, StoredLaunchPlan]:
+        """See LaunchPlanRepository."""
+        found: dict[EntityKey, StoredLaunchPlan] = {}
+        async with self._database.reading() as connection:
+            for portion in in_portions(keys):
+                rows = await connection.execute(select(*_SELECTED).where(has_any_key(launch_plans, portion)))
+                found.update((plan.key, plan) for plan in map(_stored, rows))
+        return found
+
+    async def active(self, project: str, domain: str, name: str) -> StoredLaunchPlan | None:
+        """See LaunchPlanRepository."""
+        scope = in_scope(launch_plans, EntityScope(project, domain, name))
+        query = select(*_SELECTED).where(scope, launch_plans.c.state == admin.ACTIVE)
+        async with self._database.reading() as connection:
+            row = (await connection.execute(query)).one_or_none()
+        return None if row is None else _stored(row)
+
+    async def activate(self, key: EntityKey, now: int) -> None:
+        """See LaunchPlanRepository."""
+        name = in_scope(launch_plans, EntityScope(key.project, key.domain, key.name))
+
+        async def work(connection: AsyncConnection) -> None:
+            await _lock_name(connection, key)
+            await _require(connection, key)
+            others = update(launch_plans).where(name, launch_plans.c.state == admin.ACTIVE)
+            await connection.execute(
+                others.where(launch_plans.c.version != key.version).values(state=admin.INACTIVE, updated_at=now)
+            )
+            await _set_state(connection, key, admin.ACTIVE, now)
+
+        await self._database.write(work)
+
+    async def deactivate(self, key: EntityKey, now: int) -> None:
+        """See LaunchPlanRepository."""
+
+        async def work(connection: AsyncConnection) -> None:
+            await _require(connection, key)
+            await _set_state(connection, key, admin.INACTIVE, now)
+
+        await self._database.write(work)
+
+    async def list(
+        self,
+        scope: EntityScope,
+        filters: Sequence[Filter],
+        sort: Sort | None,
+        page: Page,
+        *,
+        only_active: bool = False,
+    ) -> Sequence[StoredLaunchPlan]:
+        """See LaunchPlanRepository."""
+        query = select(*_SELECTED).where(in_scope(launch_plans, scope))
+        if only_active:
+            query = query.where(launch_plans.c.state == admin.ACTIVE)
+        async with self._database.reading() as connection:
+            rows = await connection.execute(apply_listing(query, COLUMNS, filters, sort, page))
+            return [_stored(row) for row in rows]
+
+
+async def _lock_name(connection: AsyncConnection, key: EntityKey) -> None:
+    """Hold the oldest version of the name: activations of one name by several replicas take turns."""
+    name = in_scope(launch_plans, EntityScope(key.project, key.domain, key.name))
+    oldest = select(launch_plans.c.id).where(name).order_by(launch_plans.c.created_at, launch_plans.c.id).limit(1)
+    await connection.execute(oldest.with_for_update())
+
+
+async def _require(connection: AsyncConnection, key: EntityKey) -> None:
+    found = await connection.execute(select(launch_plans.c.id).where(has_key(launch_plans, key)))
+    if found.one_or_none() is None:
+        raise NotFound(f"missing entity of type LAUNCH_PLAN with identifier {key}")
+
+
+async def _set_state(connection: AsyncConnection, key: EntityKey, state: int, now: int) -> None:
+    await connection.execute(update(launch_plans).where(has_key(launch_plans, key)).values(state=state, updated_at=now))
+
+
+def _stored(row: Row[Any]) -> StoredLaunchPlan:
+    return StoredLaunchPlan(
+        row.id,
+        EntityKey(row.project, row.domain, row.name, row.version),
+        row.created_at,
+        row.updated_at,
+        row.state,
+        row.workflow_id,
+        admin.LaunchPlanSpec.FromString(row.spec),
+        admin.LaunchPlanClosure.FromString(row.closure),
+    )
