@@ -60,7 +60,8 @@ class ServiceProcess:
         return self._process.pid if self._process is not None and self._process.returncode is None else None
 
     async def launch(self) -> None:
-        """Start the process; `ready` tells when it serves."""
+        """Start the process, for the first time or after `stop`; `ready` tells when it serves."""
+        self._stopping = False
         await self._spawn()
 
     async def ready(self, seconds: float) -> dict[str, Any]:
