@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import grpc
 from elevon.control_plane import ControlPlane
 from elevon.settings import StandaloneSettings
-from flyteidl.admin import common_pb2, execution_pb2, node_execution_pb2, task_execution_pb2
+from flyteidl.admin import execution_pb2, node_execution_pb2, task_execution_pb2
 from flyteidl.core import execution_pb2 as core_execution_pb2
 from flyteidl.core import identifier_pb2, literals_pb2
 from flyteidl.service import admin_pb2_grpc
@@ -180,13 +180,13 @@ class Plane:
                 time.sleep(0.2)
 
 
-def until(condition: Callable[[], Result | bool], seconds: float, what: str) -> Result:
-    """The first true answer of `condition`; fails when there is none in time."""
+def until(condition: Callable[[], Result | None], seconds: float, what: str) -> Result:
+    """The first answer of `condition` that is something and true; fails when there is none in time."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         answer = condition()
         if answer:
-            return answer  # type: ignore[return-value]  # a bare True is never used as a result
+            return answer
         time.sleep(0.1)
     raise AssertionError(f"waited {seconds} s in vain for {what}")
 
