@@ -1,0 +1,46 @@
+"""From a node that runs to what a plugin is given."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from elevon_idl.core import v1 as core
+
+from elevon_propeller.engine import paths, retries
+from elevon_propeller.engine.plan import Plan
+from elevon_propeller.engine.policy import EnginePolicy
+from elevon_propeller.engine.state import ExecutionState, NodeState
+from elevon_propeller.plugins.contract import Attempt
+
+_EMPTY = core.LiteralMap()
+
+
+def build_attempt(
+    plan: Plan, state: ExecutionState, node: NodeState, policy: EnginePolicy, traceparent: str = ""
+) -> Attempt:
+    """The present attempt of a task node, the same whenever it is built again."""
+    task = node.plan.task
+    assert task is not None
+    options = state.options
+    override = options.interruptible.value if options.HasField("interruptible") else None
+    target = node.plan.template.task_node
+    return Attempt(
+        name=paths.generated_name(state, node, node.attempt),
+        execution_id=state.identifier,
+        workflow_name=plan.primary.id.name,
+        node_id=node.id,
+        spec_node_id=node.plan.id,
+        number=node.attempt,
+        task=task.template,
+        inputs=node.inputs or _EMPTY,
+        paths=paths.attempt_paths(state, node, node.attempt),
+        started_at=datetime.fromtimestamp(node.attempt_at / 1_000_000, UTC),
+        environment=dict(options.environment),
+        labels=dict(options.labels),
+        annotations=dict(options.annotations),
+        overrides=target.overrides if target.HasField("overrides") else None,
+        security_context=options.security_context if options.HasField("security_context") else None,
+        interruptible=retries.interruptible(node, override, policy),
+        console_url=options.console_url,
+        traceparent=traceparent,
+    )

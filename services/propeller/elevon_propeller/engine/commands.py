@@ -1,0 +1,117 @@
+"""What the engine wants done, after the decision is durable; each may be carried out twice with the effect of once."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+from elevon_idl.core import v1 as core
+
+
+class DataKind(enum.Enum):
+    """Which file of a node is meant."""
+
+    INPUTS = "inputs"
+    OUTPUTS = "outputs"
+
+
+@dataclass(frozen=True, slots=True)
+class CacheEntry:
+    """One entry of the catalog (catalog.md §7.2), and who asks for it."""
+
+    dataset: core.Identifier
+    tag: str
+    owner: str
+    interface: core.TypedInterface
+    task_id: core.Identifier
+    source: core.TaskExecutionIdentifier
+
+
+@dataclass(slots=True)
+class StartAttempt:
+    """Start the attempt, or find it again."""
+
+    node_id: str
+    number: int
+
+
+@dataclass(slots=True)
+class StopAttempt:
+    """Stop the attempt and let go of it; answered by AttemptStopped."""
+
+    node_id: str
+    number: int
+    reason: str
+
+
+@dataclass(slots=True)
+class FinalizeAttempt:
+    """Let go of an attempt that has ended; not answered."""
+
+    node_id: str
+    number: int
+
+
+@dataclass(slots=True)
+class LoadData:
+    """Read the outputs of a finished node; answered by DataLoaded."""
+
+    node_id: str
+    uri: str
+
+
+@dataclass(slots=True)
+class WriteData:
+    """Write a literal map; answered by DataWritten."""
+
+    node_id: str
+    kind: DataKind
+    uri: str
+    data: core.LiteralMap
+
+
+@dataclass(slots=True)
+class LookUpCache:
+    """Ask the catalog; answered by CacheLookedUp."""
+
+    node_id: str
+    entry: CacheEntry
+
+
+@dataclass(slots=True)
+class ReserveCache:
+    """Take or extend the reservation; answered by CacheReserved."""
+
+    node_id: str
+    entry: CacheEntry
+
+
+@dataclass(slots=True)
+class ReleaseCache:
+    """Give the reservation up; not answered."""
+
+    node_id: str
+    entry: CacheEntry
+
+
+@dataclass(slots=True)
+class StoreCache:
+    """Give the outputs to the catalog; answered by CacheStored."""
+
+    node_id: str
+    entry: CacheEntry
+    outputs: core.LiteralMap
+    overwrite: bool
+
+
+Command = (
+    StartAttempt
+    | StopAttempt
+    | FinalizeAttempt
+    | LoadData
+    | WriteData
+    | LookUpCache
+    | ReserveCache
+    | ReleaseCache
+    | StoreCache
+)

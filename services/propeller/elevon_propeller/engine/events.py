@@ -1,0 +1,241 @@
+"""The events admin is told (propeller.md §1), built as messages.
+
+Where the original loses an error (TIMED_OUT, tasks with a deck, aborted attempts), it is here. Literal maps that live
+in rows travel inside the events, those in files as URIs.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from elevon_idl.admin import v1 as admin
+from elevon_idl.core import v1 as core
+from elevon_idl.event import v1 as event
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from elevon_propeller.engine import paths, retries
+from elevon_propeller.engine.state import UNDEFINED_NODE, NodeState
+from elevon_propeller.engine.turn import Turn
+from elevon_propeller.plugins.contract import AttemptPhase, Report
+
+EVENT_VERSION = 1
+MESSAGE_LIMIT = 102_400
+_TRUNCATED = "\n... <Message Truncated> ...\n"
+
+TASK_PHASES = {
+    AttemptPhase.WAITING_FOR_RESOURCES: core.TaskExecution.WAITING_FOR_RESOURCES,
+    AttemptPhase.QUEUED: core.TaskExecution.QUEUED,
+    AttemptPhase.INITIALIZING: core.TaskExecution.INITIALIZING,
+    AttemptPhase.RUNNING: core.TaskExecution.RUNNING,
+    AttemptPhase.SUCCEEDED: core.TaskExecution.SUCCEEDED,
+    AttemptPhase.RETRYABLE_FAILURE: core.TaskExecution.FAILED,
+    AttemptPhase.PERMANENT_FAILURE: core.TaskExecution.FAILED,
+}
+
+
+def workflow(
+    turn: Turn,
+    phase: core.WorkflowExecution.Phase.ValueType,
+    error: core.ExecutionError | None = None,
+    output_uri: str = "",
+) -> None:
+    """Tell a phase of the execution."""
+    told = event.WorkflowExecutionEvent(
+        execution_id=turn.state.identifier,
+        producer_id=turn.policy.producer_id,
+        phase=phase,
+        occurred_at=timestamp(turn.now),
+    )
+    if error is not None:
+        told.error.CopyFrom(shortened(error))
+    elif output_uri:
+        told.output_uri = output_uri
+    turn.decision.events.append(admin.ExecutionEvent(workflow=told))
+
+
+def node(turn: Turn, state: NodeState, phase: core.NodeExecution.Phase.ValueType) -> None:
+    """Tell a phase of a node, once: the same phase again is left out."""
+    if state.announced == phase:
+        return
+    first = state.announced == UNDEFINED_NODE
+    state.announced = phase
+    now = timestamp(turn.now)
+    told = event.NodeExecutionEvent(
+        id=core.NodeExecutionIdentifier(node_id=state.id, execution_id=turn.state.identifier),
+        producer_id=turn.policy.producer_id,
+        phase=phase,
+        occurred_at=now,
+        reported_at=now,
+        event_version=EVENT_VERSION,
+        spec_node_id=state.plan.id,
+        node_name=state.plan.name,
+        deck_uri=state.deck_uri,
+    )
+    _add_lineage(told, state)
+    _add_inputs(turn, told, state, first)
+    _add_outputs(turn, told, state, phase)
+    if state.plan.task is not None:
+        _add_task(turn, told, state, phase)
+    turn.decision.events.append(admin.ExecutionEvent(node=told))
+
+
+def task(turn: Turn, state: NodeState, report: Report) -> None:
+    """Tell what a plugin reported of the present attempt."""
+    told = _task_event(turn, state, TASK_PHASES[report.phase], timestamp_of(report.occurred_at))
+    if report.reason:
+        told.reason = report.reason
+        told.reasons.add(reason=report.reason).occurred_at.CopyFrom(told.occurred_at)
+    if report.logs:
+        told.logs.extend(report.logs)
+    if report.custom_info is not None:
+        told.custom_info.CopyFrom(report.custom_info)
+    if report.phase == AttemptPhase.SUCCEEDED:
+        _add_task_outputs(turn, told, state, report)
+    elif report.error is not None:
+        told.error.CopyFrom(shortened(report.error))
+    turn.decision.events.append(admin.ExecutionEvent(task=told))
+
+
+def task_ended(
+    turn: Turn, state: NodeState, phase: core.TaskExecution.Phase.ValueType, error: core.ExecutionError
+) -> None:
+    """Tell that the engine itself ended the present attempt, and why."""
+    state.task_phase, state.task_version = phase, 0
+    told = _task_event(turn, state, phase, timestamp(turn.now))
+    told.reasons.add(reason=error.message).occurred_at.CopyFrom(told.occurred_at)
+    told.error.CopyFrom(shortened(error))
+    turn.decision.events.append(admin.ExecutionEvent(task=told))
+
+
+def shortened(error: core.ExecutionError) -> core.ExecutionError:
+    """The error with a message of at most 102,400 bytes: the first and the last half stay."""
+    data = error.message.encode()
+    if len(data) <= MESSAGE_LIMIT:
+        return error
+    half = MESSAGE_LIMIT // 2
+    short = core.ExecutionError()
+    short.CopyFrom(error)
+    short.message = data[:half].decode(errors="ignore") + _TRUNCATED + data[-half:].decode(errors="ignore")
+    return short
+
+
+def timestamp(microseconds: int) -> Timestamp:
+    """A point in time as a message."""
+    seconds, rest = divmod(microseconds, 1_000_000)
+    return Timestamp(seconds=seconds, nanos=rest * 1_000)
+
+
+def timestamp_of(moment: datetime) -> Timestamp:
+    """A datetime as a message; a naive one counts as UTC."""
+    return timestamp(microseconds_of(moment))
+
+
+def microseconds_of(moment: datetime) -> int:
+    """Microseconds since 1970; a naive datetime counts as UTC."""
+    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    difference = aware - _EPOCH
+    return (difference.days * 86_400 + difference.seconds) * 1_000_000 + difference.microseconds
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def _add_lineage(told: event.NodeExecutionEvent, state: NodeState) -> None:
+    parent = state.parent
+    if parent is not None:
+        told.parent_node_metadata.node_id = parent.id
+        told.retry_group = str(state.scope.parent_attempt)
+    told.is_parent = state.plan.kind == "workflow" and state.plan.template.workflow_node.HasField("sub_workflow_ref")
+    told.is_array = state.plan.kind == "array"
+
+
+def _add_inputs(turn: Turn, told: event.NodeExecutionEvent, state: NodeState, first: bool) -> None:
+    if state.plan.kind == "start" or told.phase == core.NodeExecution.ABORTED:
+        return
+    if state.inputs_written:
+        told.input_uri = f"{paths.data_prefix(turn.state, state)}/inputs.pb"
+    elif first and state.inputs is not None:
+        told.input_data.CopyFrom(state.inputs)
+
+
+def _add_outputs(
+    turn: Turn, told: event.NodeExecutionEvent, state: NodeState, phase: core.NodeExecution.Phase.ValueType
+) -> None:
+    if phase in (core.NodeExecution.SUCCEEDED, core.NodeExecution.RECOVERED):
+        if state.outputs_uri:
+            told.output_uri = state.outputs_uri
+        elif state.outputs is not None:
+            told.output_data.CopyFrom(state.outputs)
+    elif state.error is not None and phase in (
+        core.NodeExecution.FAILED,
+        core.NodeExecution.ABORTED,
+        core.NodeExecution.TIMED_OUT,
+    ):
+        told.error.CopyFrom(shortened(state.error))
+
+
+def _add_task(
+    turn: Turn, told: event.NodeExecutionEvent, state: NodeState, phase: core.NodeExecution.Phase.ValueType
+) -> None:
+    assert state.plan.task is not None
+    told.target_entity.CopyFrom(state.plan.task.template.id)
+    if state.plan.task.dataset is not None:
+        metadata = told.task_node_metadata
+        metadata.cache_status = state.cache_status
+        metadata.catalog_key.CopyFrom(state.catalog or core.CatalogMetadata(dataset_id=state.plan.task.dataset))
+        if state.plan.task.serializable and phase != core.NodeExecution.QUEUED:
+            metadata.reservation_status = (
+                core.CatalogReservation.RESERVATION_ACQUIRED
+                if state.reserved
+                else core.CatalogReservation.RESERVATION_RELEASED
+            )
+    if state.attempt_at and phase in (core.NodeExecution.SUCCEEDED, core.NodeExecution.FAILED):
+        attempt = paths.attempt_paths(turn.state, state, state.attempt)
+        told.task_node_metadata.checkpoint_uri = attempt.checkpoint
+
+
+def _task_event(
+    turn: Turn, state: NodeState, phase: core.TaskExecution.Phase.ValueType, occurred_at: Timestamp
+) -> event.TaskExecutionEvent:
+    assert state.plan.task is not None
+    template = state.plan.task.template
+    told = event.TaskExecutionEvent(
+        task_id=template.id,
+        parent_node_execution_id=core.NodeExecutionIdentifier(node_id=state.id, execution_id=turn.state.identifier),
+        retry_attempt=state.attempt,
+        phase=phase,
+        phase_version=state.task_version,
+        producer_id=turn.policy.producer_id,
+        occurred_at=occurred_at,
+        reported_at=timestamp(turn.now),
+        task_type=template.type,
+        event_version=EVENT_VERSION,
+        metadata=event.TaskExecutionMetadata(
+            generated_name=paths.generated_name(turn.state, state, state.attempt),
+            plugin_identifier=state.plugin_id,
+            instance_class=(
+                event.TaskExecutionMetadata.INTERRUPTIBLE
+                if retries.interruptible(state, override(turn), turn.policy)
+                else event.TaskExecutionMetadata.DEFAULT
+            ),
+        ),
+    )
+    if state.inputs_written:
+        told.input_uri = f"{paths.data_prefix(turn.state, state)}/inputs.pb"
+    elif state.inputs is not None and state.last_report is None:
+        told.input_data.CopyFrom(state.inputs)
+    return told
+
+
+def override(turn: Turn) -> bool | None:
+    """The execution's own say on interruptible attempts."""
+    options = turn.state.options
+    return options.interruptible.value if options.HasField("interruptible") else None
+
+
+def _add_task_outputs(turn: Turn, told: event.TaskExecutionEvent, state: NodeState, report: Report) -> None:
+    outputs = report.outputs
+    if report.has_outputs_file or outputs is None or outputs.ByteSize() > turn.policy.inline_limit:
+        told.output_uri = paths.attempt_paths(turn.state, state, state.attempt).outputs
+    else:
+        told.output_data.CopyFrom(outputs)

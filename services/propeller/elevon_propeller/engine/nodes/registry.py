@@ -1,0 +1,45 @@
+"""Which kind of node is run by what."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from elevon_propeller.engine.state import NodeState, Scope
+from elevon_propeller.engine.turn import Turn
+
+
+class NodeHandler(Protocol):
+    """The behaviour of one kind of node."""
+
+    def enter(self, turn: Turn, node: NodeState) -> None:
+        """Begin; the inputs are resolved."""
+
+    def start(self, turn: Turn, node: NodeState) -> None:
+        """Go on with a slot of max_parallelism in hand; only for nodes that were enqueued."""
+
+    def stop(self, turn: Turn, node: NodeState, reason: str) -> None:
+        """Stop a node that has begun; it ends as ABORTED, at once or later."""
+
+    def resume(self, turn: Turn, node: NodeState) -> None:
+        """Ask again for what was under way when the process ended; inputs are resolved again."""
+
+    def children_ended(self, turn: Turn, node: NodeState, scope: Scope) -> None:
+        """The graph that the node runs has come to its end."""
+
+
+_handlers: dict[str, NodeHandler] = {}
+
+
+def register(kind: str, handler: NodeHandler) -> None:
+    """Make a kind of node known."""
+    _handlers[kind] = handler
+
+
+def handler(node: NodeState) -> NodeHandler:
+    """The behaviour of a node's kind."""
+    return _handlers[node.plan.kind]
+
+
+def supported() -> frozenset[str]:
+    """The kinds that can be run."""
+    return frozenset(_handlers)

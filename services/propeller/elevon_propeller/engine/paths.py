@@ -1,0 +1,38 @@
+"""Where the files of an execution lie (propeller.md §6.1)."""
+
+from __future__ import annotations
+
+from elevon_core import naming
+
+from elevon_propeller.engine.state import ExecutionState, NodeState
+from elevon_propeller.plugins.contract import AttemptPaths
+
+
+def data_prefix(state: ExecutionState, node: NodeState) -> str:
+    """The node's folder; only the top level has the segment `data`."""
+    parent = node.parent
+    if parent is None:
+        return f"{state.metadata_prefix}/{node.plan.id}/data"
+    return f"{data_prefix(state, parent)}/{node.scope.parent_attempt}/{node.plan.id}"
+
+
+def output_prefix(state: ExecutionState, node: NodeState, number: int) -> str:
+    """The folder of one attempt."""
+    return f"{data_prefix(state, node)}/{number}"
+
+
+def generated_name(state: ExecutionState, node: NodeState, number: int) -> str:
+    """The attempt's name: key of idempotency, name of its pod."""
+    return naming.generated_name(state.identifier.name, node.id, number)
+
+
+def attempt_paths(state: ExecutionState, node: NodeState, number: int) -> AttemptPaths:
+    """All paths of one attempt."""
+    data = data_prefix(state, node)
+    previous = f"{_raw_prefix(state, node, number - 1)}/_flytecheckpoints" if number else ""
+    return AttemptPaths(data, f"{data}/{number}", _raw_prefix(state, node, number), previous)
+
+
+def _raw_prefix(state: ExecutionState, node: NodeState, number: int) -> str:
+    name = generated_name(state, node, number)
+    return f"{state.raw_output_prefix}/{naming.raw_output_shard(name)}/{name}"

@@ -1,0 +1,213 @@
+"""The plan: a compiled workflow, turned once into what the engine needs at every step, and shared by its executions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from elevon_core import hashing, identifiers
+from elevon_core.errors import InvalidArgument
+from elevon_idl.core import v1 as core
+from google.protobuf.duration_pb2 import Duration
+
+Key = tuple[str, str, str, str]
+"""Project, domain, name and version."""
+
+START_NODE = "start-node"
+END_NODE = "end-node"
+
+
+@dataclass(frozen=True, slots=True)
+class TaskPlan:
+    """A task as one node uses it; `dataset` is set when its outputs are cached."""
+
+    template: core.TaskTemplate
+    dataset: core.Identifier | None
+    serializable: bool
+    ignored_inputs: frozenset[str]
+
+
+@dataclass(slots=True)
+class NodePlan:
+    """A node of a graph; `sources` are the upstream nodes whose outputs its bindings use.
+
+    `retries` are the user's, 0 when none are asked for; `timeout` is in microseconds, 0 when there is none.
+    """
+
+    id: str
+    kind: str
+    template: core.Node
+    name: str
+    bindings: tuple[core.Binding, ...]
+    sources: tuple[str, ...]
+    upstream: tuple[str, ...] = ()
+    downstream: tuple[str, ...] = ()
+    retries: int = 0
+    timeout: int = 0
+    interruptible: bool | None = None
+    task: TaskPlan | None = None
+
+
+@dataclass(slots=True)
+class Graph:
+    """One workflow of the closure: the primary one, or a sub-workflow."""
+
+    id: core.Identifier
+    template: core.WorkflowTemplate
+    nodes: dict[str, NodePlan]
+    fails_immediately: bool
+    interruptible: bool
+    failure_node: NodePlan | None = None
+
+
+@dataclass(slots=True)
+class Plan:
+    """A whole closure; `graphs` holds the sub-workflows by identifier key."""
+
+    primary: Graph
+    graphs: dict[Key, Graph] = field(default_factory=dict)
+
+
+def kind_of(node: core.Node) -> str:
+    """The name of the node's kind: start, end, or the field that is set in `target` without its suffix."""
+    if node.id == START_NODE:
+        return "start"
+    if node.id == END_NODE:
+        return "end"
+    target = node.WhichOneof("target")
+    if target is None:
+        raise InvalidArgument.invalid("closure.template.nodes", node.id, "a node needs a target")
+    return target.removesuffix("_node")
+
+
+def build_plan(closure: core.CompiledWorkflowClosure, supported: frozenset[str]) -> Plan:
+    """Turn a closure into a plan; raises InvalidArgument naming the node for what cannot be run."""
+    tasks = {identifiers.key(task.template.id): task.template for task in closure.tasks}
+    builder = _Builder(tasks, supported)
+    plan = Plan(primary=builder.graph(closure.primary))
+    for compiled in closure.sub_workflows:
+        plan.graphs[identifiers.key(compiled.template.id)] = builder.graph(compiled)
+    return plan
+
+
+def promised_nodes(bindings: Iterable[core.Binding]) -> tuple[str, ...]:
+    """The nodes that bindings take values from, each once, in order of appearance."""
+    found: dict[str, None] = {}
+    pending = [binding.binding for binding in reversed(list(bindings))]
+    while pending:
+        data = pending.pop()
+        kind = data.WhichOneof("value")
+        if kind == "promise":
+            found[data.promise.node_id or START_NODE] = None
+        elif kind == "collection":
+            pending.extend(data.collection.bindings)
+        elif kind == "map":
+            pending.extend(data.map.bindings.values())
+    return tuple(found)
+
+
+class _Builder:
+    def __init__(self, tasks: Mapping[Key, core.TaskTemplate], supported: frozenset[str]) -> None:
+        self._tasks = tasks
+        self._supported = supported
+
+    def graph(self, compiled: core.CompiledWorkflow) -> Graph:
+        template = compiled.template
+        nodes = {node.id: self._node(node, template) for node in template.nodes}
+        for node_id in (START_NODE, END_NODE):
+            if node_id not in nodes:
+                nodes[node_id] = self._node(core.Node(id=node_id), template)
+        self._connect(nodes, compiled.connections)
+        graph = Graph(
+            id=template.id,
+            template=template,
+            nodes=nodes,
+            fails_immediately=template.metadata.on_failure == core.WorkflowMetadata.FAIL_IMMEDIATELY,
+            interruptible=template.metadata_defaults.interruptible,
+        )
+        if template.HasField("failure_node"):
+            graph.failure_node = self._node(template.failure_node, template)
+            graph.failure_node.upstream = (START_NODE,)
+        return graph
+
+    def _connect(self, nodes: dict[str, NodePlan], connections: core.ConnectionSet) -> None:
+        edges: dict[str, dict[str, None]] = {node_id: {} for node_id in nodes}
+        for source, targets in connections.downstream.items():
+            for target in targets.ids:
+                self._edge(edges, nodes, source, target)
+        for target, sources in connections.upstream.items():
+            for source in sources.ids:
+                self._edge(edges, nodes, source, target)
+        for node in nodes.values():
+            for source in node.sources:
+                self._edge(edges, nodes, source, node.id)
+        upstream: dict[str, list[str]] = {node_id: [] for node_id in nodes}
+        for source, downstream in edges.items():
+            nodes[source].downstream = tuple(downstream)
+            for target in downstream:
+                upstream[target].append(source)
+        for node_id, sources_of in upstream.items():
+            nodes[node_id].upstream = tuple(sources_of)
+
+    @staticmethod
+    def _edge(edges: dict[str, dict[str, None]], nodes: dict[str, NodePlan], source: str, target: str) -> None:
+        for node_id in (source, target):
+            if node_id not in nodes:
+                raise InvalidArgument.invalid("closure.connections", node_id, "there is no node of this name")
+        edges[source][target] = None
+
+    def _node(self, node: core.Node, workflow: core.WorkflowTemplate) -> NodePlan:
+        kind = kind_of(node)
+        if kind not in self._supported:
+            rule = f"nodes of kind {kind!r} cannot be run by this version"
+            raise InvalidArgument.invalid(f"closure.nodes[{node.id}]", kind, rule)
+        bindings = tuple(workflow.outputs if kind == "end" else node.inputs)
+        metadata = node.metadata
+        plan = NodePlan(
+            id=node.id,
+            kind=kind,
+            template=node,
+            name=metadata.name or (node.id if kind in ("start", "end") else ""),
+            bindings=bindings,
+            sources=promised_nodes(bindings),
+            retries=metadata.retries.retries,
+            timeout=_microseconds(metadata.timeout),
+            interruptible=metadata.interruptible if metadata.HasField("interruptible") else None,
+        )
+        if kind == "task":
+            self._add_task(plan)
+        return plan
+
+    def _add_task(self, plan: NodePlan) -> None:
+        reference = plan.template.task_node.reference_id
+        template = self._tasks.get(identifiers.key(reference))
+        if template is None:
+            rule = "the closure does not contain this task"
+            raise InvalidArgument.invalid(
+                f"closure.nodes[{plan.id}].task_node.reference_id", identifiers.text(reference), rule
+            )
+        plan.retries = plan.retries or template.metadata.retries.retries
+        plan.task = _task_plan(template, plan.template.metadata)
+
+
+def _task_plan(template: core.TaskTemplate, node: core.NodeMetadata) -> TaskPlan:
+    metadata = template.metadata
+    cacheable = node.cacheable if node.HasField("cacheable") else metadata.discoverable
+    serializable = node.cache_serializable if node.HasField("cache_serializable") else metadata.cache_serializable
+    version = (node.cache_version if node.HasField("cache_version") else metadata.discovery_version).strip(" ")
+    dataset = None
+    if cacheable and version and template.interface.outputs.variables:
+        dataset = core.Identifier(
+            resource_type=core.DATASET,
+            project=template.id.project,
+            domain=template.id.domain,
+            name=f"flyte_task-{template.id.name}",
+            version=hashing.dataset_version(version, template.interface),
+        )
+    return TaskPlan(
+        template, dataset, serializable and dataset is not None, frozenset(metadata.cache_ignore_input_vars)
+    )
+
+
+def _microseconds(duration: Duration) -> int:
+    return duration.seconds * 1_000_000 + duration.nanos // 1_000

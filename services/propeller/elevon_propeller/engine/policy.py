@@ -1,0 +1,30 @@
+"""The engine's numbers: what an operator may tune, as plain values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+MICROSECONDS = 1_000_000
+"""Every time in the engine is a whole number of microseconds: points since 1970 in UTC, or lengths."""
+
+
+@dataclass(frozen=True, slots=True)
+class EnginePolicy:
+    """How executions are run; lengths of time in microseconds, sizes in bytes.
+
+    `default_attempts` counts attempts of a node that asks for no retries. `interruptible_threshold` is the t of
+    propeller.md §9. Literal maps of at most `inline_limit` stay in rows and events; larger ones go to files.
+    """
+
+    producer_id: str = "propeller"
+    metadata_root: str = "file:///tmp/elevon/metadata/propeller"
+    raw_output_prefix: str = "file:///tmp/elevon/raw"
+    max_system_retries: int = 3
+    default_attempts: int = 1
+    backoff_base: int = MICROSECONDS // 10
+    backoff_factor: float = 2.0
+    backoff_limit: int = 60 * MICROSECONDS
+    interruptible_threshold: int = -1
+    inline_limit: int = 64 * 1024
+    cache_wait: int = 2 * MICROSECONDS
+    reservation_heartbeat: int = 10 * MICROSECONDS

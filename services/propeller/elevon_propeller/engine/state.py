@@ -1,0 +1,228 @@
+"""The running state of an execution: what is stored per node, and what is worked out again from it."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+
+from elevon_core import naming
+from elevon_idl.core import v1 as core
+from elevon_idl.propeller import v1 as propeller
+
+from elevon_propeller.engine.phases import ExecutionPhase, NodePhase, Outcome
+from elevon_propeller.engine.plan import Graph, NodePlan, Plan
+from elevon_propeller.plugins.contract import Report
+
+UNDEFINED_NODE = core.NodeExecution.UNDEFINED
+UNDEFINED_TASK = core.TaskExecution.UNDEFINED
+
+
+class NodeState:
+    """A node of a running graph.
+
+    Times are microseconds since 1970. `waiting` counts upstream nodes that have not ended; `skip` says that one of them
+    has no outputs. `announced` is the phase of the last event, `task_phase` and `task_version` those of the present
+    attempt's. `inputs` and `last_report` live in memory only and are found again; `outputs` are kept when they are
+    small, else `outputs_uri` says where they are. `scope` is the graph it belongs to, `children` the one it runs.
+    """
+
+    __slots__ = (
+        "announced",
+        "attempt",
+        "attempt_at",
+        "cache_status",
+        "catalog",
+        "children",
+        "deck_uri",
+        "detail",
+        "error",
+        "holds_slot",
+        "id",
+        "inputs",
+        "inputs_written",
+        "last_report",
+        "outcome",
+        "outputs",
+        "outputs_uri",
+        "phase",
+        "plan",
+        "plugin_id",
+        "queued_at",
+        "reason",
+        "reserved",
+        "scope",
+        "since",
+        "skip",
+        "system_failures",
+        "task_phase",
+        "task_version",
+        "waiting",
+        "wake_at",
+    )
+
+    def __init__(self, unique_id: str, plan: NodePlan, scope: Scope) -> None:
+        self.id = unique_id
+        self.plan = plan
+        self.scope = scope
+        self.children: Scope | None = None
+        self.phase = NodePhase.WAITING
+        self.waiting = len(plan.upstream)
+        self.skip = False
+        self.attempt = 0
+        self.system_failures = 0
+        self.announced: core.NodeExecution.Phase.ValueType = UNDEFINED_NODE
+        self.task_phase: core.TaskExecution.Phase.ValueType = UNDEFINED_TASK
+        self.task_version = 0
+        self.since = 0
+        self.queued_at = 0
+        self.attempt_at = 0
+        self.wake_at = 0
+        self.outcome = Outcome.NONE
+        self.reason = ""
+        self.error: core.ExecutionError | None = None
+        self.inputs: core.LiteralMap | None = None
+        self.inputs_written = False
+        self.outputs: core.LiteralMap | None = None
+        self.outputs_uri = ""
+        self.deck_uri = ""
+        self.cache_status: core.CatalogCacheStatus.ValueType = core.CACHE_DISABLED
+        self.catalog: core.CatalogMetadata | None = None
+        self.reserved = False
+        self.holds_slot = False
+        self.last_report: Report | None = None
+        self.plugin_id = ""
+        self.detail = b""
+
+    @property
+    def parent(self) -> NodeState | None:
+        """The node whose graph this one belongs to; None at the top."""
+        return self.scope.parent
+
+    def __repr__(self) -> str:
+        return f"<node {self.id} {self.phase.name} attempt {self.attempt}>"
+
+
+class Scope:
+    """A graph that runs: the execution's own, or that of a node with children.
+
+    `unfinished` counts the nodes that have not ended, `live` holds those that have begun and not ended. `error` is why
+    it fails, the first reason of all; `stopping` says that nothing new may begin.
+    """
+
+    __slots__ = (
+        "error",
+        "error_node",
+        "failure",
+        "graph",
+        "live",
+        "nodes",
+        "parent",
+        "parent_attempt",
+        "stopping",
+        "unfinished",
+    )
+
+    def __init__(self, graph: Graph, parent: NodeState | None) -> None:
+        self.graph = graph
+        self.parent = parent
+        self.parent_attempt = parent.attempt if parent else 0
+        self.nodes: dict[str, NodeState] = {}
+        self.live: dict[str, NodeState] = {}
+        self.unfinished = len(graph.nodes)
+        self.error: core.ExecutionError | None = None
+        self.error_node = ""
+        self.failure: NodeState | None = None
+        self.stopping = False
+        for plan in graph.nodes.values():
+            self.nodes[plan.id] = NodeState(self.unique_id(plan.id), plan, self)
+
+    def unique_id(self, node_id: str) -> str:
+        """The id of a node of this graph that is unique within the execution (propeller.md §2.4)."""
+        if self.parent is None:
+            return node_id
+        return naming.unique_node_id(self.parent.id, self.parent_attempt, node_id)
+
+
+class ExecutionState:
+    """One execution; `nodes` finds every node of every graph by its unique id.
+
+    `ready` holds the nodes that wait for a slot, longest first; `slots` counts those that have one. `loading` maps a
+    finished node whose outputs are being fetched to the nodes that wait for them.
+    """
+
+    __slots__ = (
+        "abort_cause",
+        "accepted_at",
+        "ended_at",
+        "error",
+        "identifier",
+        "inputs",
+        "loading",
+        "metadata_prefix",
+        "nodes",
+        "options",
+        "phase",
+        "raw_output_prefix",
+        "ready",
+        "scope",
+        "signals",
+        "slots",
+        "started_at",
+    )
+
+    def __init__(
+        self,
+        plan: Plan,
+        identifier: core.WorkflowExecutionIdentifier,
+        inputs: core.LiteralMap,
+        options: propeller.ExecutionOptions,
+        accepted_at: int,
+        metadata_root: str,
+        raw_output_prefix: str,
+    ) -> None:
+        self.identifier = identifier
+        self.inputs = inputs
+        self.options = options
+        self.accepted_at = accepted_at
+        self.metadata_prefix = f"{metadata_root}/{identifier.project}-{identifier.domain}-{identifier.name}"
+        self.raw_output_prefix = (options.raw_output_prefix or raw_output_prefix).rstrip("/")
+        self.phase = ExecutionPhase.NEW
+        self.error: core.ExecutionError | None = None
+        self.abort_cause = ""
+        self.started_at = 0
+        self.ended_at = 0
+        self.slots = 0
+        self.ready: deque[NodeState] = deque()
+        self.loading: dict[str, list[NodeState]] = {}
+        self.signals: dict[str, core.Literal] = {}
+        self.nodes: dict[str, NodeState] = {}
+        self.scope = self.open_scope(plan.primary, None)
+
+    def open_scope(self, graph: Graph, parent: NodeState | None) -> Scope:
+        """Make the states of a graph's nodes, all waiting."""
+        scope = Scope(graph, parent)
+        for node in scope.nodes.values():
+            self.nodes[node.id] = node
+        if parent is not None:
+            parent.children = scope
+        return scope
+
+    def close_scope(self, parent: NodeState) -> None:
+        """Forget the graph a node ran."""
+        scope = parent.children
+        if scope is None:
+            return
+        for node in scope.nodes.values():
+            self.close_scope(node)
+            self.nodes.pop(node.id, None)
+        if scope.failure is not None:
+            self.nodes.pop(scope.failure.id, None)
+        parent.children = None
+
+    def scopes(self) -> Iterator[Scope]:
+        """Every graph that runs, outermost first."""
+        pending = [self.scope]
+        while pending:
+            scope = pending.pop(0)
+            yield scope
+            pending.extend(node.children for node in scope.live.values() if node.children is not None)

@@ -1,0 +1,174 @@
+"""One step of an execution: an observation in, a decision out.
+
+`step` changes the state it is given and costs what changed, not what exists. It reads no clock and draws no lots: the
+same state and observation always come to the same decision. Stale and repeated observations come to nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from elevon_idl.core import v1 as core
+
+from elevon_propeller.engine import caching, events, inputs, lifecycle, policies
+from elevon_propeller.engine.commands import DataKind
+from elevon_propeller.engine.decision import Decision
+from elevon_propeller.engine.nodes import registry, task
+from elevon_propeller.engine.nodes.edges import EndNode, StartNode
+from elevon_propeller.engine.observations import (
+    AbortRequested,
+    AttemptReported,
+    AttemptStopped,
+    CacheLookedUp,
+    CacheReserved,
+    CacheStored,
+    DataLoaded,
+    DataWritten,
+    ExecutionStarted,
+    Observation,
+    Resumed,
+    SignalSet,
+    TimerFired,
+)
+from elevon_propeller.engine.phases import ExecutionPhase, NodePhase
+from elevon_propeller.engine.plan import START_NODE, Plan
+from elevon_propeller.engine.policy import EnginePolicy
+from elevon_propeller.engine.state import ExecutionState, NodeState
+from elevon_propeller.engine.turn import Turn
+
+registry.register("start", StartNode())
+registry.register("end", EndNode())
+registry.register("task", task.TaskNode())
+
+
+def step(plan: Plan, state: ExecutionState, observation: Observation, policy: EnginePolicy) -> Decision:
+    """Advance the execution by one observation, through every transition that follows from it."""
+    turn = Turn(plan, state, policy, observation.at)
+    if not state.phase.is_terminal:
+        _OBSERVERS[type(observation)](turn, observation)
+        _advance(turn)
+    return turn.decision
+
+
+def _advance(turn: Turn) -> None:
+    while True:
+        if turn.closing:
+            policies.settle(turn, turn.closing.popleft())
+        elif turn.due:
+            _begin(turn, turn.due.popleft())
+        elif not _dispatch(turn):
+            return
+
+
+def _begin(turn: Turn, node: NodeState) -> None:
+    """Begin a node whose upstream nodes have all ended, or skip it."""
+    scope = node.scope
+    if (scope.stopping and node is not scope.failure) or turn.state.phase == ExecutionPhase.ABORTING:
+        return
+    if node.skip:
+        lifecycle.end(turn, node, NodePhase.SKIPPED)
+    elif inputs.gather(turn, node):
+        registry.handler(node).enter(turn, node)
+
+
+def _dispatch(turn: Turn) -> bool:
+    """Give free slots to the nodes that have waited longest; False when nothing came of it."""
+    state = turn.state
+    limit = state.options.max_parallelism
+    started = False
+    while state.ready and (not limit or state.slots < limit):
+        node = state.ready.popleft()
+        if node.phase == NodePhase.QUEUED:
+            registry.handler(node).start(turn, node)
+            started = True
+    return started
+
+
+def _start(turn: Turn, _: ExecutionStarted) -> None:
+    state = turn.state
+    if state.phase != ExecutionPhase.NEW:
+        return
+    state.phase = ExecutionPhase.RUNNING
+    state.started_at = turn.now
+    turn.decision.execution = True
+    events.workflow(turn, core.WorkflowExecution.RUNNING)
+    turn.due.append(state.scope.nodes[START_NODE])
+
+
+def _resume(turn: Turn, _: Resumed) -> None:
+    turn.resuming = True
+    for scope in list(turn.state.scopes()):
+        for node in list(scope.live.values()):
+            _resume_node(turn, node)
+        turn.closing.append(scope)
+
+
+def _resume_node(turn: Turn, node: NodeState) -> None:
+    if node.phase == NodePhase.PREPARING:
+        turn.due.append(node)
+    elif node.phase == NodePhase.QUEUED and inputs.again(turn, node):
+        turn.state.ready.append(node)
+    elif inputs.again(turn, node):
+        registry.handler(node).resume(turn, node)
+
+
+def _abort(turn: Turn, seen: AbortRequested) -> None:
+    policies.abort(turn, seen.cause)
+
+
+def _signal(turn: Turn, seen: SignalSet) -> None:
+    turn.state.signals.setdefault(seen.signal_id, seen.value)
+
+
+def _loaded(turn: Turn, seen: DataLoaded) -> None:
+    source = turn.state.nodes.get(seen.node_id)
+    if source is None:
+        return
+    waiting = inputs.loaded(turn, source, seen)
+    turn.resuming = True
+    for node in waiting:
+        if node.phase == NodePhase.PREPARING:
+            _begin(turn, node)
+        elif not node.phase.is_terminal:
+            _resume_node(turn, node)
+    inputs.drop_loaded(turn, waiting)
+
+
+def _written(turn: Turn, seen: DataWritten) -> None:
+    node = turn.state.nodes.get(seen.node_id)
+    if node is None:
+        return
+    if seen.kind == DataKind.OUTPUTS:
+        lifecycle.published(turn, node, seen.failure)
+    elif node.phase == NodePhase.PREPARING and node.inputs is not None:
+        if seen.failure:
+            lifecycle.fail(turn, node, lifecycle.system_error("StorageError", seen.failure))
+        else:
+            node.inputs_written = True
+            registry.handler(node).enter(turn, node)
+
+
+def _for_node(act: Callable[[Turn, NodeState, Any], None]) -> Callable[[Turn, Any], None]:
+    def observe(turn: Turn, seen: Any) -> None:
+        node = turn.state.nodes.get(seen.node_id)
+        if node is not None:
+            act(turn, node, seen)
+
+    return observe
+
+
+_OBSERVERS: dict[type, Callable[[Turn, Any], None]] = {
+    ExecutionStarted: _start,
+    Resumed: _resume,
+    AbortRequested: _abort,
+    SignalSet: _signal,
+    AttemptReported: _for_node(task.reported),
+    AttemptStopped: _for_node(task.stopped),
+    TimerFired: _for_node(task.timer_fired),
+    DataLoaded: _loaded,
+    DataWritten: _written,
+    CacheLookedUp: _for_node(caching.looked_up),
+    CacheReserved: _for_node(caching.reserved),
+    CacheStored: _for_node(caching.stored),
+}

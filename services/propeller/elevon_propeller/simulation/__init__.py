@@ -1,0 +1,1 @@
+"""Worlds without a world: closures made by hand, and a driver that plays everything around the engine, seeded."""
