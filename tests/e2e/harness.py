@@ -154,11 +154,7 @@ class Plane:
 
     def attempts(self, node: node_execution_pb2.NodeExecution) -> list[task_execution_pb2.TaskExecution]:
         """The task executions of a node, first attempt first."""
-        request = task_execution_pb2.TaskExecutionListRequest(
-            node_execution_id=node.id,
-            limit=100,
-            sort_by=common_pb2.Sort(key="retry_attempt", direction=common_pb2.Sort.ASCENDING),
-        )
+        request = task_execution_pb2.TaskExecutionListRequest(node_execution_id=node.id, limit=100)
         found = list(self.admin.ListTaskExecutions(request).task_executions)
         return sorted(found, key=lambda attempt: attempt.id.retry_attempt)
 
