@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import grpc
 from elevon.control_plane import ControlPlane
@@ -31,7 +31,7 @@ TERMINAL = (
     core_execution_pb2.WorkflowExecution.TIMED_OUT,
 )
 Phase = core_execution_pb2.WorkflowExecution.Phase
-Id = identifier_pb2.WorkflowExecutionIdentifier
+Id: TypeAlias = Any  # flyteidl carries no types: a WorkflowExecutionIdentifier
 
 
 class Plane:
