@@ -1,0 +1,92 @@
+"""A service's database: many readers, and one writer that commits everything that is ready together."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Literal, TypeVar
+
+from elevon_core.errors import Unavailable
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from elevon_kit.database_engines import SQLITE, parse_url, reading_engine, writing_engine
+from elevon_kit.database_errors import Contention, SchemaMismatch, UniqueViolation, translated
+from elevon_kit.database_writer import Writer
+
+__all__ = ["Contention", "Database", "SchemaMismatch", "UniqueViolation", "Work"]
+
+T = TypeVar("T")
+Work = Callable[[AsyncConnection], Awaitable[T]]
+Dialect = Literal["sqlite", "postgresql"]
+
+
+class Database:
+    """Open it, then `reading()` for looking and `write(work)` for changing.
+
+    Errors arrive translated: UniqueViolation, Contention, Unavailable (connection lost), ResourceExhausted (full).
+    """
+
+    def __init__(self, url: str, *, readers: int = 4, group_size: int = 256) -> None:
+        self.url = parse_url(url)
+        self.dialect: Dialect = "sqlite" if self.url.get_backend_name() == SQLITE else "postgresql"
+        self._readers = readers
+        self._group_size = group_size
+        self._reading: AsyncEngine | None = None
+        self._writing: AsyncEngine | None = None
+        self._writer: Writer | None = None
+
+    async def open(self) -> None:
+        """Connect; raises Unavailable when there is no database to be had."""
+        self._writing = writing_engine(self.url)
+        self._reading = reading_engine(self.url, self._readers)
+        try:
+            with translated():
+                async with self._writing.connect() as connection:
+                    await connection.execute(text("SELECT 1"))
+        except BaseException:
+            await self._dispose()
+            raise
+        self._writer = Writer(self._writing, self._group_size)
+        self._writer.start()
+
+    async def close(self) -> None:
+        """Finish what was given to `write`, then disconnect; closing twice does no harm."""
+        if self._writer is not None:
+            await self._writer.stop()
+            self._writer = None
+        await self._dispose()
+
+    async def _dispose(self) -> None:
+        for engine in (self._reading, self._writing):
+            if engine is not None:
+                await engine.dispose()
+        self._reading = self._writing = None
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[AsyncConnection]:
+        """Lend a connection that sees one committed state of the database and cannot change it."""
+        if self._reading is None:
+            raise Unavailable("the database is closed")
+        with translated():
+            connection = await self._reading.connect()
+        try:
+            yield connection
+        finally:
+            await connection.close()
+
+    async def write(self, work: Work[T]) -> T:
+        """Run a piece of work in a transaction and return its result once that is durable.
+
+        Pieces that are ready at the same time share one commit, each in a savepoint of its own: one that raises is
+        undone alone, and the error is its caller's only. Work must leave the transaction alone and touch nothing but
+        its connection, because it runs again when another transaction was in the way.
+        """
+        if self._writer is None:
+            raise Unavailable("the database is closed")
+        return await self._writer.submit(work)
+
+    async def ping(self) -> None:
+        """Ask the database something trivial, for health; raises Unavailable when it does not answer."""
+        async with self.reading() as connection:
+            await connection.execute(text("SELECT 1"))

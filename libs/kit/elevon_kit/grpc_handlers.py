@@ -1,0 +1,268 @@
+"""One wrapper around every method of every servicer: bytes in, bytes out, and everything that all RPCs share between.
+
+A wrapped call parses the request itself, so that bytes which are no message are the caller's error; it turns exceptions
+into statuses, writes the canonical log line, records the span and the measurements.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import secrets
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any
+
+import grpc
+from elevon_core.errors import DeadlineExceeded, ElevonError, Internal, InvalidArgument, Unimplemented
+from google.protobuf import message_factory
+from google.protobuf.descriptor import Descriptor, MethodDescriptor
+from google.protobuf.message import DecodeError, Message
+
+from elevon_kit import grpc_status, telemetry
+from elevon_kit.grpc_subjects import Subject, subject_of
+from elevon_kit.logging import get_logger
+
+log = get_logger("rpc")
+
+Context = grpc.aio.ServicerContext[Any, Any]
+Behaviour = Callable[[Any, Context], Any]
+
+QUIET_PREFIXES = ("/grpc.health.v1.", "/grpc.reflection.")
+"""Asked every few seconds by machines; logged at level debug."""
+
+WARNED = frozenset({"UNAVAILABLE", "RESOURCE_EXHAUSTED", "DEADLINE_EXCEEDED", "UNKNOWN", "DATA_LOSS"})
+
+
+@dataclass(slots=True)
+class Call:
+    """What the canonical line says about one RPC."""
+
+    method: str
+    started: float
+    request_bytes: int = 0
+    response_bytes: int = 0
+    code: str = "OK"
+    error: str = ""
+    reference: str = ""
+    subject: Subject | None = None
+
+
+class MethodHandlers:
+    """Makes the gRPC handlers for the methods of servicers, and counts what passes through them."""
+
+    def __init__(self) -> None:
+        meter = telemetry.meter()
+        self._durations = meter.create_histogram("rpc.server.duration", "s", "Time from request to answer")
+        self._metrics = telemetry.metrics_enabled()
+
+    def for_method(self, path: str, method: MethodDescriptor, servicer: object) -> grpc.RpcMethodHandler[Any, Any]:
+        """Wrap a servicer's method; one that the servicer does not override answers UNIMPLEMENTED.
+
+        Raises Internal when the method is not a coroutine or an asynchronous generator as its kind demands.
+        """
+        wrapped = WrappedMethod(path, method, _behaviour(path, method, servicer), self)
+        if method.client_streaming and method.server_streaming:
+            return grpc.stream_stream_rpc_method_handler(wrapped.stream_stream)
+        if method.client_streaming:
+            return grpc.stream_unary_rpc_method_handler(wrapped.stream_unary)
+        if method.server_streaming:
+            return grpc.unary_stream_rpc_method_handler(wrapped.unary_stream)
+        return grpc.unary_unary_rpc_method_handler(wrapped.unary_unary)
+
+    def finish(self, call: Call) -> None:
+        """Write the canonical line and the measurement of a call that is over."""
+        seconds = perf_counter() - call.started
+        if self._metrics:
+            self._durations.record(seconds, {"rpc.method": call.method, "rpc.grpc.status_code": call.code})
+        fields = {"method": call.method, "code": call.code, "ms": round(seconds * 1000, 3)}
+        fields |= {"request_bytes": call.request_bytes, "response_bytes": call.response_bytes}
+        if call.subject:
+            fields |= call.subject
+        if call.error:
+            fields["error"] = call.error
+        if call.reference:
+            fields["reference"] = call.reference
+        if call.code == "INTERNAL":
+            log.error("rpc", **fields)
+        elif call.code in WARNED:
+            log.warning("rpc", **fields)
+        elif call.method.startswith(QUIET_PREFIXES):
+            log.debug("rpc", **fields)
+        else:
+            log.info("rpc", **fields)
+
+
+class WrappedMethod:
+    """One method of one servicer, in the four shapes that gRPC knows."""
+
+    def __init__(self, path: str, method: MethodDescriptor, behaviour: Behaviour, handlers: MethodHandlers) -> None:
+        self._path = path
+        self._behaviour = behaviour
+        self._handlers = handlers
+        self._request_type = message_factory.GetMessageClass(method.input_type)
+        self._response_type = message_factory.GetMessageClass(method.output_type)
+        self._subject = subject_of(method.input_type)
+
+    async def unary_unary(self, raw: bytes, context: Context) -> bytes:
+        """Serve one request with one answer."""
+        call = Call(self._path, perf_counter(), len(raw))
+        try:
+            if telemetry.tracing_enabled():
+                with server_span(self._path, context):
+                    return await self._answer(raw, context, call)
+            return await self._answer(raw, context, call)
+        except BaseException as error:
+            await fail(error, context, call)
+            raise
+        finally:
+            self._handlers.finish(call)
+
+    async def _answer(self, raw: bytes, context: Context, call: Call) -> bytes:
+        request = self._parse(raw)
+        if self._subject is not None:
+            call.subject = self._subject(request)
+        answer = self._encode(await self._behaviour(request, context))
+        call.response_bytes = len(answer)
+        return answer
+
+    async def unary_stream(self, raw: bytes, context: Context) -> AsyncIterator[bytes]:
+        """Serve one request with a stream of answers."""
+        call = Call(self._path, perf_counter(), len(raw))
+        try:
+            request = self._parse(raw)
+            if self._subject is not None:
+                call.subject = self._subject(request)
+            async for response in self._behaviour(request, context):
+                yield self._counted(response, call)
+        except BaseException as error:
+            await fail(error, context, call)
+            raise
+        finally:
+            self._handlers.finish(call)
+
+    async def stream_unary(self, requests: AsyncIterator[bytes], context: Context) -> bytes:
+        """Serve a stream of requests with one answer."""
+        call = Call(self._path, perf_counter())
+        try:
+            return self._counted(await self._behaviour(self._parsed(requests, call), context), call)
+        except BaseException as error:
+            await fail(error, context, call)
+            raise
+        finally:
+            self._handlers.finish(call)
+
+    async def stream_stream(self, requests: AsyncIterator[bytes], context: Context) -> AsyncIterator[bytes]:
+        """Serve a stream of requests with a stream of answers."""
+        call = Call(self._path, perf_counter())
+        try:
+            async for response in self._behaviour(self._parsed(requests, call), context):
+                yield self._counted(response, call)
+        except BaseException as error:
+            await fail(error, context, call)
+            raise
+        finally:
+            self._handlers.finish(call)
+
+    async def _parsed(self, requests: AsyncIterator[bytes], call: Call) -> AsyncIterator[Message]:
+        async for raw in requests:
+            call.request_bytes += len(raw)
+            yield self._parse(raw)
+
+    def _parse(self, raw: bytes) -> Message:
+        try:
+            return self._request_type.FromString(raw)
+        except DecodeError:
+            name = self._request_type.DESCRIPTOR.full_name
+            raise InvalidArgument(f"invalid request: {len(raw)} bytes are not a {name} message") from None
+
+    def _counted(self, response: Message, call: Call) -> bytes:
+        answer = self._encode(response)
+        call.response_bytes += len(answer)
+        return answer
+
+    def _encode(self, response: Message) -> bytes:
+        if not isinstance(response, self._response_type):
+            raise Internal(f"{self._path} answered with {type(response).__name__}")
+        return response.SerializeToString()
+
+
+async def fail(error: BaseException, context: Context, call: Call) -> None:
+    """End the RPC with the status that belongs to the error; cancellation and a status already given pass."""
+    if isinstance(error, (asyncio.CancelledError, GeneratorExit)):
+        call.code = "CANCELLED"
+        return
+    if isinstance(error, grpc.aio.AbortError):
+        call.code = _code_name(context)
+        return
+    known = _known(error, call)
+    code, message, trailers = grpc_status.to_status(known)
+    call.code = code.name
+    call.error = message[:500]
+    await context.abort(code, message, trailers)
+
+
+def _known(error: BaseException, call: Call) -> ElevonError:
+    if isinstance(error, ElevonError) and not isinstance(error, Internal):
+        return error
+    if isinstance(error, TimeoutError):
+        return DeadlineExceeded(str(error) or "the operation took too long")
+    call.reference = secrets.token_hex(6)
+    log.error("unexpected error", method=call.method, reference=call.reference, exc_info=error)
+    return Internal(f"internal error, reference {call.reference}")
+
+
+def _code_name(context: Context) -> str:
+    code = context.code()
+    return code.name if isinstance(code, grpc.StatusCode) else str(code)
+
+
+def server_span(path: str, context: Context) -> Any:
+    """Start the span of an RPC as a child of the caller's, which comes in its metadata; a context manager."""
+    from opentelemetry.trace import SpanKind
+
+    parent = telemetry.extract(context.invocation_metadata() or ())
+    service, _, method = path.strip("/").partition("/")
+    attributes = {"rpc.system": "grpc", "rpc.service": service, "rpc.method": method}
+    return telemetry.tracer().start_as_current_span(
+        path.strip("/"), context=parent, kind=SpanKind.SERVER, attributes=attributes
+    )
+
+
+def _behaviour(path: str, method: MethodDescriptor, servicer: object) -> Behaviour:
+    given = getattr(type(servicer), method.name, None)
+    if given is None or given is inherited(type(servicer), method.containing_service, method.name):
+        return _unavailable(path, method)
+    behaviour: Behaviour = getattr(servicer, method.name)
+    fits = inspect.isasyncgenfunction(behaviour) if method.server_streaming else inspect.iscoroutinefunction(behaviour)
+    if not fits:
+        wanted = "an asynchronous generator" if method.server_streaming else "a coroutine function"
+        raise Internal(f"{type(servicer).__name__}.{method.name} must be {wanted}")
+    return behaviour
+
+
+def inherited(servicer: type, service: Any, method: str) -> object:
+    """Answer the function that the generated base class has for a method, or None without such a base."""
+    for base in servicer.__mro__:
+        if base.__module__.endswith("_pb2_grpc") and base.__name__ == f"{service.name}Servicer":
+            return getattr(base, method, None)
+    return None
+
+
+def _unavailable(path: str, method: MethodDescriptor) -> Behaviour:
+    message = f"{path} is not available in this version of Elevon"
+
+    async def refuse(_request: object, _context: Context) -> Message:
+        raise Unimplemented(message)
+
+    async def refuse_stream(_request: object, _context: Context) -> AsyncIterator[Message]:
+        raise Unimplemented(message)
+        yield  # makes this a generator, as the method's kind demands
+
+    return refuse_stream if method.server_streaming else refuse
+
+
+def message_class(descriptor: Descriptor) -> type[Message]:
+    """Answer the Python class of a message."""
+    return message_factory.GetMessageClass(descriptor)

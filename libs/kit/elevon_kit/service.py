@@ -1,0 +1,146 @@
+"""From settings to a process: start, say so, wait for a signal, drain, end with an exit code that means something."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+import tempfile
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from elevon_core.errors import ElevonError, InvalidArgument
+
+from elevon_kit.database_errors import SchemaMismatch
+from elevon_kit.logging import configure_logging, get_logger
+from elevon_kit.settings import ServiceSettings
+from elevon_kit.telemetry import configure_telemetry
+
+log = get_logger("service")
+
+EXIT_OK = 0
+EXIT_FAILED = 1
+EXIT_SETTINGS = 2
+EXIT_SCHEMA = 3
+
+
+class App(Protocol):
+    """What a service's `build` answers; an attribute `http_address` is published too when there is one."""
+
+    @property
+    def grpc_address(self) -> str:
+        """Host and port of the gRPC server, once started."""
+        ...
+
+    async def start(self) -> None:
+        """Open everything and listen; returns when requests are served."""
+        ...
+
+    async def stop(self) -> None:
+        """Drain and close everything; called once, also after a start that failed half-way."""
+        ...
+
+
+S = TypeVar("S", bound=ServiceSettings)
+Build = Callable[[S], Awaitable[App]]
+
+
+def run_service(service: str, settings_type: type[S], build: Build[S], arguments: Sequence[str] | None = None) -> int:
+    """Run a service until SIGTERM or SIGINT and answer its exit code, for `sys.exit`.
+
+    0 after a drain, 1 when something failed, 2 for bad settings, 3 for a schema that needs `elevon migrate`. A second
+    signal ends the process at once.
+    """
+    try:
+        settings = settings_type.load(sys.argv[1:] if arguments is None else arguments)
+    except InvalidArgument as error:
+        sys.stderr.write(f"elevon-{service}: {error.message}\n")
+        return EXIT_SETTINGS
+    configure_logging(settings.log, service)
+    telemetry = configure_telemetry(settings.telemetry, service)
+    try:
+        return asyncio.run(_run(service, settings, build))
+    except KeyboardInterrupt:
+        return EXIT_FAILED
+    finally:
+        telemetry.stop()
+
+
+async def _run(service: str, settings: S, build: Build[S]) -> int:
+    stop = _listen_for_signals()
+    app: App | None = None
+    code = EXIT_OK
+    try:
+        app = await build(settings)
+        if await _start(app, stop):
+            announce(app, settings.ready_file)
+            await stop.wait()
+        log.info("stopping", service=service)
+    except SchemaMismatch as error:
+        log.error("wrong schema", reason=error.message)
+        code = EXIT_SCHEMA
+    except ElevonError as error:
+        log.error("cannot start", reason=error.message)
+        code = EXIT_SETTINGS if isinstance(error, InvalidArgument) else EXIT_FAILED
+    except Exception as error:
+        log.error("cannot start", exc_info=error)
+        code = EXIT_FAILED
+    return await _stop(app, code)
+
+
+async def _start(app: App, stop: asyncio.Event) -> bool:
+    """Start unless a signal comes first; tells whether the service is up."""
+    starting = asyncio.create_task(app.start())
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait((starting, stopping), return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if not starting.done():
+        starting.cancel()
+        await asyncio.wait((starting,))
+        return False
+    starting.result()
+    return True
+
+
+async def _stop(app: App | None, code: int) -> int:
+    if app is None:
+        return code
+    try:
+        await app.stop()
+    except Exception as error:
+        log.error("did not stop cleanly", exc_info=error)
+        return code or EXIT_FAILED
+    log.info("stopped")
+    return code
+
+
+def _listen_for_signals() -> asyncio.Event:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def on_signal(number: int) -> None:
+        if stop.is_set():
+            os._exit(128 + number)
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, on_signal, number)
+    return stop
+
+
+def announce(app: App, ready_file: Path | None) -> None:
+    """Log the bound addresses and put them as one JSON line into the ready file, which appears as a whole."""
+    addresses = {"grpc": app.grpc_address}
+    http = getattr(app, "http_address", "")
+    if http:
+        addresses["http"] = http
+    log.info("ready", **addresses)
+    if ready_file is None:
+        return
+    ready_file.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile("w", dir=ready_file.parent, delete=False) as file:
+        file.write(json.dumps({"event": "ready", **addresses, "pid": os.getpid()}) + "\n")
+    os.replace(file.name, ready_file)
