@@ -16,7 +16,7 @@ from elevon_kit.logging import get_logger
 log = get_logger("health")
 
 Probe = Callable[[], Awaitable[object]]
-Serving: TypeAlias = health_pb2._HealthCheckResponse_ServingStatus
+Serving: TypeAlias = int
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
