@@ -11,6 +11,7 @@ from elevon_idl.core import v1 as core
 from elevon_admin.domain.entities import (
     EntityKey,
     EntityScope,
+    Kind,
     NewEntity,
     NewLaunchPlan,
     Standing,
@@ -146,17 +147,17 @@ class LaunchPlanRepository(Protocol):
 class NamedEntityRepository(Protocol):
     """Names under which something was registered."""
 
-    async def get(self, kind: int, scope: EntityScope) -> StoredName | None:
+    async def get(self, kind: Kind, scope: EntityScope) -> StoredName | None:
         """The name, or None."""
         ...
 
-    async def update(self, kind: int, scope: EntityScope, metadata: admin.NamedEntityMetadata, now: int) -> None:
+    async def update(self, kind: Kind, scope: EntityScope, metadata: admin.NamedEntityMetadata, now: int) -> None:
         """Write the state, and the description unless it is empty; raises NotFound."""
         ...
 
     async def list(
         self,
-        kind: int,
+        kind: Kind,
         scope: EntityScope,
         filters: Sequence[Filter],
         sort: Sort | None,
@@ -171,12 +172,12 @@ class NamedEntityRepository(Protocol):
 class DescriptionRepository(Protocol):
     """Descriptions of tasks and workflows."""
 
-    async def get(self, kind: int, key: EntityKey) -> admin.DescriptionEntity | None:
+    async def get(self, kind: Kind, key: EntityKey) -> admin.DescriptionEntity | None:
         """The description with its id, or None."""
         ...
 
     async def list(
-        self, kind: int, scope: EntityScope, filters: Sequence[Filter], sort: Sort | None, page: Page
+        self, kind: Kind, scope: EntityScope, filters: Sequence[Filter], sort: Sort | None, page: Page
     ) -> Sequence[admin.DescriptionEntity]:
         """A page and one more row if there is one."""
         ...

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import ClassVar
 
 from elevon_kit.settings import ServiceSettings, SettingsGroup
@@ -72,6 +73,13 @@ class AdminSettings(ServiceSettings):
 
     service: ClassVar[str] = "admin"
 
+    propeller_address: str = Field("", description="Host and port of propeller's gRPC server.")
+    public_url: str = Field(
+        "", description="Where clients reach the HTTP server, such as `http://host:30080`; its own address when empty."
+    )
+    signing_key_file: Path | None = Field(
+        None, description="File with the key that signs local uploads and downloads; made when absent."
+    )
     domains: list[DomainSettings] = Field(
         [DomainSettings(id=name, name=name) for name in ("development", "staging", "production")],
         min_length=1,

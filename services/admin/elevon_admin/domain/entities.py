@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from elevon_idl.admin import v1 as admin
 from elevon_idl.core import v1 as core
 
-ResourceType = core.ResourceType
+Kind: TypeAlias = "core.ResourceType.ValueType"
+"""Task, workflow, launch plan or data set."""
 
-KIND_NAMES: Mapping[int, str] = {
+KIND_NAMES: Mapping[Kind, str] = {
     core.TASK: "TASK",
     core.WORKFLOW: "WORKFLOW",
     core.LAUNCH_PLAN: "LAUNCH_PLAN",
@@ -37,7 +38,7 @@ class EntityKey(NamedTuple):
         """The key of an identifier."""
         return cls(identifier.project, identifier.domain, identifier.name, identifier.version)
 
-    def identifier(self, kind: ResourceType) -> core.Identifier:
+    def identifier(self, kind: Kind) -> core.Identifier:
         """The identifier of this key."""
         return core.Identifier(
             resource_type=kind, project=self.project, domain=self.domain, name=self.name, version=self.version

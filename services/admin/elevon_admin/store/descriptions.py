@@ -10,7 +10,7 @@ from elevon_idl.core import v1 as core
 from elevon_kit.database import Database
 from sqlalchemy import Row, select
 
-from elevon_admin.domain.entities import EntityKey, EntityScope
+from elevon_admin.domain.entities import EntityKey, EntityScope, Kind
 from elevon_admin.domain.filters import Filter
 from elevon_admin.domain.paging import Page
 from elevon_admin.domain.sorting import Sort
@@ -43,7 +43,7 @@ class SqlDescriptions:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def get(self, kind: int, key: EntityKey) -> admin.DescriptionEntity | None:
+    async def get(self, kind: Kind, key: EntityKey) -> admin.DescriptionEntity | None:
         """See DescriptionRepository."""
         of_kind = description_entities.c.resource_type == kind
         query = select(*_SELECTED).where(of_kind, has_key(description_entities, key))
@@ -52,7 +52,7 @@ class SqlDescriptions:
         return None if row is None else _description(row)
 
     async def list(
-        self, kind: int, scope: EntityScope, filters: Sequence[Filter], sort: Sort | None, page: Page
+        self, kind: Kind, scope: EntityScope, filters: Sequence[Filter], sort: Sort | None, page: Page
     ) -> Sequence[admin.DescriptionEntity]:
         """See DescriptionRepository."""
         primary = _PRIMARY[kind]
@@ -64,7 +64,7 @@ class SqlDescriptions:
             return [_description(row) for row in rows]
 
 
-def _description(row: Row[Any]) -> admin.DescriptionEntity:
+def _description(row: Row[*tuple[Any, ...]]) -> admin.DescriptionEntity:
     description = admin.DescriptionEntity.FromString(row.body)
     key = EntityKey(row.project, row.domain, row.name, row.version)
     description.id.CopyFrom(key.identifier(row.resource_type))

@@ -162,7 +162,7 @@ async def _set_state(connection: AsyncConnection, key: EntityKey, state: int, no
     await connection.execute(update(launch_plans).where(has_key(launch_plans, key)).values(state=state, updated_at=now))
 
 
-def _stored(row: Row[Any]) -> StoredLaunchPlan:
+def _stored(row: Row[*tuple[Any, ...]]) -> StoredLaunchPlan:
     return StoredLaunchPlan(
         row.id,
         EntityKey(row.project, row.domain, row.name, row.version),

@@ -6,7 +6,7 @@ import operator
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, TypeVarTuple
 
 from elevon_core.errors import InvalidArgument
 from sqlalchemy import BigInteger, ColumnElement, Select, and_, false, literal, not_
@@ -17,7 +17,7 @@ from elevon_admin.domain.paging import Page
 from elevon_admin.domain.sorting import Sort
 from elevon_admin.store.patterns import matches, normal
 
-Selected = TypeVar("Selected", bound=tuple[Any, ...])
+Selected = TypeVarTuple("Selected")
 
 Condition = ColumnElement[bool]
 
@@ -63,8 +63,8 @@ class Columns:
 
 
 def apply_listing(
-    select: Select[Selected], columns: Columns, filters: Sequence[Filter], sort: Sort | None, page: Page
-) -> Select[Selected]:
+    select: Select[*Selected], columns: Columns, filters: Sequence[Filter], sort: Sort | None, page: Page
+) -> Select[*Selected]:
     """Add WHERE, ORDER BY, LIMIT and OFFSET; the limit is `page.fetch`, one row more than the page shows.
 
     Raises InvalidArgument for fields, entities, values and sort keys that `columns` does not know.

@@ -11,7 +11,7 @@ from elevon_kit.database import Database
 from sqlalchemy import ColumnElement, Row, and_, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from elevon_admin.domain.entities import GENERATED_PREFIX, EntityScope, StoredName
+from elevon_admin.domain.entities import GENERATED_PREFIX, EntityScope, Kind, StoredName
 from elevon_admin.domain.filter_values import ValueKind
 from elevon_admin.domain.filters import Filter
 from elevon_admin.domain.paging import Page
@@ -52,13 +52,13 @@ class SqlNames:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def get(self, kind: int, scope: EntityScope) -> StoredName | None:
+    async def get(self, kind: Kind, scope: EntityScope) -> StoredName | None:
         """See NamedEntityRepository."""
         async with self._database.reading() as connection:
             row = (await connection.execute(select(*_SELECTED).where(_is(kind, scope)))).one_or_none()
         return None if row is None else _stored(row)
 
-    async def update(self, kind: int, scope: EntityScope, metadata: admin.NamedEntityMetadata, now: int) -> None:
+    async def update(self, kind: Kind, scope: EntityScope, metadata: admin.NamedEntityMetadata, now: int) -> None:
         """See NamedEntityRepository."""
         values: dict[str, Any] = {"state": metadata.state, "updated_at": now}
         if metadata.description:
@@ -73,7 +73,7 @@ class SqlNames:
 
     async def list(
         self,
-        kind: int,
+        kind: Kind,
         scope: EntityScope,
         filters: Sequence[Filter],
         sort: Sort | None,
@@ -92,7 +92,7 @@ class SqlNames:
             return [_stored(row) for row in rows]
 
 
-def _is(kind: int, scope: EntityScope) -> ColumnElement[bool]:
+def _is(kind: Kind, scope: EntityScope) -> ColumnElement[bool]:
     return and_(named_entities.c.resource_type == kind, in_scope(named_entities, scope))
 
 
@@ -102,5 +102,5 @@ def _not_generated() -> ColumnElement[bool]:
     return or_(named_entities.c.name < GENERATED_PREFIX, named_entities.c.name >= following)
 
 
-def _stored(row: Row[Any]) -> StoredName:
+def _stored(row: Row[*tuple[Any, ...]]) -> StoredName:
     return StoredName(EntityScope(row.project, row.domain, row.name), row.description, row.state)

@@ -8,7 +8,7 @@ from typing import Any
 from elevon_core.errors import AlreadyExists, NotFound
 from elevon_idl.admin import v1 as admin
 from elevon_kit.database import Database, UniqueViolation
-from sqlalchemy import Row, insert, select, update
+from sqlalchemy import Row, Select, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from elevon_admin.domain.entities import StoredProject
@@ -97,7 +97,7 @@ class SqlProjects:
             return [_stored(row) for row in rows]
 
 
-def _one(identifier: str) -> Any:
+def _one(identifier: str) -> Select[*tuple[Any, ...]]:
     return select(*_SELECTED).where(projects.c.identifier == identifier)
 
 
@@ -111,6 +111,6 @@ def _values(project: StoredProject) -> dict[str, Any]:
     }
 
 
-def _stored(row: Row[Any]) -> StoredProject:
+def _stored(row: Row[*tuple[Any, ...]]) -> StoredProject:
     labels = None if row.labels is None else admin.Labels.FromString(row.labels)
     return StoredProject(row.identifier, row.name, row.description, labels, row.state)

@@ -55,8 +55,8 @@ tasks = Table(
     Column("digest", LargeBinary, nullable=False),
     Column("closure", Compressed, nullable=False),
     UniqueConstraint("project", "domain", "name", "version"),
-    Index(None, "project", "domain", "created_at", "id"),
-    Index(None, "project", "domain", "name", "created_at", "id"),
+    Index("ix_tasks_listed", "project", "domain", "created_at", "id"),
+    Index("ix_tasks_listed_by_name", "project", "domain", "name", "created_at", "id"),
 )
 """`closure` is a core.CompiledTask; `digest` is its hash, `request_digest` that of the request that made it."""
 
@@ -72,8 +72,8 @@ workflows = Table(
     Column("typed_interface", Compressed, nullable=False),
     Column("closure", Compressed, nullable=False),
     UniqueConstraint("project", "domain", "name", "version"),
-    Index(None, "project", "domain", "created_at", "id"),
-    Index(None, "project", "domain", "name", "created_at", "id"),
+    Index("ix_workflows_listed", "project", "domain", "created_at", "id"),
+    Index("ix_workflows_listed_by_name", "project", "domain", "name", "created_at", "id"),
 )
 """`closure` is a core.CompiledWorkflowClosure, `typed_interface` that of its primary workflow."""
 
@@ -92,8 +92,8 @@ launch_plans = Table(
     Column("spec", Compressed, nullable=False),
     Column("closure", Compressed, nullable=False),
     UniqueConstraint("project", "domain", "name", "version"),
-    Index(None, "project", "domain", "created_at", "id"),
-    Index(None, "project", "domain", "name", "created_at", "id"),
+    Index("ix_launch_plans_listed", "project", "domain", "created_at", "id"),
+    Index("ix_launch_plans_listed_by_name", "project", "domain", "name", "created_at", "id"),
     Index(None, "workflow_id"),
     Index(
         "uq_launch_plans_active",
@@ -142,6 +142,6 @@ description_entities = Table(
     Column("short_description", Name, nullable=False),
     Column("body", Compressed, nullable=False),
     UniqueConstraint("resource_type", "project", "domain", "name", "version"),
-    Index(None, "resource_type", "project", "domain", "name", "created_at", "id"),
+    Index("ix_description_entities_listed", "resource_type", "project", "domain", "name", "created_at", "id"),
 )
 """`body` is an admin.DescriptionEntity without its id."""

@@ -78,7 +78,7 @@ class SqlTasks:
             return [_stored(row) for row in await connection.execute(query)]
 
 
-def _stored(row: Row[Any]) -> StoredTask:
+def _stored(row: Row[*tuple[Any, ...]]) -> StoredTask:
     key = EntityKey(row.project, row.domain, row.name, row.version)
     compiled = core.CompiledTask.FromString(row.closure)
     return StoredTask(row.id, key, row.created_at, row.short_description, compiled, len(row.closure))

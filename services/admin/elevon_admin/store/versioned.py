@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Insert, Table, and_, cast, insert, null, s
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from elevon_admin.domain.entities import Digests, EntityKey, EntityScope, NewEntity, Standing
+from elevon_admin.domain.entities import Digests, EntityKey, EntityScope, Kind, NewEntity, Standing
 from elevon_admin.domain.filter_values import ValueKind
 from elevon_admin.store.listing import Entity, Field
 from elevon_admin.store.registry_tables import (
@@ -74,7 +74,7 @@ async def standing(database: Database, table: Table, key: EntityKey) -> Standing
     return Standing(row.state, None if row.digest is None else Digests(bytes(row.request_digest), bytes(row.digest)))
 
 
-async def add_version(connection: AsyncConnection, table: Table, kind: int, entity: NewEntity, **more: Any) -> int:
+async def add_version(connection: AsyncConnection, table: Table, kind: Kind, entity: NewEntity, **more: Any) -> int:
     """Insert the row of a version, its name if that is new, and its description; answer the row's id."""
     values = {
         **entity.key._asdict(),
@@ -92,7 +92,7 @@ async def add_version(connection: AsyncConnection, table: Table, kind: int, enti
     return row
 
 
-async def _add_name(connection: AsyncConnection, kind: int, entity: NewEntity) -> None:
+async def _add_name(connection: AsyncConnection, kind: Kind, entity: NewEntity) -> None:
     statement = insert_missing(connection.dialect.name, named_entities).values(
         resource_type=kind,
         project=entity.key.project,
@@ -107,7 +107,7 @@ async def _add_name(connection: AsyncConnection, kind: int, entity: NewEntity) -
 
 
 async def _add_description(
-    connection: AsyncConnection, kind: int, entity: NewEntity, description: admin.DescriptionEntity
+    connection: AsyncConnection, kind: Kind, entity: NewEntity, description: admin.DescriptionEntity
 ) -> None:
     body = admin.DescriptionEntity()
     body.CopyFrom(description)

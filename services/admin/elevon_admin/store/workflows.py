@@ -84,15 +84,15 @@ class SqlWorkflows:
         return None if row is None else _stored(row)
 
 
-def _key(row: Row[Any]) -> EntityKey:
+def _key(row: Row[*tuple[Any, ...]]) -> EntityKey:
     return EntityKey(row.project, row.domain, row.name, row.version)
 
 
-def _stored(row: Row[Any]) -> StoredWorkflow:
+def _stored(row: Row[*tuple[Any, ...]]) -> StoredWorkflow:
     closure = core.CompiledWorkflowClosure.FromString(row.closure)
     return StoredWorkflow(row.id, _key(row), row.created_at, row.short_description, closure, len(row.closure))
 
 
-def _summary(row: Row[Any]) -> WorkflowSummary:
+def _summary(row: Row[*tuple[Any, ...]]) -> WorkflowSummary:
     interface = core.TypedInterface.FromString(row.typed_interface)
     return WorkflowSummary(_key(row), row.created_at, row.short_description, interface)

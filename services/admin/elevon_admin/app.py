@@ -1,0 +1,91 @@
+"""The admin service put together: the only module that knows all adapters."""
+
+from __future__ import annotations
+
+import time
+from importlib.metadata import version
+
+from elevon_idl.admin import v1 as admin
+from elevon_kit.database import Database
+from elevon_kit.grpc_server import GrpcServer
+from elevon_kit.http_server import HttpServer
+from elevon_kit.migrations import Migrations
+
+from elevon_admin.registry import Registry, build_registry, seed
+from elevon_admin.rpc.admin_service import AdminService
+from elevon_admin.settings import AdminSettings
+
+ADMIN_SERVICE = "elevon.admin.v1.AdminService"
+MIGRATIONS = Migrations("elevon_admin.store.migrations")
+
+
+class App:
+    """A running admin service."""
+
+    def __init__(
+        self, settings: AdminSettings, database: Database, registry: Registry, grpc: GrpcServer, http: HttpServer | None
+    ) -> None:
+        self.registry = registry
+        self._settings = settings
+        self._database = database
+        self._grpc = grpc
+        self._http = http
+
+    @property
+    def grpc_address(self) -> str:
+        """Host and port of the gRPC server."""
+        return self._grpc.address
+
+    @property
+    def http_address(self) -> str:
+        """Host and port of the HTTP server; empty when it is off."""
+        return "" if self._http is None else self._http.address
+
+    async def start(self) -> None:
+        """Open the database, make sure of its schema and the first projects, and listen."""
+        settings = self._settings
+        if settings.database.migrate:
+            await MIGRATIONS.upgrade(settings.database.url)
+        await self._database.open()
+        await MIGRATIONS.check(self._database)
+        await seed(self.registry, settings)
+        if self._http is not None:
+            await self._http.start()
+        await self._grpc.start()
+
+    async def stop(self) -> None:
+        """Refuse new calls, let running ones finish, close the database."""
+        await self._grpc.stop()
+        if self._http is not None:
+            await self._http.stop()
+        await self._database.close()
+
+
+async def build(settings: AdminSettings) -> App:
+    """Put the service together; nothing is opened yet."""
+    database = Database(
+        settings.database.url, readers=settings.database.readers, group_size=settings.database.group_size
+    )
+    registry = build_registry(settings, database, time.time_ns)
+    grpc = GrpcServer(settings.grpc, "admin", health_names=("flyteadmin",))
+    grpc.add(_admin_service(registry), ADMIN_SERVICE)
+    grpc.health.add_dependency("database", database.ping)
+    http = HttpServer(settings.http, health=grpc.health) if settings.http.enabled else None
+    return App(settings, database, registry, grpc, http)
+
+
+def _admin_service(registry: Registry) -> AdminService:
+    return AdminService(
+        tasks=registry.tasks,
+        workflows=registry.workflows,
+        launch_plans=registry.launch_plans,
+        projects=registry.projects,
+        named_entities=registry.named_entities,
+        descriptions=registry.descriptions,
+        version=service_version(),
+    )
+
+
+def service_version() -> admin.Version:
+    """The version of this installation, in the form that clients compare: with a leading `v`."""
+    return admin.Version(Build="elevon", Version=f"v{version('elevon-admin')}", BuildTime="unknown")

@@ -1,0 +1,114 @@
+"""Cron texts of schedules: what is accepted, and what it is called in the normal form (admin.md §14.1)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from cronsim import CronSim, CronSimError
+from elevon_core.errors import InvalidArgument
+from elevon_idl.admin import v1 as admin
+
+from elevon_admin.domain.filter_values import ValueKind, parse_value
+
+_DESCRIPTORS = {
+    "@yearly": "0 0 1 1 *",
+    "@annually": "0 0 1 1 *",
+    "@monthly": "0 0 1 * *",
+    "@weekly": "0 0 * * 0",
+    "@daily": "0 0 * * *",
+    "@midnight": "0 0 * * *",
+    "@hourly": "0 * * * *",
+}
+_BARE_WORDS = {
+    "hourly": "@hourly",
+    "hours": "@hourly",
+    "daily": "@daily",
+    "days": "@daily",
+    "weekly": "@weekly",
+    "weeks": "@weekly",
+    "monthly": "@monthly",
+    "months": "@monthly",
+    "annually": "@annually",
+    "yearly": "@yearly",
+    "years": "@yearly",
+}
+_ZONE = re.compile(r"(?:CRON_TZ|TZ)=(\S+)\s+(.*)", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Cron:
+    """A cron text that was understood: five fields, or an interval in nanoseconds; `zone` is empty for the default."""
+
+    expression: str
+    every: int = 0
+    zone: str = ""
+
+
+def parse_cron(text: str) -> Cron:
+    """Read a cron text with its descriptors, bare words and time-zone prefix; raises InvalidArgument."""
+    match = _ZONE.fullmatch(text.strip())
+    zone, body = (match.group(1), match.group(2).strip()) if match else ("", text.strip())
+    if zone:
+        _check_zone(text, zone)
+    body = _BARE_WORDS.get(body.lower(), body)
+    if body.lower().startswith("@every "):
+        return Cron("", _interval(text, body[len("@every ") :]), zone)
+    if body.startswith("@"):
+        if body.lower() not in _DESCRIPTORS:
+            raise _invalid(text, f"unknown descriptor, there are {', '.join(_DESCRIPTORS)} and @every")
+        return Cron(_DESCRIPTORS[body.lower()], 0, zone)
+    return Cron(_fields(text, body), 0, zone)
+
+
+def schedule_type(schedule: admin.Schedule) -> str:
+    """The value of the column `schedule_type`: CRON, RATE or NONE."""
+    if schedule.cron_expression or schedule.cron_schedule.schedule:
+        return "CRON"
+    return "RATE" if schedule.rate.value else "NONE"
+
+
+def check_schedule(schedule: admin.Schedule) -> None:
+    """Raise InvalidArgument for a schedule that could not run."""
+    if schedule.WhichOneof("ScheduleExpression") == "cron_expression" and schedule.cron_expression:
+        # The original accepts this deprecated field and then cannot activate the plan.
+        parse_cron(schedule.cron_expression)
+    if schedule.cron_schedule.schedule:
+        parse_cron(schedule.cron_schedule.schedule)
+    if schedule.HasField("rate") and schedule.rate.unit not in admin.FixedRateUnit.values():
+        raise InvalidArgument.invalid("schedule.rate.unit", schedule.rate.unit, "must be MINUTE, HOUR or DAY")
+
+
+def _fields(text: str, body: str) -> str:
+    fields = body.split()
+    if len(fields) != 5:
+        raise _invalid(text, f"expected 5 fields, found {len(fields)}")
+    expression = " ".join("*" + field[1:] if field.startswith("?") else field for field in fields)
+    try:
+        CronSim(expression, datetime(2024, 1, 1, tzinfo=UTC))
+    except CronSimError as error:
+        raise _invalid(text, str(error)) from None
+    return expression
+
+
+def _interval(text: str, body: str) -> int:
+    try:
+        every = parse_value(ValueKind.DURATION, "@every", body)
+    except InvalidArgument as error:
+        raise _invalid(text, error.message) from None
+    if not isinstance(every, int) or every < 10**9 or re.fullmatch(r"[0-9.+-]*", body.strip()):
+        raise _invalid(text, "@every needs a duration of a second or more, such as 90s or 1h30m")
+    return every
+
+
+def _check_zone(text: str, zone: str) -> None:
+    try:
+        ZoneInfo(zone)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise _invalid(text, f"unknown time zone {zone}") from None
+
+
+def _invalid(text: str, reason: str) -> InvalidArgument:
+    return InvalidArgument(f"Invalid cron expression: {text[:200]!r}: {reason}")

@@ -1,0 +1,1 @@
+"""Adapters of whatever has a socket or a clock, the database aside."""
