@@ -6,6 +6,7 @@ import time
 from importlib.metadata import version
 
 from elevon_idl.admin import v1 as admin
+from elevon_idl.admin.v1 import admin_service_pb2
 from elevon_kit.database import Database
 from elevon_kit.grpc_server import GrpcServer
 from elevon_kit.http_server import HttpServer
@@ -15,7 +16,7 @@ from elevon_admin.registry import Registry, build_registry, seed
 from elevon_admin.rpc.admin_service import AdminService
 from elevon_admin.settings import AdminSettings
 
-ADMIN_SERVICE = "elevon.admin.v1.AdminService"
+ADMIN_SERVICE = admin_service_pb2.DESCRIPTOR.services_by_name["AdminService"].full_name
 MIGRATIONS = Migrations("elevon_admin.store.migrations")
 
 
