@@ -1,4 +1,4 @@
-"""What tests of every area share: real databases and a real object store, private to the session and on loopback only."""
+"""What tests of every area share: real databases and a real object store, private to the session, on loopback."""
 
 from __future__ import annotations
 
@@ -74,12 +74,12 @@ class PostgresServer:
 
     def run(self, statement: str) -> None:
         """Run one statement in the database `postgres`."""
-        program = [self.programs / "psql", "-X", "-q", "-h", LOOPBACK, "-p", str(self.port), "-U", "postgres"]
+        program = [str(self.programs / "psql"), "-X", "-q", "-h", LOOPBACK, "-p", str(self.port), "-U", "postgres"]
         subprocess.run([*program, "-v", "ON_ERROR_STOP=1", "-c", statement], check=True, capture_output=True)
 
     def answers(self) -> bool:
         """Tell whether it takes connections."""
-        program = [self.programs / "pg_isready", "-q", "-h", LOOPBACK, "-p", str(self.port)]
+        program = [str(self.programs / "pg_isready"), "-q", "-h", LOOPBACK, "-p", str(self.port)]
         return subprocess.run(program, check=False).returncode == 0
 
 
@@ -114,7 +114,19 @@ def postgres_server() -> Iterator[PostgresServer]:
     folder = Path(tempfile.mkdtemp(prefix="elevon-postgres-"))
     prefix = as_server_user(folder)
     data = folder / "data"
-    initdb = [*prefix, programs / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C"]
+    initdb = [
+        *prefix,
+        str(programs / "initdb"),
+        "-D",
+        str(data),
+        "-U",
+        "postgres",
+        "-A",
+        "trust",
+        "-E",
+        "UTF8",
+        "--locale=C",
+    ]
     made = subprocess.run([*initdb, "--no-sync"], check=False, capture_output=True, text=True, cwd=folder)
     if made.returncode != 0:
         pytest.fail(f"initdb failed:\n{made.stdout}{made.stderr}")
@@ -122,7 +134,7 @@ def postgres_server() -> Iterator[PostgresServer]:
     settings = [word for name, value in POSTGRES_SETTINGS.items() for word in ("-c", f"{name}={value}")]
     log = folder.with_suffix(".log")
     with log.open("wb") as output:
-        command = [*prefix, programs / "postgres", "-D", data, "-p", str(server.port), *settings]
+        command = [*prefix, str(programs / "postgres"), "-D", str(data), "-p", str(server.port), *settings]
         process = subprocess.Popen(command, stdout=output, stderr=output, cwd=folder)
     try:
         wait_until(server.answers, process, log)

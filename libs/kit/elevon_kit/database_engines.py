@@ -6,18 +6,17 @@ from pathlib import Path
 from typing import Any
 
 from elevon_core.errors import InvalidArgument
-from sqlalchemy import event
-from sqlalchemy.engine import URL, Connection, make_url
+from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
+from elevon_kit import sqlite_driver
 from elevon_kit.database_errors import translate_in
 
 SQLITE = "sqlite"
 POSTGRESQL = "postgresql"
 DRIVERS = {SQLITE: "sqlite+aiosqlite", POSTGRESQL: "postgresql+asyncpg"}
-SQLITE_PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=10000", "temp_store=MEMORY")
 CONNECT_TIMEOUT = 10
 
 
@@ -40,7 +39,7 @@ def writing_engine(url: URL) -> AsyncEngine:
     """Make the engine with the one connection that writes."""
     if url.get_backend_name() == POSTGRESQL:
         return _postgresql_engine(url, 1)
-    return _sqlite_engine(url, 1, begin="BEGIN IMMEDIATE")
+    return _sqlite_engine(url, 1, writing=True)
 
 
 def reading_engine(url: URL, connections: int) -> AsyncEngine:
@@ -48,7 +47,7 @@ def reading_engine(url: URL, connections: int) -> AsyncEngine:
     if url.get_backend_name() == POSTGRESQL:
         engine = _postgresql_engine(url, connections, isolation_level="REPEATABLE READ")
         return engine.execution_options(postgresql_readonly=True)
-    return _sqlite_engine(url, connections, begin="BEGIN", pragmas=("query_only=ON",))
+    return _sqlite_engine(url, connections, writing=False)
 
 
 def _postgresql_engine(url: URL, connections: int, **arguments: Any) -> AsyncEngine:
@@ -65,23 +64,16 @@ def _postgresql_engine(url: URL, connections: int, **arguments: Any) -> AsyncEng
     return engine
 
 
-def _sqlite_engine(url: URL, connections: int, *, begin: str, pragmas: tuple[str, ...] = ()) -> AsyncEngine:
-    Path(url.database or "").absolute().parent.mkdir(parents=True, exist_ok=True)
+def _sqlite_engine(url: URL, connections: int, *, writing: bool) -> AsyncEngine:
+    path = url.database or ""
+    Path(path).absolute().parent.mkdir(parents=True, exist_ok=True)
     engine = create_async_engine(
-        url, poolclass=AsyncAdaptedQueuePool, pool_size=connections, max_overflow=0, pool_timeout=CONNECT_TIMEOUT
+        url,
+        poolclass=AsyncAdaptedQueuePool,
+        pool_size=connections,
+        max_overflow=0,
+        pool_timeout=CONNECT_TIMEOUT,
+        async_creator=lambda: sqlite_driver.connect(path, writing=writing),
     )
     translate_in(engine)
-
-    @event.listens_for(engine.sync_engine, "connect")
-    def prepare(connection: Any, _record: object) -> None:
-        connection.isolation_level = None  # the driver must not begin transactions of its own
-        cursor = connection.cursor()
-        for pragma in (*SQLITE_PRAGMAS, *pragmas):
-            cursor.execute(f"PRAGMA {pragma}")
-        cursor.close()
-
-    @event.listens_for(engine.sync_engine, "begin")
-    def start(connection: Connection) -> None:
-        connection.exec_driver_sql(begin)
-
     return engine

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import contextvars
+import contextlib
 from collections import deque
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Generic, TypeVar, cast
 
 from elevon_core.errors import Unavailable
@@ -18,8 +18,9 @@ from elevon_kit.logging import get_logger
 log = get_logger("database")
 
 T = TypeVar("T")
-ATTEMPTS = 5
+ATTEMPTS = 6
 FIRST_PAUSE = 0.01
+LONGEST_PAUSE = 1.0
 
 
 @dataclass(slots=True, eq=False)
@@ -28,10 +29,10 @@ class Piece(Generic[T]):
 
     work: Callable[[AsyncConnection], Awaitable[T]]
     done: asyncio.Future[T]
-    context: contextvars.Context = field(default_factory=contextvars.copy_context)
     attempts: int = 0
     result: T | None = None
     error: BaseException | None = None
+    again: bool = False
 
     def settle(self) -> None:
         """Tell the caller, unless it went away."""
@@ -44,7 +45,7 @@ class Piece(Generic[T]):
 
 
 class Writer:
-    """The single task that writes: takes all that is waiting, up to a limit, into one transaction."""
+    """The single task that writes: it takes all that is waiting, up to a limit, into one transaction."""
 
     def __init__(self, engine: AsyncEngine, group_size: int) -> None:
         self._engine = engine
@@ -53,6 +54,7 @@ class Writer:
         self._wake = asyncio.Event()
         self._stopping = False
         self._task: asyncio.Task[None] | None = None
+        self._connection: AsyncConnection | None = None
 
     def start(self) -> None:
         """Begin to take work."""
@@ -64,6 +66,7 @@ class Writer:
         self._wake.set()
         if self._task is not None:
             await self._task
+        await self._disconnect()
 
     async def submit(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
         """Queue a piece of work and wait until it is durable; a caller that goes away takes unstarted work with it."""
@@ -92,54 +95,116 @@ class Writer:
         return group
 
     async def _write(self, group: list[Piece[Any]]) -> None:
-        """Run a group to its end; no error of one group ever ends the writer."""
+        """Run a group to its end; no error of a group ever ends the writer."""
         try:
-            await self._commit(group)
+            await self._run_group(group)
         except Exception as error:
-            reason = translated_error(error) or error
-            for piece in group:
-                piece.error = piece.error or reason
-        again = [piece for piece in group if isinstance(piece.error, Contention) and piece.attempts < ATTEMPTS]
+            self._blame(group, error)
+            await self._disconnect()
+        repeated = [piece for piece in group if piece.again and piece.attempts < ATTEMPTS]
         for piece in group:
-            if piece not in again:
+            if piece not in repeated:
                 piece.settle()
-        if again:
-            await self._again(again)
+        if repeated:
+            await self._repeat(repeated)
 
-    async def _again(self, pieces: list[Piece[Any]]) -> None:
-        pause = FIRST_PAUSE * 2 ** max(piece.attempts for piece in pieces)
-        log.warning("write repeated", pieces=len(pieces), reason=str(pieces[0].error))
+    def _blame(self, group: list[Piece[Any]], error: Exception) -> None:
+        """Give the group's error to every piece that has none of its own; before the commit all may run again."""
+        reason = translated_error(error) or error
+        harmless = isinstance(reason, Unavailable) and not isinstance(reason, CommitFailed)
+        for piece in group:
+            if piece.error is None or piece.again:
+                piece.error, piece.again = reason, harmless
+
+    async def _repeat(self, pieces: list[Piece[Any]]) -> None:
+        pause = min(FIRST_PAUSE * 2 ** max(piece.attempts for piece in pieces), LONGEST_PAUSE)
+        log.warning("write repeated", pieces=len(pieces), pause=pause, reason=str(pieces[0].error))
         await asyncio.sleep(pause)
         for piece in reversed(pieces):
-            piece.error = piece.result = None
+            piece.error, piece.result, piece.again = None, None, False
             self._waiting.appendleft(piece)
         self._wake.set()
 
-    async def _commit(self, group: list[Piece[Any]]) -> None:
-        async with self._engine.connect() as connection, connection.begin():
-            if len(group) == 1:
-                await self._run_alone(group[0], connection)
-            else:
-                for piece in group:
-                    await self._run_in_savepoint(piece, connection)
-
-    async def _run_alone(self, piece: Piece[Any], connection: AsyncConnection) -> None:
-        piece.attempts += 1
-        piece.result = await self._in_context(piece, connection)
-
-    async def _run_in_savepoint(self, piece: Piece[Any], connection: AsyncConnection) -> None:
-        piece.attempts += 1
-        savepoint = await connection.begin_nested()
+    async def _run_group(self, group: list[Piece[Any]]) -> None:
+        for piece in group:
+            piece.attempts += 1
+        connection = await self._connected()
+        transaction = await connection.begin()
         try:
-            piece.result = await self._in_context(piece, connection)
-        except (Exception, asyncio.CancelledError) as error:
-            await savepoint.rollback()
-            piece.error = error
-        else:
-            await savepoint.commit()
+            if len(group) == 1:
+                group[0].result = await group[0].work(connection)
+            else:
+                await self._run_pieces(group, connection)
+        except BaseException as error:
+            await transaction.rollback()
+            if len(group) > 1 or not isinstance(error, (Exception, asyncio.CancelledError)):
+                raise
+            _fail(group[0], error)
+            return
+        try:
+            await transaction.commit()
+        except Exception as error:
+            raise _commit_failed(error) from error
 
-    async def _in_context(self, piece: Piece[Any], connection: AsyncConnection) -> Any:
-        async def run() -> Any:
-            return await piece.work(connection)
+    async def _run_pieces(self, group: list[Piece[Any]], connection: AsyncConnection) -> None:
+        savepoint = await Savepoint.begin(connection)
+        for piece in group:
+            try:
+                piece.result = await piece.work(connection)
+            except (Exception, asyncio.CancelledError) as error:
+                _fail(piece, error)
+                await savepoint.undo()
+            else:
+                await savepoint.keep()
 
-        return await asyncio.create_task(run(), context=piece.context)
+    async def _connected(self) -> AsyncConnection:
+        if self._connection is None or self._connection.invalidated:
+            await self._disconnect()
+            self._connection = await self._engine.connect()
+        return self._connection
+
+    async def _disconnect(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with contextlib.suppress(Exception):
+                await connection.invalidate()
+            with contextlib.suppress(Exception):
+                await connection.close()
+
+
+class CommitFailed(Unavailable):
+    """The commit itself failed: what it held may be durable or not, so it must not simply run again."""
+
+
+class Savepoint:
+    """The savepoint around each piece of a group, moved on from piece to piece, past SQLAlchemy's bookkeeping."""
+
+    def __init__(self, driver: Any) -> None:
+        self._driver = driver
+
+    @classmethod
+    async def begin(cls, connection: AsyncConnection) -> Savepoint:
+        """Set it; through SQLAlchemy this once, so that the transaction has begun."""
+        await connection.exec_driver_sql("SAVEPOINT piece")
+        raw = await connection.get_raw_connection()
+        return cls(raw.driver_connection)
+
+    async def keep(self) -> None:
+        """Keep what the piece did and set the savepoint anew."""
+        await self._driver.execute("RELEASE SAVEPOINT piece; SAVEPOINT piece")
+
+    async def undo(self) -> None:
+        """Undo what the piece did; the savepoint stays."""
+        await self._driver.execute("ROLLBACK TO SAVEPOINT piece")
+
+
+def _fail(piece: Piece[Any], error: BaseException) -> None:
+    piece.error = error
+    piece.again = isinstance(error, Contention)
+
+
+def _commit_failed(error: Exception) -> Exception:
+    reason = translated_error(error) or error
+    if isinstance(reason, Contention) or not isinstance(reason, Unavailable):
+        return reason
+    return CommitFailed(f"the commit failed and may or may not have happened: {reason.message}")
