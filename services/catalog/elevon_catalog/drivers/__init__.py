@@ -1,0 +1,1 @@
+"""Everything but the database that is on the other end of a socket."""

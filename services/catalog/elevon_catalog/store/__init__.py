@@ -1,0 +1,1 @@
+"""The rows of the catalog, in SQLite or PostgreSQL."""

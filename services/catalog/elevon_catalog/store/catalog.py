@@ -1,0 +1,61 @@
+"""Artifacts and tags that are deleted."""
+
+from __future__ import annotations
+
+from sqlalchemy import delete, exists, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from elevon_catalog.domain.failures import missing_artifact
+from elevon_catalog.domain.names import Handle, TagKey
+from elevon_catalog.domain.records import PruneRule
+from elevon_catalog.store.artifacts import lock_artifact
+from elevon_catalog.store.datasets import SqlDatasetStore
+from elevon_catalog.store.discards import SqlDiscardStore
+from elevon_catalog.store.entries import SqlEntryStore
+from elevon_catalog.store.tables import artifacts, datasets, tags
+
+
+class SqlCatalogStore(SqlEntryStore, SqlDatasetStore, SqlDiscardStore):
+    """Implements CatalogStore; what is here deletes artifacts."""
+
+    async def delete_artifact(self, handle: Handle) -> str:
+        """See ArtifactStore."""
+
+        async def work(connection: AsyncConnection) -> str:
+            row, artifact_id, _ = await lock_artifact(connection, handle)
+            await self._delete_rows(connection, [row])
+            return artifact_id
+
+        return await self._database.write(work)
+
+    async def evict_tag(self, tag: TagKey) -> str:
+        """See ArtifactStore."""
+
+        async def work(connection: AsyncConnection) -> str:
+            row, artifact_id, _ = await lock_artifact(connection, tag)
+            gone = await connection.execute(delete(tags).where(tags.c.digest == tag.digest))
+            if not gone.rowcount:
+                raise missing_artifact(tag)
+            return artifact_id if await self._delete_untagged(connection, row) else ""
+
+        return await self._database.write(work)
+
+    async def prune(self, rule: PruneRule, limit: int) -> int:
+        """See ArtifactStore."""
+        statement = select(artifacts.c.id).join_from(artifacts, datasets)
+        if rule.project:
+            statement = statement.where(datasets.c.project == rule.project)
+        if rule.domain:
+            statement = statement.where(datasets.c.domain == rule.domain)
+        if rule.written_before is not None:
+            statement = statement.where(artifacts.c.written_at < rule.written_before)
+        if rule.only_untagged:
+            statement = statement.where(~exists().where(tags.c.artifact_row == artifacts.c.id))
+        statement = statement.order_by(artifacts.c.id).limit(limit).with_for_update(of=artifacts, skip_locked=True)
+
+        async def work(connection: AsyncConnection) -> int:
+            rows = list(await connection.scalars(statement))
+            await self._delete_rows(connection, rows)
+            return len(rows)
+
+        return await self._database.write(work)
