@@ -5,7 +5,8 @@ Run by hand, in an environment with flytekit, whenever the project or the wanted
     python -m venv /tmp/venv && /tmp/venv/bin/pip install flytekit
     /tmp/venv/bin/python tests/unit/core/compiler/make_fixtures.py
 
-The tests need neither flytekit nor this script: they read `fixtures/*.pb`.
+The tests need neither flytekit nor this script: they read `fixtures/*.pb`. flytekit writes
+upstream node ids in an order that changes from run to run, so a few bytes differ every time.
 """
 
 # mypy: ignore-errors
