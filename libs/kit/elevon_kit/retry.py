@@ -48,7 +48,11 @@ class RetryPolicy:
             before_sleep=lambda state: _tell(what, state),
             reraise=True,
         )
-        return await retrying(operation)
+
+        async def attempt() -> T:  # tenacity awaits only what is declared async; a lambda that returns a coroutine is not
+            return await operation()
+
+        return await retrying(attempt)
 
 
 ATOMIC = RetryPolicy()
