@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from elevon_idl.core import v1 as core
 
 from elevon_core.errors import InvalidArgument
-from elevon_core.interfaces import check_type
-from elevon_core.literals import literal_type
+from elevon_core.interfaces import check_type, known_type
 from elevon_core.types import castable, describe
 
 
@@ -112,7 +111,7 @@ def _check_known(names: Mapping[str, object], variables: Mapping[str, core.Varia
 def _check_fixed(name: str, literal: core.Literal, default_inputs: core.ParameterMap, variable: core.Variable) -> None:
     if name in default_inputs.parameters:
         raise InvalidArgument(f"invalid fixed_input {name}: it has a default as well, and cannot have both")
-    given = _known_type(name, literal)
+    given = known_type(name, literal)
     if not castable(given, variable.type):
         raise _wrong_type("fixed_input", name, given, variable.type)
 
@@ -128,7 +127,7 @@ def _validate_parameter(name: str, parameter: core.Parameter, field: str) -> Non
     behavior = parameter.WhichOneof("behavior")
     if behavior == "default":
         validate_literal(parameter.default, f"{field}.default")
-        given = _known_type(name, parameter.default)
+        given = known_type(name, parameter.default)
         if not castable(given, parameter.var.type):
             raise _wrong_type("default_input", name, given, parameter.var.type)
     elif behavior in ("artifact_query", "artifact_id"):
@@ -139,13 +138,6 @@ def _validate_parameter(name: str, parameter: core.Parameter, field: str) -> Non
 
 def _required(variable: core.Variable) -> core.Parameter:
     return core.Parameter(var=core.Variable(type=variable.type, description=variable.description), required=True)
-
-
-def _known_type(name: str, literal: core.Literal) -> core.LiteralType:
-    try:
-        return literal_type(literal)
-    except InvalidArgument as error:
-        raise InvalidArgument(f"Failed to validate literal type for [{name}] with err: {error.message}") from None
 
 
 def _wrong_type(kind: str, name: str, given: core.LiteralType, expected: core.LiteralType) -> InvalidArgument:

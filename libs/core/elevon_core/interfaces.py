@@ -28,12 +28,17 @@ def stripped(interface: core.TypedInterface) -> core.TypedInterface:
     return result
 
 
-def check_type(name: str, literal: core.Literal, expected: core.LiteralType) -> None:
-    """InvalidArgument unless the literal has a known type that may flow into the expected one."""
+def known_type(name: str, literal: core.Literal) -> core.LiteralType:
+    """The type of the literal; InvalidArgument, naming it, if it has none."""
     try:
-        given = literal_type(literal)
+        return literal_type(literal)
     except InvalidArgument as error:
         raise InvalidArgument(f"Failed to validate literal type for [{name}] with err: {error.message}") from None
+
+
+def check_type(name: str, literal: core.Literal, expected: core.LiteralType) -> None:
+    """InvalidArgument unless the literal has a known type that may flow into the expected one."""
+    given = known_type(name, literal)
     if not castable(given, expected):
         message = f"invalid {name} input wrong type. Expected {describe(expected)}, but got {describe(given)}"
         raise InvalidArgument(message)

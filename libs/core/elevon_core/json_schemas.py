@@ -10,9 +10,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from google.protobuf import json_format, struct_pb2
+from google.protobuf import struct_pb2
+
+from elevon_core import structs
 
 _Schema = Mapping[str, Any]
+
+# Beyond this depth schemas are taken to agree; only chains of references get there.
+_DEEPEST = 50
 
 
 def accepts(reader: struct_pb2.Struct, writer: struct_pb2.Struct) -> bool:
@@ -20,7 +25,7 @@ def accepts(reader: struct_pb2.Struct, writer: struct_pb2.Struct) -> bool:
 
     A reference that leads nowhere counts as "anything". Recursive schemas are compared as far as they differ.
     """
-    return _Comparison(json_format.MessageToDict(reader), json_format.MessageToDict(writer)).schemas()
+    return _Comparison(structs.plain(reader), structs.plain(writer)).schemas()
 
 
 class _Comparison:
@@ -31,11 +36,21 @@ class _Comparison:
         self._writer = writer
         # A pair being looked at is taken to agree, which ends the walk through a recursive schema.
         self._known: dict[tuple[str, str], bool] = {}
+        self._depth = 0
 
     def schemas(self) -> bool:
         return self._agree(self._reader, self._writer)
 
     def _agree(self, reader: Any, writer: Any) -> bool:
+        if self._depth >= _DEEPEST:
+            return True
+        self._depth += 1
+        try:
+            return self._pair_agrees(reader, writer)
+        finally:
+            self._depth -= 1
+
+    def _pair_agrees(self, reader: Any, writer: Any) -> bool:
         pair = (_reference(reader), _reference(writer))
         if not any(pair):
             return self._resolved_agree(reader, writer)

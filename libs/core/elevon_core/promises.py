@@ -9,7 +9,7 @@ from typing import Any
 from elevon_idl.core import v1 as core
 from google.protobuf import struct_pb2
 
-from elevon_core import binaries, literals
+from elevon_core import binaries, literals, structs
 from elevon_core.errors import InvalidArgument, OffloadedLiteral
 
 OutputOf = Callable[[str, str], core.Literal]
@@ -140,7 +140,7 @@ def _resolve_in_scalar(scalar: core.Scalar, path: Sequence[core.PromiseAttribute
         value = binaries.decode(scalar.binary)
         return _from_msgpack(_descend(value, path, position))
     if kind == "generic":
-        return _from_struct(_descend(_plain_struct(scalar.generic), path, position))
+        return _from_struct(_descend(structs.plain(scalar.generic), path, position))
     raise _nowhere(path[:position], path[position], f"there is a {kind or 'scalar without a value'}")
 
 
@@ -190,19 +190,6 @@ def _primitive(value: Any) -> core.Literal | None:
     if isinstance(value, float):
         return literals.float_(value)
     return literals.string(value) if isinstance(value, str) else None
-
-
-def _plain_struct(struct: struct_pb2.Struct) -> dict[str, Any]:
-    return {name: _plain_value(value) for name, value in struct.fields.items()}
-
-
-def _plain_value(value: struct_pb2.Value) -> Any:
-    kind = value.WhichOneof("kind")
-    if kind == "struct_value":
-        return _plain_struct(value.struct_value)
-    if kind == "list_value":
-        return [_plain_value(item) for item in value.list_value.values]
-    return None if kind in (None, "null_value") else getattr(value, kind)
 
 
 def _nowhere(before: Sequence[core.PromiseAttribute], step: core.PromiseAttribute, found: str) -> InvalidArgument:

@@ -15,9 +15,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from elevon_idl.core import v1 as core
-from google.protobuf import json_format
 
-from elevon_core import binaries
+from elevon_core import binaries, structs
 from elevon_core.errors import InvalidArgument, OffloadedLiteral
 
 
@@ -26,11 +25,18 @@ def render(literal: core.Literal) -> str:
 
     InvalidArgument for a literal without a value or in an unknown encoding; OffloadedLiteral if it must be loaded.
     """
+    try:
+        return _rendered(literal)
+    except RecursionError:
+        raise InvalidArgument("a literal nested this deep cannot be rendered") from None
+
+
+def _rendered(literal: core.Literal) -> str:
     kind = literal.WhichOneof("value")
     if kind == "scalar":
         return _scalar(literal.scalar)
     if kind == "collection":
-        return f"[{','.join(map(render, literal.collection.literals))}]"
+        return f"[{','.join(map(_rendered, literal.collection.literals))}]"
     return _json(_plain(literal))
 
 
@@ -39,7 +45,7 @@ def _scalar(scalar: core.Scalar) -> str:
     if kind == "primitive":
         return _primitive(scalar.primitive)
     if kind == "union":
-        return render(scalar.union.value)
+        return _rendered(scalar.union.value)
     if kind == "binary":
         return _printed(binaries.decode(scalar.binary))
     plain = _plain_scalar(scalar)
@@ -127,7 +133,7 @@ def _printed(value: Any) -> str:
 
 
 def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True, default=str)
 
 
 def _plain(literal: core.Literal) -> Any:
@@ -152,8 +158,10 @@ def _plain_scalar(scalar: core.Scalar) -> Any:
         return _plain(scalar.union.value)
     if kind == "binary":
         return _jsonable(binaries.decode(scalar.binary))
-    if kind in ("generic", "error"):
-        return json_format.MessageToDict(scalar.generic if kind == "generic" else scalar.error)
+    if kind == "generic":
+        return _jsonable(structs.plain(scalar.generic))
+    if kind == "error":
+        return {"failedNodeId": scalar.error.failed_node_id, "message": scalar.error.message}
     if kind == "none_type":
         return None
     if kind in _ADDRESSED:
@@ -166,8 +174,7 @@ def _plain_primitive(primitive: core.Primitive) -> Any:
     if kind in ("datetime", "duration"):
         return _primitive(primitive)
     value = _set_value(primitive, kind)
-    # JSON knows no number for these, so they are told by name.
-    return _float(value) if isinstance(value, float) and not math.isfinite(value) else value
+    return _number(value) if isinstance(value, float) else value
 
 
 def _set_value(primitive: core.Primitive, kind: str | None) -> Any:
@@ -183,4 +190,11 @@ def _jsonable(value: Any) -> Any:
         return [_jsonable(item) for item in value]
     if isinstance(value, bytes):
         return base64.b64encode(value).decode()
-    return _float(value) if isinstance(value, float) and not math.isfinite(value) else value
+    return _number(value) if isinstance(value, float) else value
+
+
+def _number(value: float) -> float | int | str:
+    """Whole numbers without a fraction; what JSON has no number for is told by name."""
+    if not math.isfinite(value):
+        return _float(value)
+    return int(value) if value.is_integer() and abs(value) < 2**53 else value

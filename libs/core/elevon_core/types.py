@@ -45,8 +45,12 @@ def castable(upstream: core.LiteralType, downstream: core.LiteralType) -> bool:
     """
     if upstream == downstream:
         return True
-    variants = upstream.union_type.variants
-    return (len(variants) == 1 and _accepts(downstream, variants[0])) or _accepts(downstream, upstream)
+    alone = _is_union(upstream) and len(upstream.union_type.variants) == 1
+    given, expected = _peeled(upstream), _peeled(downstream)
+    if _is_union(expected):
+        return _accepts_union(expected, given, alone)
+    rule = _RULES.get(expected.WhichOneof("type"), _accepts_untyped)
+    return rule(expected, given)
 
 
 def is_optional(literal_type: core.LiteralType) -> bool:
@@ -68,11 +72,15 @@ def describe(literal_type: core.LiteralType) -> str:
     return text if len(text) <= _LONGEST_DESCRIPTION else text[: _LONGEST_DESCRIPTION - 1] + "…"
 
 
-def _accepts(downstream: core.LiteralType, upstream: core.LiteralType) -> bool:
-    """The rule of the downstream kind, applied to the upstream type as it stands."""
-    kind = downstream.WhichOneof("type")
-    rule = _RULES.get(kind) if kind is not None else None
-    return rule(downstream, upstream) if rule is not None else _accepts_equal(downstream, upstream)
+def _is_union(literal_type: core.LiteralType) -> bool:
+    return literal_type.WhichOneof("type") == "union_type"
+
+
+def _peeled(literal_type: core.LiteralType) -> core.LiteralType:
+    """The type within unions of exactly one variant, however many lie around it."""
+    while len(literal_type.union_type.variants) == 1:
+        literal_type = literal_type.union_type.variants[0]
+    return literal_type
 
 
 def _accepts_simple(downstream: core.LiteralType, upstream: core.LiteralType) -> bool:
@@ -153,12 +161,14 @@ def _columns_agree(
     )
 
 
-def _accepts_union(downstream: core.LiteralType, upstream: core.LiteralType) -> bool:
+def _accepts_union(downstream: core.LiteralType, upstream: core.LiteralType, alone: bool) -> bool:
     variants = downstream.union_type.variants
-    if upstream.WhichOneof("type") == "union_type":
+    if _is_union(upstream):
         return all(any(castable(given, variant) for variant in variants) for given in upstream.union_type.variants)
-    # Two variants that accept the value leave open which one is meant: that is refused, not guessed.
-    return sum(castable(upstream, variant) for variant in variants) == 1
+    accepting = sum(castable(upstream, variant) for variant in variants)
+    # Two variants that accept a bare value leave open which one is meant: that is refused, not guessed. A value that
+    # comes as a union has been assigned to a variant by whoever made it.
+    return accepting == 1 or (alone and accepting > 0)
 
 
 def _accepts_enum(downstream: core.LiteralType, upstream: core.LiteralType) -> bool:
@@ -168,19 +178,17 @@ def _accepts_enum(downstream: core.LiteralType, upstream: core.LiteralType) -> b
     return kind == "enum_type" and upstream.enum_type == downstream.enum_type
 
 
-def _accepts_equal(downstream: core.LiteralType, upstream: core.LiteralType) -> bool:
-    kind = downstream.WhichOneof("type")
-    return kind is None and upstream.WhichOneof("type") is None and _tags_agree(downstream, upstream)
+def _accepts_untyped(downstream: core.LiteralType, upstream: core.LiteralType) -> bool:
+    return upstream.WhichOneof("type") is None and _tags_agree(downstream, upstream)
 
 
-_RULES: dict[str, Callable[[core.LiteralType, core.LiteralType], bool]] = {
+_RULES: dict[str | None, Callable[[core.LiteralType, core.LiteralType], bool]] = {
     "simple": _accepts_simple,
     "collection_type": _accepts_collection,
     "map_value_type": _accepts_map,
     "blob": _accepts_blob,
     "schema": _accepts_schema,
     "structured_dataset_type": _accepts_structured_dataset,
-    "union_type": _accepts_union,
     "enum_type": _accepts_enum,
 }
 
