@@ -1,0 +1,51 @@
+"""PropellerService: decode, call, encode."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import grpc
+from elevon_idl.propeller import v1 as propeller
+from elevon_idl.propeller.v1 import propeller_service_pb2_grpc
+
+from elevon_propeller.usecases.executions import Executions
+from elevon_propeller.usecases.watching import Watching
+
+_Context = grpc.aio.ServicerContext[object, object]
+
+
+class PropellerService(propeller_service_pb2_grpc.PropellerServiceServicer):
+    """The engine as admin sees it."""
+
+    def __init__(self, executions: Executions, watching: Watching) -> None:
+        self._executions = executions
+        self._watching = watching
+
+    async def CreateExecution(
+        self, request: propeller.CreateExecutionRequest, context: _Context
+    ) -> propeller.CreateExecutionResponse:
+        """Take over an execution and start it."""
+        return await self._executions.create(request)
+
+    async def AbortExecution(
+        self, request: propeller.AbortExecutionRequest, context: _Context
+    ) -> propeller.AbortExecutionResponse:
+        """Stop an execution."""
+        return propeller.AbortExecutionResponse(known=await self._executions.abort(request))
+
+    async def SetSignal(self, request: propeller.SetSignalRequest, context: _Context) -> propeller.SetSignalResponse:
+        """Hand a signal's value to those who wait for it."""
+        return propeller.SetSignalResponse(known=await self._executions.set_signal(request))
+
+    async def DescribeExecution(
+        self, request: propeller.DescribeExecutionRequest, context: _Context
+    ) -> propeller.DescribeExecutionResponse:
+        """Tell the engine's own view of an execution."""
+        return propeller.DescribeExecutionResponse(execution=await self._watching.describe(request.execution_id))
+
+    async def WatchExecution(
+        self, request: propeller.WatchExecutionRequest, context: _Context
+    ) -> AsyncIterator[propeller.WatchExecutionResponse]:
+        """Send the present view, then every change."""
+        async for view in self._watching.watch(request.execution_id):
+            yield propeller.WatchExecutionResponse(execution=view)

@@ -1,0 +1,1 @@
+"""What drives the engine: actors, commits, commands, timers, the outbox, leases."""

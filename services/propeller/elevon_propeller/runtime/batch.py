@@ -1,0 +1,47 @@
+"""What one tick gathers: rows to commit, and what to do once they are durable."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+
+from elevon_idl.admin import v1 as admin
+
+from elevon_propeller.engine.commands import Command
+from elevon_propeller.engine.decision import Decision, Timer
+from elevon_propeller.engine.records import NodeRow, node_row
+from elevon_propeller.runtime.actors import Actor
+
+
+@dataclass(slots=True)
+class ActorBatch:
+    """One actor's share of a tick."""
+
+    actor: Actor
+    created: bool = False
+    changed: bool = False
+    node_ids: set[str] = field(default_factory=set)
+    rows: list[NodeRow] = field(default_factory=list)
+    events: list[admin.ExecutionEvent] = field(default_factory=list)
+    commands: list[Command] = field(default_factory=list)
+    timers: list[Timer] = field(default_factory=list)
+    waiters: list[asyncio.Future[bool]] = field(default_factory=list)
+    answered: list[int] = field(default_factory=list)
+
+    def add(self, decision: Decision) -> None:
+        """Join another decision of the same actor."""
+        self.changed = self.changed or decision.execution
+        self.node_ids.update(decision.nodes)
+        self.events.extend(decision.events)
+        self.commands.extend(decision.commands)
+        self.timers.extend(decision.timers)
+
+    def freeze(self) -> None:
+        """Take down the rows as they are now; the state may move on while they are written."""
+        nodes = self.actor.state.nodes
+        self.rows = [node_row(nodes[node_id]) for node_id in self.node_ids if node_id in nodes]
+
+    @property
+    def writes(self) -> bool:
+        """True when there is something to commit."""
+        return bool(self.created or self.changed or self.rows or self.events or self.answered)

@@ -1,0 +1,275 @@
+"""Carries out commands and brings back what came of them.
+
+Every operation is tried again with backoff before anything becomes a failure, and every one may be repeated after a
+crash. Commands of different nodes run side by side, as many at a time as the executor has workers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from elevon_core.errors import ElevonError
+from elevon_idl.core import v1 as core
+from elevon_kit.blobs import BlobStore
+from elevon_kit.logging import get_logger
+from elevon_kit.retry import RetryPolicy
+from elevon_kit.tasks import BackgroundTasks
+
+from elevon_propeller.engine import paths
+from elevon_propeller.engine.attempts import build_attempt
+from elevon_propeller.engine.commands import (
+    Command,
+    FinalizeAttempt,
+    LoadData,
+    LookUpCache,
+    ReleaseCache,
+    ReserveCache,
+    StartAttempt,
+    StopAttempt,
+    StoreCache,
+    WriteData,
+)
+from elevon_propeller.engine.observations import (
+    AttemptReported,
+    AttemptStopped,
+    CacheLookedUp,
+    CacheReserved,
+    CacheStored,
+    DataLoaded,
+    DataWritten,
+    Observation,
+)
+from elevon_propeller.engine.phases import NodePhase
+from elevon_propeller.engine.policy import MICROSECONDS, EnginePolicy
+from elevon_propeller.engine.state import NodeState
+from elevon_propeller.plugins.contract import AttemptPhase, Plugin, Report
+from elevon_propeller.ports import Catalog, Plugins
+from elevon_propeller.runtime import tracing
+from elevon_propeller.runtime.actors import Actor
+from elevon_propeller.runtime.clock import Clock
+
+log = get_logger("executor")
+
+WORKERS = 256
+COMMANDS_PER_BREATH = 64
+"""After so many commands in a row a worker lets others have the event loop."""
+
+Post = Callable[[Actor, Observation], None]
+
+
+@dataclass(slots=True)
+class _Starting:
+    """A plugin's start that is under way."""
+
+    task: asyncio.Task[Any]
+    interrupted: bool = False
+    done: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class Executor:
+    """Takes commands from committed decisions; `post` gets the observations."""
+
+    def __init__(
+        self,
+        plugins: Plugins,
+        blobs: BlobStore,
+        catalog: Catalog,
+        policy: EnginePolicy,
+        clock: Clock,
+        post: Post,
+        *,
+        data_limit: int,
+        retries: RetryPolicy,
+        catalog_retries: RetryPolicy,
+    ) -> None:
+        self._plugins = plugins
+        self._blobs = blobs
+        self._catalog = catalog
+        self._policy = policy
+        self._clock = clock
+        self._post = post
+        self._data_limit = data_limit
+        self._retries = retries
+        self._catalog_retries = catalog_retries
+        self._queue: deque[tuple[Actor, Command]] = deque()
+        self._workers = BackgroundTasks("executor")
+        self._starting: dict[tuple[int, str], _Starting] = {}
+        self._actions: dict[type, Callable[[Actor, Any], Awaitable[None]]] = {
+            StartAttempt: self._start,
+            StopAttempt: self._stop,
+            FinalizeAttempt: self._finalize,
+            LoadData: self._load,
+            WriteData: self._write,
+            LookUpCache: self._look_up,
+            ReserveCache: self._reserve,
+            ReleaseCache: self._release,
+            StoreCache: self._store,
+        }
+
+    def submit(self, actor: Actor, command: Command) -> None:
+        """Have a command carried out; returns at once."""
+        if isinstance(command, StopAttempt):
+            self._interrupt_start(actor, command.node_id)
+        self._queue.append((actor, command))
+        if len(self._workers) < WORKERS:
+            self._workers.start(self._work(), "worker")
+
+    async def stop(self) -> None:
+        """Leave what is not done; it is asked for again after a restart."""
+        self._queue.clear()
+        await self._workers.stop()
+
+    async def _work(self) -> None:
+        done = 0
+        while self._queue:
+            actor, command = self._queue.popleft()
+            if not actor.closed or isinstance(command, FinalizeAttempt | ReleaseCache):
+                await self._carry_out(actor, command)
+            done += 1
+            if done % COMMANDS_PER_BREATH == 0:
+                await asyncio.sleep(0)
+
+    async def _carry_out(self, actor: Actor, command: Command) -> None:
+        try:
+            await self._actions[type(command)](actor, command)
+        except Exception as error:
+            log.error("command failed", command=type(command).__name__, node=command.node_id, exc_info=error)
+
+    def _interrupt_start(self, actor: Actor, node_id: str) -> None:
+        """A start that is under way must not outlive the stop that follows it."""
+        starting = self._starting.get((actor.key, node_id))
+        if starting is not None:
+            starting.interrupted = True
+            starting.task.cancel()
+
+    async def _start(self, actor: Actor, command: StartAttempt) -> None:
+        node = actor.state.nodes.get(command.node_id)
+        if node is None or node.phase != NodePhase.RUNNING or node.attempt != command.number:
+            return
+        plugin = self._plugin(actor, node)
+        attempt = build_attempt(
+            actor.plan, actor.state, node, self._policy, tracing.attempt_traceparent(actor.state, node)
+        )
+
+        def report(seen: Report) -> None:
+            self._post(actor, AttemptReported(self._clock(), command.node_id, command.number, seen, plugin.id))
+
+        task = asyncio.current_task()
+        assert task is not None
+        place = (actor.key, command.node_id)
+        starting = self._starting[place] = _Starting(task)
+        try:
+            await self._retries.run(lambda: plugin.start(attempt, report), what=f"start {attempt.name}")
+        except asyncio.CancelledError:
+            if not starting.interrupted:
+                raise
+            task.uncancel()
+        except Exception as error:
+            log.warning("attempt could not be started", attempt=attempt.name, exc_info=error)
+            report(self._start_failed(error))
+        finally:
+            del self._starting[place]
+            starting.done.set()
+
+    def _start_failed(self, error: Exception) -> Report:
+        message = f"the attempt could not be started: {_text(error)}"
+        failure = core.ExecutionError(code="RuntimeExecutionError", message=message, kind=core.ExecutionError.SYSTEM)
+        now = datetime.fromtimestamp(self._clock() / MICROSECONDS, UTC)
+        return Report(AttemptPhase.RETRYABLE_FAILURE, now, error=failure)
+
+    async def _stop(self, actor: Actor, command: StopAttempt) -> None:
+        """Stop an attempt however long it takes: nothing else may happen to the node before."""
+        node = actor.state.nodes.get(command.node_id)
+        if node is None:
+            return
+        starting = self._starting.get((actor.key, command.node_id))
+        if starting is not None:
+            await starting.done.wait()
+        plugin = self._plugin(actor, node)
+        name = paths.generated_name(actor.state, node, command.number)
+        pause = 0.1
+        while not actor.closed:
+            try:
+                await plugin.abort(name, command.reason)
+                await plugin.finalize(name)
+                break
+            except Exception as error:
+                log.warning("attempt could not be stopped", attempt=name, pause=pause, error=_text(error))
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, 10.0)
+        self._post(actor, AttemptStopped(self._clock(), command.node_id, command.number))
+
+    async def _finalize(self, actor: Actor, command: FinalizeAttempt) -> None:
+        node = actor.state.nodes.get(command.node_id)
+        if node is not None:
+            name = paths.generated_name(actor.state, node, command.number)
+            await self._plugin(actor, node).finalize(name)
+
+    def _plugin(self, actor: Actor, node: NodeState) -> Plugin:
+        assert node.plan.task is not None
+        return self._plugins.resolve(node.plan.task.template.type, actor.state.options.plugin_overrides)
+
+    async def _load(self, actor: Actor, command: LoadData) -> None:
+        try:
+            data = await self._retries.run(
+                lambda: self._blobs.read(command.uri, self._data_limit), what=f"read {command.uri}"
+            )
+            outputs = core.LiteralMap.FromString(data)
+        except Exception as error:
+            self._post(actor, DataLoaded(self._clock(), command.node_id, None, f"{command.uri}: {_text(error)}"))
+        else:
+            self._post(actor, DataLoaded(self._clock(), command.node_id, outputs))
+
+    async def _write(self, actor: Actor, command: WriteData) -> None:
+        data = command.data.SerializeToString(deterministic=True)
+        failure = ""
+        try:
+            await self._retries.run(lambda: self._blobs.write(command.uri, data), what=f"write {command.uri}")
+        except Exception as error:
+            failure = f"{command.uri}: {_text(error)}"
+        self._post(actor, DataWritten(self._clock(), command.node_id, command.kind, failure))
+
+    async def _look_up(self, actor: Actor, command: LookUpCache) -> None:
+        try:
+            hit = await self._catalog_retries.run(lambda: self._catalog.look_up(command.entry), what="cache look-up")
+        except Exception as error:
+            seen = CacheLookedUp(self._clock(), command.node_id, failure=_text(error))
+        else:
+            found = (hit.outputs, hit.catalog) if hit is not None else (None, None)
+            seen = CacheLookedUp(self._clock(), command.node_id, *found)
+        self._post(actor, seen)
+
+    async def _reserve(self, actor: Actor, command: ReserveCache) -> None:
+        heartbeat = self._policy.reservation_heartbeat / MICROSECONDS
+        acquired, failure = False, ""
+        try:
+            acquired = await self._catalog_retries.run(
+                lambda: self._catalog.reserve(command.entry, heartbeat), what="cache reservation"
+            )
+        except Exception as error:
+            failure = _text(error)
+        self._post(actor, CacheReserved(self._clock(), command.node_id, acquired, failure))
+
+    async def _release(self, actor: Actor, command: ReleaseCache) -> None:
+        """Let go of a reservation; one that cannot be released expires by itself."""
+        await self._catalog_retries.run(lambda: self._catalog.release(command.entry), what="cache release")
+
+    async def _store(self, actor: Actor, command: StoreCache) -> None:
+        catalog, failure = None, ""
+        try:
+            catalog = await self._catalog_retries.run(
+                lambda: self._catalog.store(command.entry, command.outputs, overwrite=command.overwrite),
+                what="cache store",
+            )
+        except Exception as error:
+            failure = _text(error)
+        self._post(actor, CacheStored(self._clock(), command.node_id, catalog, failure))
+
+
+def _text(error: Exception) -> str:
+    return error.message if isinstance(error, ElevonError) else f"{type(error).__name__}: {error}"

@@ -1,0 +1,156 @@
+"""Events on their way to admin: in order, in batches, until acknowledged, across restarts and outages of any length."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+
+from elevon_core.errors import ElevonError
+from elevon_kit.logging import get_logger
+from elevon_kit.retry import is_transient
+
+from elevon_propeller.ports import AdminEvents, EventChunk, Store
+from elevon_propeller.runtime import framing
+
+log = get_logger("outbox")
+
+MEMORY_LIMIT = 64 * 1024 * 1024
+CHUNKS_PER_READ = 64
+FIRST_PAUSE, LONGEST_PAUSE = 0.05, 5.0
+
+Acknowledge = Callable[[list[tuple[int, int]]], None]
+
+
+class Outbox:
+    """Delivers the chunks of the shards this replica owns.
+
+    Chunks come straight from the commit that wrote them; what does not fit into memory is read back later from the
+    store. One call is under way at a time, which keeps the order.
+    """
+
+    def __init__(self, store: Store, admin: AdminEvents, acknowledge: Acknowledge) -> None:
+        self._store = store
+        self._admin = admin
+        self._acknowledge = acknowledge
+        self._queue: deque[EventChunk] = deque()
+        self._queued_bytes = 0
+        self._behind: set[int] = set()
+        self._last_taken: dict[int, int] = {}
+        self._last_committed: dict[int, int] = {}
+        self._wake = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    async def adopt(self, shard: int) -> int:
+        """Begin with a shard: what was left undelivered comes first; returns the last number in use."""
+        last = await self._store.last_event(shard)
+        self._last_taken[shard] = 0
+        self._last_committed[shard] = last
+        if last:
+            self._behind.add(shard)
+            self._awake()
+        return last
+
+    def drop(self, shard: int) -> None:
+        """Leave a shard to its next owner."""
+        self._behind.discard(shard)
+        self._last_taken.pop(shard, None)
+        self._last_committed.pop(shard, None)
+        self._queue = deque(chunk for chunk in self._queue if chunk.shard != shard)
+        self._queued_bytes = sum(len(chunk.payload) for chunk in self._queue)
+
+    def committed(self, chunks: list[EventChunk]) -> None:
+        """Take chunks that have just become durable."""
+        for chunk in chunks:
+            if chunk.shard not in self._last_committed:
+                continue
+            self._last_committed[chunk.shard] = chunk.number
+            if chunk.shard in self._behind or self._queued_bytes > MEMORY_LIMIT:
+                self._behind.add(chunk.shard)
+            else:
+                self._take(chunk)
+        if chunks:
+            self._awake()
+
+    async def flushed(self, seconds: float) -> bool:
+        """Wait until everything is delivered; False when that takes too long."""
+        try:
+            await asyncio.wait_for(self._idle.wait(), seconds)
+        except TimeoutError:
+            return False
+        return True
+
+    async def run(self) -> None:
+        """Deliver; endless."""
+        while True:
+            await self._refill()
+            batch = self._next_batch()
+            if batch:
+                await self._deliver(b"".join(chunk.payload for chunk in batch))
+                self._acknowledge([(chunk.shard, chunk.number) for chunk in batch])
+            elif not self._behind:
+                self._idle.set()
+                await self._wake.wait()
+            self._wake.clear()
+
+    def _awake(self) -> None:
+        self._idle.clear()
+        self._wake.set()
+
+    def _take(self, chunk: EventChunk) -> None:
+        self._queue.append(chunk)
+        self._queued_bytes += len(chunk.payload)
+        self._last_taken[chunk.shard] = chunk.number
+
+    async def _refill(self) -> None:
+        if not self._behind or self._queued_bytes > MEMORY_LIMIT // 2:
+            return
+        for shard in sorted(self._behind):
+            try:
+                found = await self._store.events(shard, self._last_taken.get(shard, 0), CHUNKS_PER_READ)
+            except ElevonError as error:
+                log.warning("events cannot be read back", shard=shard, error=error.message)
+                await asyncio.sleep(FIRST_PAUSE)
+                continue
+            if shard not in self._last_taken:
+                continue
+            for chunk in found:
+                self._take(chunk)
+            if self._last_taken[shard] >= self._last_committed[shard] or not found:
+                self._behind.discard(shard)
+
+    def _next_batch(self) -> list[EventChunk]:
+        batch: list[EventChunk] = []
+        events = size = 0
+        while self._queue:
+            chunk = self._queue[0]
+            events, size = events + chunk.count, size + len(chunk.payload)
+            if batch and (events > framing.EVENTS_PER_CALL or size > framing.BYTES_PER_CALL):
+                break
+            batch.append(self._queue.popleft())
+            self._queued_bytes -= len(chunk.payload)
+        return batch
+
+    async def _deliver(self, payload: bytes) -> None:
+        """Send until admin has it; events that admin can never take are logged and left out."""
+        pause = FIRST_PAUSE
+        while True:
+            try:
+                for refusal in await self._admin.record(payload):
+                    log.warning("event refused", reason=refusal.message)
+                return
+            except ElevonError as error:
+                if not is_transient(error):
+                    await self._deliver_parts(payload, error)
+                    return
+                log.info("admin does not take events now", error=error.message, pause=pause)
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, LONGEST_PAUSE)
+
+    async def _deliver_parts(self, payload: bytes, error: ElevonError) -> None:
+        if framing.count(payload) < 2:
+            log.error("event given up", error=error.message, size=len(payload))
+            return
+        for half in framing.split(payload):
+            await self._deliver(half)

@@ -1,0 +1,54 @@
+"""Plans by digest: built once, shared by all executions of a workflow."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+from elevon_core.errors import Internal
+from elevon_idl.core import v1 as core
+
+from elevon_propeller.engine.nodes import registry
+from elevon_propeller.engine.plan import Plan, build_plan
+from elevon_propeller.ports import Store
+
+
+class Plans:
+    """Keeps the plans used last; the others are built again from the stored closures."""
+
+    def __init__(self, store: Store, limit: int = 256) -> None:
+        self._store = store
+        self._limit = limit
+        self._plans: OrderedDict[bytes, Plan] = OrderedDict()
+
+    async def get(self, digest: bytes) -> Plan | None:
+        """The plan of a closure, None when the closure is not held."""
+        plan = self._plans.get(digest)
+        if plan is not None:
+            self._plans.move_to_end(digest)
+            return plan
+        data = await self._store.load_workflow(digest)
+        if data is None:
+            return None
+        return self._keep(digest, build_plan(core.CompiledWorkflowClosure.FromString(data), registry.supported()))
+
+    async def add(self, digest: bytes, closure: core.CompiledWorkflowClosure) -> Plan:
+        """Plan a closure and keep it durably; raises InvalidArgument for one that cannot be run."""
+        known = await self.get(digest)
+        if known is not None:
+            return known
+        plan = build_plan(closure, registry.supported())
+        await self._store.save_workflow(digest, closure.SerializeToString(deterministic=True))
+        return self._keep(digest, plan)
+
+    async def stored(self, digest: bytes) -> Plan:
+        """The plan of an execution that exists; raises Internal when its closure is gone."""
+        plan = await self.get(digest)
+        if plan is None:
+            raise Internal(f"the closure {digest.hex()} of a stored execution is missing")
+        return plan
+
+    def _keep(self, digest: bytes, plan: Plan) -> Plan:
+        self._plans[digest] = plan
+        while len(self._plans) > self._limit:
+            self._plans.popitem(last=False)
+        return plan

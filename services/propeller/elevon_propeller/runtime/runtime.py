@@ -1,0 +1,124 @@
+"""The runtime as one thing: built from its parts, started, asked, drained."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import socket
+from dataclasses import dataclass
+
+from elevon_kit.blobs import BlobStore
+from elevon_kit.logging import get_logger
+from elevon_kit.retry import RetryPolicy
+from elevon_kit.tasks import BackgroundTasks
+
+from elevon_propeller.engine.policy import EnginePolicy
+from elevon_propeller.ports import AdminEvents, Catalog, Plugins, Store
+from elevon_propeller.runtime.clock import Clock, system_clock
+from elevon_propeller.runtime.driver import Driver
+from elevon_propeller.runtime.executor import Executor
+from elevon_propeller.runtime.keys import Keys
+from elevon_propeller.runtime.outbox import Outbox
+from elevon_propeller.runtime.ownership import Ownership
+from elevon_propeller.runtime.plans import Plans
+
+log = get_logger("runtime")
+
+DATA_RETRIES = RetryPolicy(attempts=10, first=0.05, longest=5.0)
+CATALOG_RETRIES = RetryPolicy(attempts=4, first=0.05, longest=1.0)
+FORGET_AT_ONCE = 500
+FORGET_EVERY_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class RuntimeOptions:
+    """How the runtime behaves; seconds and bytes. `retention_seconds` 0 keeps ended executions for good."""
+
+    lease_seconds: float = 4.0
+    data_limit: int = 100 * 1024 * 1024
+    flush_seconds: float = 5.0
+    retention_seconds: float = 0.0
+    retries: RetryPolicy = DATA_RETRIES
+    catalog_retries: RetryPolicy = CATALOG_RETRIES
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What the runtime talks to."""
+
+    store: Store
+    admin: AdminEvents
+    catalog: Catalog
+    plugins: Plugins
+    blobs: BlobStore
+
+
+class Runtime:
+    """Runs the executions of this replica; everything outside asks it through `driver`, `plans` and `keys`."""
+
+    def __init__(
+        self,
+        surroundings: Surroundings,
+        policy: EnginePolicy,
+        options: RuntimeOptions | None = None,
+        clock: Clock = system_clock,
+        owner: str = "",
+    ) -> None:
+        options = options or RuntimeOptions()
+        self.policy = policy
+        self.clock = clock
+        self.store = surroundings.store
+        self.owner = owner or f"{socket.gethostname()}-{secrets.token_hex(4)}"
+        self.keys = Keys(clock)
+        self.plans = Plans(self.store)
+        self.driver = Driver(self.store, policy, clock)
+        self.outbox = Outbox(self.store, surroundings.admin, self.driver.acknowledge)
+        self.executor = Executor(
+            surroundings.plugins,
+            surroundings.blobs,
+            surroundings.catalog,
+            policy,
+            clock,
+            self.driver.post,
+            data_limit=options.data_limit,
+            retries=options.retries,
+            catalog_retries=options.catalog_retries,
+        )
+        self._timers = self.driver.connect(self.executor, self.outbox)
+        self.ownership = Ownership(
+            self.owner, self.store, self.driver, self.outbox, self.plans, policy, clock, options.lease_seconds
+        )
+        self._options = options
+        self._tasks = BackgroundTasks("runtime")
+
+    async def start(self) -> None:
+        """Take shards over and go; executions that were under way continue."""
+        self._tasks.keep_running(self.driver.run, "driver")
+        self._tasks.keep_running(self._timers.run, "timers")
+        self._tasks.keep_running(self.outbox.run, "outbox")
+        await self.ownership.renew()
+        await self.ownership.look_around()
+        self._tasks.keep_running(self.ownership.run, "leases")
+        if self._options.retention_seconds:
+            self._tasks.keep_running(self._forget, "retention")
+
+    async def stop(self) -> None:
+        """Let go in order: no new commands, events delivered if admin takes them, shards given away."""
+        await self.executor.stop()
+        async with self.driver.committing:
+            log.info("draining", executions=len(self.driver.actors))
+        await self.outbox.flushed(self._options.flush_seconds)
+        await self.driver.tick()
+        await self._tasks.stop()
+        await self.ownership.release()
+
+    async def kill(self) -> None:
+        """Stop dead, as a crash would; for tests of what comes after."""
+        await self._tasks.stop()
+        await self.executor.stop()
+
+    async def _forget(self) -> None:
+        while True:
+            before = self.clock() - int(self._options.retention_seconds * 1_000_000)
+            if await self.store.forget_ended(before, FORGET_AT_ONCE) < FORGET_AT_ONCE:
+                await asyncio.sleep(FORGET_EVERY_SECONDS)

@@ -1,0 +1,1 @@
+"""Durable state in a relational database."""
