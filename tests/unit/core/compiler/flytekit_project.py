@@ -176,7 +176,7 @@ def guarded(n: int) -> int:
 
 @dynamic
 def fan_out(n: int) -> int:
-    return sum_up(values=[square(n=i) for i in range(n)])
+    return sum_up(values=[square(n=i) for i in range(n)] + [chain(n=n)])
 
 
 @reference_task(project="elsewhere", domain="development", name="there.twice", version="v9")

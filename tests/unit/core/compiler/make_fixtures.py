@@ -51,8 +51,11 @@ def main() -> None:
         for value in list(vars(module).values()):
             if isinstance(value, WorkflowBase):
                 get_serializable(entities, settings, value)
+        dynamic = module.fan_out
+        job = dynamic.compile_into_workflow(FlyteContextManager.current_context(), dynamic.task_function, n=3)
     for model in entities.values():
         write(model, target)
+    (target / "fan_out.dynamic_job.pb").write_bytes(job.to_flyte_idl().SerializeToString(deterministic=True))
 
 
 def write(model: object, target: Path) -> None:

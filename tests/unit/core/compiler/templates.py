@@ -12,6 +12,7 @@ from typing import Any, Self
 
 from elevon_core import identifiers, literals
 from elevon_core.compiler import LaunchPlanInterface, compile_workflow
+from elevon_core.compiler.requirements import Key
 from elevon_core.errors import CompilationError
 from elevon_idl.core import v1 as core
 
@@ -209,8 +210,8 @@ class World:
     """What a workflow may refer to."""
 
     def __init__(self) -> None:
-        self.tasks: dict[tuple[str, ...], core.CompiledTask] = {}
-        self.plans: dict[tuple[str, ...], LaunchPlanInterface] = {}
+        self.tasks: dict[Key, core.CompiledTask] = {}
+        self.plans: dict[Key, LaunchPlanInterface] = {}
         self.flows: list[Flow] = []
 
     def task(self, name: str, inputs: Types | None = None, outputs: Types | None = None) -> Self:

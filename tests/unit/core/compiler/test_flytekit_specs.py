@@ -118,3 +118,27 @@ def test_sub_workflows_are_compiled_each_once() -> None:
     names = [each.template.id.name for each in closure.sub_workflows]
     assert sorted(names) == ["flytekit_project.chain", "flytekit_project.nested_inner"]
     assert all(each.connections.upstream for each in closure.sub_workflows)
+
+
+def test_dynamic_tasks_yield_workflows_that_compile() -> None:
+    job = core.DynamicJobSpec.FromString((FIXTURES / "fan_out.dynamic_job.pb").read_bytes())
+    parent = task_spec("fan_out").template
+    template = core.WorkflowTemplate(
+        id=core.Identifier(
+            resource_type=core.WORKFLOW, project="p", domain="d", name="dynamic_n0", version="0123456789"
+        ),
+        interface=core.TypedInterface(outputs=parent.interface.outputs),
+        nodes=job.nodes,
+        outputs=job.outputs,
+    )
+    tasks = {identifiers.key(task.id): compile_task(task) for task in job.tasks}
+    closure = compile_workflow(template, job.subworkflows, tasks)
+    assert upstream(closure.primary) == {
+        "dn0": ["start-node"],
+        "dn1": ["start-node"],
+        "dn2": ["start-node"],
+        "dn3": ["start-node"],
+        "dn4": ["dn0", "dn1", "dn2", "dn3"],
+        "end-node": ["dn4"],
+    }
+    assert [each.template.id.name for each in closure.sub_workflows] == ["flytekit_project.chain"]

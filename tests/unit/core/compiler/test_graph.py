@@ -6,7 +6,7 @@ import pytest
 from elevon_core.compiler.graph import START_NODE, Connections, traverse, written
 from elevon_core.errors import CompilationError
 from elevon_idl.core import v1 as core
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.unit.core.compiler.templates import INT, Flow, World, approve, choose, compare, of, run
@@ -21,6 +21,7 @@ def world() -> World:
     return World().task("square", {"n": INT}, {"o0": INT}).task("sum", {}, {"o0": INT})
 
 
+@settings(deadline=None)
 @given(_graphs)
 def test_order_puts_producers_first_and_cycles_are_real(graph: dict[str, frozenset[str]]) -> None:
     nodes = set(graph).union(*graph.values()) | {"a"}
@@ -37,6 +38,7 @@ def test_order_puts_producers_first_and_cycles_are_real(graph: dict[str, frozens
     assert len(named) == len(set(named))
 
 
+@settings(deadline=None)
 @given(_graphs)
 def test_unreachable_is_what_no_path_leads_to(graph: dict[str, frozenset[str]]) -> None:
     nodes = set(graph).union(*graph.values()) | {"a"}

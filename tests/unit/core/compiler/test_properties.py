@@ -6,6 +6,7 @@ import contextlib
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import cast
 
 import pytest
 from elevon_core.compiler import compile_task, requirements
@@ -70,6 +71,7 @@ def summing() -> World:
     return World().task("sum", {"values": list_of(INT)}, {"o0": INT})
 
 
+@settings(deadline=None)
 @given(dags())
 def test_random_graphs_get_the_connections_they_have(dag: Dag) -> None:
     primary = summing().compile(dag.flow()).primary
@@ -83,6 +85,7 @@ def test_random_graphs_get_the_connections_they_have(dag: Dag) -> None:
         assert found == sorted(set(found))
 
 
+@settings(deadline=None)
 @given(dags(), st.data())
 def test_any_back_edge_is_found_as_a_real_cycle(dag: Dag, drawn: st.DataObject) -> None:
     low = drawn.draw(st.integers(0, dag.size - 1))
@@ -113,6 +116,7 @@ def _leads(edges: frozenset[tuple[int, int]], start: int, end: int) -> bool:
     return end in reached
 
 
+@settings(deadline=None)
 @given(dags(), st.randoms(use_true_random=False))
 def test_connections_do_not_depend_on_the_order_of_nodes(dag: Dag, random: object) -> None:
     flow = dag.flow()
@@ -122,6 +126,7 @@ def test_connections_do_not_depend_on_the_order_of_nodes(dag: Dag, random: objec
     assert summing().compile(other).primary.connections == summing().compile(flow).primary.connections
 
 
+@settings(deadline=None)
 @given(dags())
 def test_compiling_twice_gives_the_same_bytes_and_compiling_the_result_the_result(dag: Dag) -> None:
     flow, again = dag.flow(), dag.flow()
@@ -187,10 +192,14 @@ def parts(message: Message) -> Iterator[Message]:
 WORDS = ["", "n0", "n3", "n3-n0", "o0", "x", "start-node", "end-node", "[0].ns", "square", "inner", "flow", "plan", "c"]
 
 
+def _fields(message: Message) -> list[FieldDescriptor]:
+    return cast("list[FieldDescriptor]", list(message.DESCRIPTOR.fields))
+
+
 def damage(message: Message, drawn: st.DataObject) -> None:
     """Clears, sets or repeats one field somewhere."""
     part = drawn.draw(st.sampled_from(list(parts(message))))
-    field = drawn.draw(st.sampled_from(list(part.DESCRIPTOR.fields)))
+    field = drawn.draw(st.sampled_from(_fields(part)))
     is_repeated = hasattr(getattr(part, field.name), "__len__") and not isinstance(
         getattr(part, field.name), str | bytes
     )
@@ -209,7 +218,7 @@ def damage(message: Message, drawn: st.DataObject) -> None:
         setattr(part, field.name, drawn.draw(st.integers(0, 12)))
 
 
-@settings(max_examples=600)
+@settings(max_examples=600, deadline=None)
 @given(st.data())
 def test_damaged_workflows_compile_or_are_refused_by_the_compiler(drawn: st.DataObject) -> None:
     world, flow = everything()
@@ -227,17 +236,19 @@ def outcome(world: World, flow: Flow) -> bytes | str:
         return error.message
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_damaged_tasks_compile_or_are_refused_by_the_compiler(drawn: st.DataObject) -> None:
     world, _ = everything()
     template = drawn.draw(st.sampled_from([task.template for task in world.tasks.values()]))
     entries = [core.Resources.ResourceEntry(name=core.Resources.CPU, value="1")]
-    template.container.CopyFrom(core.Container(image="i", args=["a"], resources={"requests": entries}))
+    template.container.CopyFrom(core.Container(image="i", args=["a"], resources=core.Resources(requests=entries)))
     damage(template, drawn)
     with contextlib.suppress(CompilationError):
         assert compile_task(template).template == template
 
 
+@settings(deadline=None)
 @given(st.from_type(core.LiteralType), st.from_type(core.LiteralType), st.from_type(core.Literal))
 def test_types_and_constants_of_any_kind_are_judged(
     given_type: core.LiteralType, wanted: core.LiteralType, literal: core.Literal

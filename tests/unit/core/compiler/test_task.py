@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from elevon_core.compiler import compile_task, quantities
 from elevon_core.errors import CompilationError, InvalidArgument
 from elevon_idl.core import v1 as core
 from google.protobuf import json_format
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.unit.core.compiler.templates import INT, task_id, variables
@@ -18,8 +19,8 @@ from tests.unit.core.compiler.templates import INT, task_id, variables
 Resources = core.Resources
 
 
-def container_task(**container: object) -> core.TaskTemplate:
-    fields: dict[str, object] = {"image": "image:1", "args": ["run"], **container}
+def container_task(**container: Any) -> core.TaskTemplate:
+    fields: dict[str, Any] = {"image": "image:1", "args": ["run"], **container}
     interface = core.TypedInterface(inputs=variables({"n": INT}))
     return core.TaskTemplate(
         id=task_id("t"), type="python-task", interface=interface, container=core.Container(**fields)
@@ -148,6 +149,7 @@ def test_what_is_no_quantity(text: str) -> None:
         quantities.parse(text, "cpu")
 
 
+@settings(deadline=None)
 @given(st.text(alphabet="0123456789.eE+-mkKMGi ", max_size=12))
 def test_quantities_are_read_or_refused(text: str) -> None:
     with contextlib.suppress(InvalidArgument):
