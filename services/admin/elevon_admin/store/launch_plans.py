@@ -21,13 +21,13 @@ from elevon_admin.store.registry_tables import launch_plans, workflows
 from elevon_admin.store.versioned import (
     LAUNCH_PLAN_FIELDS,
     WORKFLOW_FIELDS,
-    add_version,
+    NewRow,
+    VersionedTable,
     has_any_key,
     has_key,
     in_portions,
     in_scope,
     related,
-    standing,
 )
 
 COLUMNS = Columns(
@@ -59,28 +59,22 @@ class SqlLaunchPlans:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._versions = VersionedTable(database, launch_plans, core.LAUNCH_PLAN)
 
     async def standing(self, key: EntityKey) -> Standing:
         """See LaunchPlanRepository."""
-        return await standing(self._database, launch_plans, key)
+        return await self._versions.standing(key)
 
     async def add(self, entity: NewEntity, plan: NewLaunchPlan) -> StoredLaunchPlan:
         """See LaunchPlanRepository."""
-
-        async def work(connection: AsyncConnection) -> int:
-            return await add_version(
-                connection,
-                launch_plans,
-                core.LAUNCH_PLAN,
-                entity,
-                state=admin.INACTIVE,
-                schedule_type=plan.schedule_type,
-                workflow_id=plan.workflow_row,
-                spec=plan.spec.SerializeToString(),
-                closure=plan.closure.SerializeToString(),
-            )
-
-        row = await self._database.write(work)
+        columns = {
+            "state": admin.INACTIVE,
+            "schedule_type": plan.schedule_type,
+            "workflow_id": plan.workflow_row,
+            "spec": plan.spec.SerializeToString(),
+            "closure": plan.closure.SerializeToString(),
+        }
+        row = await self._versions.add(NewRow(entity, columns))
         created_at = entity.created_at
         return StoredLaunchPlan(
             row, entity.key, created_at, created_at, admin.INACTIVE, plan.workflow_row, plan.spec, plan.closure

@@ -8,7 +8,6 @@ from typing import Any
 from elevon_idl.core import v1 as core
 from elevon_kit.database import Database
 from sqlalchemy import Row, select
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from elevon_admin.domain.entities import EntityKey, EntityScope, NewEntity, Standing, StoredTask
 from elevon_admin.domain.filters import Filter
@@ -16,7 +15,7 @@ from elevon_admin.domain.paging import Page
 from elevon_admin.domain.sorting import Sort
 from elevon_admin.store.listing import Columns, Entity, apply_listing
 from elevon_admin.store.registry_tables import tasks
-from elevon_admin.store.versioned import TASK_FIELDS, add_version, has_any_key, in_portions, in_scope, standing
+from elevon_admin.store.versioned import TASK_FIELDS, NewRow, VersionedTable, has_any_key, in_portions, in_scope
 
 COLUMNS = Columns("task", {"task": Entity(TASK_FIELDS)}, (tasks.c.id,))
 
@@ -37,27 +36,22 @@ class SqlTasks:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._versions = VersionedTable(database, tasks, core.TASK)
 
     async def standing(self, key: EntityKey) -> Standing:
         """See TaskRepository."""
-        return await standing(self._database, tasks, key)
+        return await self._versions.standing(key)
 
     async def add(self, entity: NewEntity, compiled: core.CompiledTask) -> StoredTask:
         """See TaskRepository."""
         closure = compiled.SerializeToString()
 
-        async def work(connection: AsyncConnection) -> int:
-            return await add_version(
-                connection,
-                tasks,
-                core.TASK,
-                entity,
-                type=compiled.template.type,
-                short_description=entity.short_description,
-                closure=closure,
-            )
-
-        row = await self._database.write(work)
+        columns = {
+            "type": compiled.template.type,
+            "short_description": entity.short_description,
+            "closure": closure,
+        }
+        row = await self._versions.add(NewRow(entity, columns))
         return StoredTask(row, entity.key, entity.created_at, entity.short_description, compiled, len(closure))
 
     async def get_many(self, keys: Collection[EntityKey]) -> Mapping[EntityKey, StoredTask]:

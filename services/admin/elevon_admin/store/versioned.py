@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+from elevon_core.errors import AlreadyExists
 from elevon_idl.admin import v1 as admin
 from elevon_kit.database import Database
-from sqlalchemy import ColumnElement, Insert, Table, and_, cast, insert, null, select, tuple_
+from sqlalchemy import Column, ColumnElement, Select, Table, and_, bindparam, cast, null, select, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from elevon_admin.domain.entities import Digests, EntityKey, EntityScope, Kind, NewEntity, Standing
 from elevon_admin.domain.filter_values import ValueKind
+from elevon_admin.store.gathering import Gathered
 from elevon_admin.store.listing import Entity, Field
 from elevon_admin.store.registry_tables import (
     description_entities,
@@ -28,21 +31,126 @@ KEYS_AT_ONCE = 500
 """How many keys one SELECT asks for: four parameters each, far below what drivers bind."""
 
 
+@dataclass(frozen=True, slots=True)
+class NewRow:
+    """A version to add; `columns` are those that its table has beyond the common ones."""
+
+    entity: NewEntity
+    columns: Mapping[str, Any]
+
+
+class VersionedTable:
+    """One of the tables of tasks, workflows and launch plans; calls that come together share statements."""
+
+    def __init__(self, database: Database, table: Table, kind: Kind) -> None:
+        self._database = database
+        self._table = table
+        self._kind = kind
+        self._standing = _standing_query(table)
+        self._insert = insert_missing(database.dialect, table).returning(table.c.id, *_key_columns(table))
+        self._insert_name = insert_missing(database.dialect, named_entities)
+        self._insert_description = insert_missing(database.dialect, description_entities)
+        self.add: Gathered[NewRow, int] = Gathered(self._add)
+        """Adds a version, its name if that is new, and its description; answers the row's id, raises AlreadyExists."""
+
+    async def standing(self, key: EntityKey) -> Standing:
+        """The state of the key's project and the digests stored under the key, in one SELECT."""
+        async with self._database.reading() as connection:
+            row = (await connection.execute(self._standing, key._asdict())).one_or_none()
+        if row is None:
+            return Standing(None, None)
+        state, request, structure = row
+        return Standing(state, None if structure is None else Digests(bytes(request), bytes(structure)))
+
+    async def _add(self, rows: Sequence[NewRow]) -> Sequence[int | Exception]:
+        """Insert in the order of the keys, so that replicas which register the same do not block each other."""
+        distinct: dict[EntityKey, NewRow] = {}
+        for row in rows:
+            distinct.setdefault(row.entity.key, row)
+        ordered = [distinct[key] for key in sorted(distinct)]
+
+        async def work(connection: AsyncConnection) -> dict[EntityKey, int]:
+            inserted = await connection.execute(self._insert, [_row_values(row) for row in ordered])
+            ids = {EntityKey(*row[1:]): int(row[0]) for row in inserted}
+            await self._add_names(connection, [row.entity for row in ordered if row.entity.key in ids])
+            return ids
+
+        ids = await self._database.write(work)
+        outcomes: list[int | Exception] = []
+        for row in rows:
+            # Only the first of equal keys in a group is the one that was inserted.
+            added = ids.get(row.entity.key) if distinct[row.entity.key] is row else None
+            outcomes.append(AlreadyExists("value with matching already exists") if added is None else added)
+        return outcomes
+
+    async def _add_names(self, connection: AsyncConnection, entities: Sequence[NewEntity]) -> None:
+        names = {entity.key[:3]: self._name_values(entity) for entity in entities}
+        if names:
+            await connection.execute(self._insert_name, [names[key] for key in sorted(names)])
+        described = [values for entity in entities for values in self._description_values(entity)]
+        if described:
+            await connection.execute(self._insert_description, described)
+
+    def _name_values(self, entity: NewEntity) -> dict[str, Any]:
+        return {
+            "resource_type": self._kind,
+            "project": entity.key.project,
+            "domain": entity.key.domain,
+            "name": entity.key.name,
+            "description": "",
+            "state": entity.name_state,
+            "created_at": entity.created_at,
+            "updated_at": entity.created_at,
+        }
+
+    def _description_values(self, entity: NewEntity) -> Iterator[dict[str, Any]]:
+        if entity.description is None:
+            return
+        body = admin.DescriptionEntity()
+        body.CopyFrom(entity.description)
+        body.ClearField("id")
+        yield {
+            "resource_type": self._kind,
+            **entity.key._asdict(),
+            "created_at": entity.created_at,
+            "updated_at": entity.created_at,
+            "short_description": entity.short_description,
+            "body": body.SerializeToString(),
+        }
+
+
+def _standing_query(table: Table) -> Select[*tuple[Any, ...]]:
+    """Made once: putting a statement together costs more than running it."""
+    key = and_(*(column == bindparam(column.name) for column in _key_columns(table)))
+    query = select(projects.c.state, table.c.request_digest, table.c.digest)
+    return query.select_from(projects.outerjoin(table, key)).where(projects.c.identifier == bindparam("project"))
+
+
+def _row_values(row: NewRow) -> dict[str, Any]:
+    entity = row.entity
+    return {
+        **entity.key._asdict(),
+        "created_at": entity.created_at,
+        "updated_at": entity.created_at,
+        "request_digest": entity.digests.request,
+        "digest": entity.digests.structure,
+        **row.columns,
+    }
+
+
+def _key_columns(table: Table) -> tuple[Column[str], ...]:
+    return table.c.project, table.c.domain, table.c.name, table.c.version
+
+
 def has_key(table: Table, key: EntityKey) -> ColumnElement[bool]:
     """The row of one version."""
-    columns = table.c
-    return and_(
-        columns.project == key.project,
-        columns.domain == key.domain,
-        columns.name == key.name,
-        columns.version == key.version,
-    )
+    pairs = zip(_key_columns(table), key, strict=True)
+    return and_(*(column == part for column, part in pairs))
 
 
 def has_any_key(table: Table, keys: Iterable[EntityKey]) -> ColumnElement[bool]:
     """The rows of several versions."""
-    columns = table.c
-    return tuple_(columns.project, columns.domain, columns.name, columns.version).in_([tuple(key) for key in keys])
+    return tuple_(*_key_columns(table)).in_([tuple(key) for key in keys])
 
 
 def in_scope(table: Table, scope: EntityScope) -> ColumnElement[bool]:
@@ -60,70 +168,7 @@ def in_portions(keys: Iterable[EntityKey]) -> Iterator[list[EntityKey]]:
         yield distinct[start : start + KEYS_AT_ONCE]
 
 
-async def standing(database: Database, table: Table, key: EntityKey) -> Standing:
-    """The state of the key's project and the digests stored under the key, in one SELECT."""
-    query = (
-        select(projects.c.state, table.c.request_digest, table.c.digest)
-        .select_from(projects.outerjoin(table, has_key(table, key)))
-        .where(projects.c.identifier == key.project)
-    )
-    async with database.reading() as connection:
-        row = (await connection.execute(query)).one_or_none()
-    if row is None:
-        return Standing(None, None)
-    return Standing(row.state, None if row.digest is None else Digests(bytes(row.request_digest), bytes(row.digest)))
-
-
-async def add_version(connection: AsyncConnection, table: Table, kind: Kind, entity: NewEntity, **more: Any) -> int:
-    """Insert the row of a version, its name if that is new, and its description; answer the row's id."""
-    values = {
-        **entity.key._asdict(),
-        "created_at": entity.created_at,
-        "updated_at": entity.created_at,
-        "request_digest": entity.digests.request,
-        "digest": entity.digests.structure,
-        **more,
-    }
-    result = await connection.execute(insert(table).values(**values).returning(table.c.id))
-    row: int = result.scalar_one()
-    await _add_name(connection, kind, entity)
-    if entity.description is not None:
-        await _add_description(connection, kind, entity, entity.description)
-    return row
-
-
-async def _add_name(connection: AsyncConnection, kind: Kind, entity: NewEntity) -> None:
-    statement = insert_missing(connection.dialect.name, named_entities).values(
-        resource_type=kind,
-        project=entity.key.project,
-        domain=entity.key.domain,
-        name=entity.key.name,
-        description="",
-        state=entity.name_state,
-        created_at=entity.created_at,
-        updated_at=entity.created_at,
-    )
-    await connection.execute(statement)
-
-
-async def _add_description(
-    connection: AsyncConnection, kind: Kind, entity: NewEntity, description: admin.DescriptionEntity
-) -> None:
-    body = admin.DescriptionEntity()
-    body.CopyFrom(description)
-    body.ClearField("id")
-    statement = insert_missing(connection.dialect.name, description_entities).values(
-        resource_type=kind,
-        **entity.key._asdict(),
-        created_at=entity.created_at,
-        updated_at=entity.created_at,
-        short_description=description.short_description,
-        body=body.SerializeToString(),
-    )
-    await connection.execute(statement)
-
-
-def insert_missing(dialect: str, table: Table) -> Insert:
+def insert_missing(dialect: str, table: Table) -> sqlite.Insert | postgresql.Insert:
     """An INSERT that leaves a row that is there alone."""
     if dialect == "sqlite":
         return sqlite.insert(table).on_conflict_do_nothing()

@@ -8,7 +8,6 @@ from typing import Any
 from elevon_idl.core import v1 as core
 from elevon_kit.database import Database
 from sqlalchemy import ColumnElement, Row, select
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from elevon_admin.domain.entities import EntityKey, EntityScope, NewEntity, Standing, StoredWorkflow, WorkflowSummary
 from elevon_admin.domain.filters import Filter
@@ -16,7 +15,7 @@ from elevon_admin.domain.paging import Page
 from elevon_admin.domain.sorting import Sort
 from elevon_admin.store.listing import Columns, Entity, apply_listing
 from elevon_admin.store.registry_tables import workflows
-from elevon_admin.store.versioned import WORKFLOW_FIELDS, add_version, has_key, in_scope, standing
+from elevon_admin.store.versioned import WORKFLOW_FIELDS, NewRow, VersionedTable, has_key, in_scope
 
 COLUMNS = Columns("workflow", {"workflow": Entity(WORKFLOW_FIELDS)}, (workflows.c.id,))
 
@@ -36,28 +35,22 @@ class SqlWorkflows:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._versions = VersionedTable(database, workflows, core.WORKFLOW)
 
     async def standing(self, key: EntityKey) -> Standing:
         """See WorkflowRepository."""
-        return await standing(self._database, workflows, key)
+        return await self._versions.standing(key)
 
     async def add(self, entity: NewEntity, closure: core.CompiledWorkflowClosure) -> StoredWorkflow:
         """See WorkflowRepository."""
         content = closure.SerializeToString()
-        interface = closure.primary.template.interface.SerializeToString()
-
-        async def work(connection: AsyncConnection) -> int:
-            return await add_version(
-                connection,
-                workflows,
-                core.WORKFLOW,
-                entity,
-                short_description=entity.short_description,
-                typed_interface=interface,
-                closure=content,
-            )
-
-        row = await self._database.write(work)
+        interface = closure.primary.template.interface
+        columns = {
+            "short_description": entity.short_description,
+            "typed_interface": interface.SerializeToString(),
+            "closure": content,
+        }
+        row = await self._versions.add(NewRow(entity, columns))
         return StoredWorkflow(row, entity.key, entity.created_at, entity.short_description, closure, len(content))
 
     async def get(self, key: EntityKey) -> StoredWorkflow | None:

@@ -1,0 +1,69 @@
+"""Calls that come together are done together: a statement for a hundred rows costs little more than for one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Generic, TypeVar
+
+Item = TypeVar("Item")
+Outcome = TypeVar("Outcome")
+
+
+class Gathered(Generic[Item, Outcome]):
+    """Performs items one by one for its callers, and in groups for what is behind it.
+
+    A group is whatever came while the previous one was under way, at most `most` items. `perform` answers one outcome,
+    or an exception, for each item in order; if it raises, every caller of the group gets the error.
+    """
+
+    def __init__(
+        self, perform: Callable[[Sequence[Item]], Awaitable[Sequence[Outcome | Exception]]], most: int = 250
+    ) -> None:
+        self._perform = perform
+        self._most = most
+        self._waiting: deque[tuple[Item, asyncio.Future[Outcome]]] = deque()
+        self._working: asyncio.Task[None] | None = None
+
+    async def __call__(self, item: Item) -> Outcome:
+        """Perform one item, in the next group."""
+        future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        self._waiting.append((item, future))
+        if self._working is None:
+            self._working = asyncio.create_task(self._work(), name="gathered calls")
+        return await future
+
+    async def _work(self) -> None:
+        try:
+            while self._waiting:
+                await self._work_group()
+        finally:
+            self._working = None
+
+    async def _work_group(self) -> None:
+        count = min(self._most, len(self._waiting))
+        taken = [self._waiting.popleft() for _ in range(count)]
+        group = [(item, future) for item, future in taken if not future.done()]
+        if not group:
+            return
+        try:
+            outcomes = await self._perform([item for item, _ in group])
+        except BaseException as error:
+            _settle([(future, error) for _, future in group])
+            if not isinstance(error, Exception):
+                raise
+        else:
+            _settle([(future, outcome) for (_, future), outcome in zip(group, outcomes, strict=True)])
+
+
+def _settle(outcomes: Sequence[tuple[asyncio.Future[Outcome], Outcome | BaseException]]) -> None:
+    for future, outcome in outcomes:
+        if future.done():
+            continue
+        if isinstance(outcome, asyncio.CancelledError):
+            future.cancel()
+        elif isinstance(outcome, BaseException):
+            future.set_exception(outcome)
+        else:
+            future.set_result(outcome)
