@@ -14,7 +14,12 @@ from elevon_core.interfaces import stripped
 from elevon_core.object_hash import (
     EMPTY,
     UNSPEAKABLE,
+    Hasher,
+    hash_boolean,
+    hash_double,
+    hash_int64,
     hash_list,
+    hash_member,
     hash_members,
     hash_message,
     hash_name,
@@ -32,6 +37,13 @@ _SCALAR = hash_text("scalar")
 _COLLECTION = hash_text("collection")
 _MAP = hash_text("map")
 _LITERALS = hash_text("literals")
+_PRIMITIVE = hash_text("primitive")
+_PRIMITIVE_HASHERS: Mapping[str | None, tuple[bytes, Hasher]] = {
+    "integer": (hash_text("integer"), hash_int64),
+    "float_value": (hash_text("floatValue"), hash_double),
+    "string_value": (hash_text("stringValue"), hash_text),
+    "boolean": (hash_text("boolean"), hash_boolean),
+}
 _hash_scalar = hasher_of(core.Scalar.DESCRIPTOR)
 _hash_literal = hasher_of(core.Literal.DESCRIPTOR)
 
@@ -108,20 +120,30 @@ def _literal_map(literals: Mapping[str, core.Literal]) -> bytes:
     if not literals:
         return EMPTY
     entries = hash_members([hash_name(name) + _literal(literals[name]) for name in literals])
-    return hash_members([_LITERALS + entries])
+    return hash_member(_LITERALS, entries)
 
 
 def _literal(literal: core.Literal) -> bytes:
     """The hash of a literal reduced to its own hash if it has one, of lists and maps without anything but elements."""
     if literal.hash:
-        return hash_members([_HASH + hash_text(literal.hash)])
+        return hash_member(_HASH, hash_text(literal.hash))
     kind = literal.WhichOneof("value")
     if kind == "collection":
         elements = literal.collection.literals
-        listed = hash_members([_LITERALS + hash_list(map(_literal, elements))]) if elements else EMPTY
-        return hash_members([_COLLECTION + listed])
+        listed = hash_member(_LITERALS, hash_list(map(_literal, elements))) if elements else EMPTY
+        return hash_member(_COLLECTION, listed)
     if kind == "map":
-        return hash_members([_MAP + _literal_map(literal.map.literals)])
+        return hash_member(_MAP, _literal_map(literal.map.literals))
     if kind == "scalar" and not literal.metadata:
-        return hash_members([_SCALAR + _hash_scalar(literal.scalar)])
+        return hash_member(_SCALAR, _scalar(literal.scalar))
     return _hash_literal(literal)
+
+
+def _scalar(scalar: core.Scalar) -> bytes:
+    """The hash of a scalar; plain values, which is what most inputs are, go a shorter way to the same result."""
+    primitive = scalar.primitive if scalar.WhichOneof("value") == "primitive" else None
+    kind = primitive.WhichOneof("value") if primitive is not None else None
+    plan = _PRIMITIVE_HASHERS.get(kind)
+    if plan is None:
+        return _hash_scalar(scalar)
+    return hash_member(_PRIMITIVE, hash_member(plan[0], plan[1](getattr(primitive, str(kind)))))

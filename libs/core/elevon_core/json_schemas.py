@@ -25,7 +25,7 @@ def accepts(reader: struct_pb2.Struct, writer: struct_pb2.Struct) -> bool:
 
     A reference that leads nowhere counts as "anything". Recursive schemas are compared as far as they differ.
     """
-    return _Comparison(structs.plain(reader), structs.plain(writer)).schemas()
+    return _Comparison(structs.plain(reader), structs.plain(writer)).documents_agree()
 
 
 class _Comparison:
@@ -38,7 +38,8 @@ class _Comparison:
         self._known: dict[tuple[str, str], bool] = {}
         self._depth = 0
 
-    def schemas(self) -> bool:
+    def documents_agree(self) -> bool:
+        """The answer for the two documents as wholes."""
         return self._agree(self._reader, self._writer)
 
     def _agree(self, reader: Any, writer: Any) -> bool:
@@ -63,7 +64,7 @@ class _Comparison:
         return self._known[pair]
 
     def _resolved_agree(self, reader: Any, writer: Any) -> bool:
-        if not isinstance(reader, Mapping) or not isinstance(writer, Mapping) or not reader or reader == writer:
+        if not isinstance(reader, Mapping) or not isinstance(writer, Mapping) or not reader:
             # `true`, `{}` and what is no schema at all ask for nothing.
             return reader is not False
         if any(not self._agree(part, writer) for part in _list(reader, "allOf")):

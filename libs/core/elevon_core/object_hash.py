@@ -45,7 +45,8 @@ def hash_text(value: str) -> bytes:
 hash_name = functools.lru_cache(maxsize=16384)(hash_text)
 
 
-def _hash_boolean(value: bool) -> bytes:
+def hash_boolean(value: bool) -> bytes:
+    """The hash of true or false."""
     return _TRUE if value else _FALSE
 
 
@@ -60,7 +61,13 @@ def hash_members(members: list[bytes]) -> bytes:
     return sha256(b"d" + b"".join(members)).digest()
 
 
-def _hash_number(value: float) -> bytes:
+def hash_member(name_hash: bytes, value_hash: bytes) -> bytes:
+    """The hash of an object of one member; most objects are, and need no sorting."""
+    return sha256(b"d" + name_hash + value_hash).digest()
+
+
+def hash_number(value: float) -> bytes:
+    """The hash of a number, which must be finite; zero has no sign."""
     return sha256(b"f" + _normal(value).encode()).digest()
 
 
@@ -81,7 +88,8 @@ _FALSE = sha256(b"b0").digest()
 EMPTY = sha256(b"d").digest()
 
 
-def _hash_int64(value: int) -> bytes:
+def hash_int64(value: int) -> bytes:
+    """The hash of an integer field of 64 bits, which JSON writes as a string."""
     return hash_text(str(value))
 
 
@@ -89,9 +97,10 @@ def _hash_bytes(value: bytes) -> bytes:
     return hash_text(base64.b64encode(value).decode())
 
 
-def _hash_double(value: float) -> bytes:
+def hash_double(value: float) -> bytes:
+    """The hash of a double field: NaN and infinities go by their names."""
     if math.isfinite(value):
-        return _hash_number(value)
+        return hash_number(value)
     if math.isnan(value):
         return hash_text("NaN")
     return hash_text("Infinity" if value > 0 else "-Infinity")
@@ -100,28 +109,28 @@ def _hash_double(value: float) -> bytes:
 def _hash_float(value: float) -> bytes:
     """A float of 32 bits goes by its shortest decimal form, which is another double than the one it widens to."""
     if not math.isfinite(value):
-        return _hash_double(value)
+        return hash_double(value)
     for precision in range(6, 9):
         shortened = float(f"{value:.{precision}g}")
         if struct.unpack("<f", struct.pack("<f", shortened))[0] == value:
-            return _hash_number(shortened)
-    return _hash_number(float(f"{value:.9g}"))
+            return hash_number(shortened)
+    return hash_number(float(f"{value:.9g}"))
 
 
 _SCALAR_HASHERS: Mapping[int, Hasher] = {
-    FieldDescriptor.TYPE_DOUBLE: _hash_double,
+    FieldDescriptor.TYPE_DOUBLE: hash_double,
     FieldDescriptor.TYPE_FLOAT: _hash_float,
-    FieldDescriptor.TYPE_INT64: _hash_int64,
-    FieldDescriptor.TYPE_UINT64: _hash_int64,
-    FieldDescriptor.TYPE_SINT64: _hash_int64,
-    FieldDescriptor.TYPE_FIXED64: _hash_int64,
-    FieldDescriptor.TYPE_SFIXED64: _hash_int64,
-    FieldDescriptor.TYPE_INT32: _hash_number,
-    FieldDescriptor.TYPE_UINT32: _hash_number,
-    FieldDescriptor.TYPE_SINT32: _hash_number,
-    FieldDescriptor.TYPE_FIXED32: _hash_number,
-    FieldDescriptor.TYPE_SFIXED32: _hash_number,
-    FieldDescriptor.TYPE_BOOL: _hash_boolean,
+    FieldDescriptor.TYPE_INT64: hash_int64,
+    FieldDescriptor.TYPE_UINT64: hash_int64,
+    FieldDescriptor.TYPE_SINT64: hash_int64,
+    FieldDescriptor.TYPE_FIXED64: hash_int64,
+    FieldDescriptor.TYPE_SFIXED64: hash_int64,
+    FieldDescriptor.TYPE_INT32: hash_number,
+    FieldDescriptor.TYPE_UINT32: hash_number,
+    FieldDescriptor.TYPE_SINT32: hash_number,
+    FieldDescriptor.TYPE_FIXED32: hash_number,
+    FieldDescriptor.TYPE_SFIXED32: hash_number,
+    FieldDescriptor.TYPE_BOOL: hash_boolean,
     FieldDescriptor.TYPE_STRING: hash_text,
     FieldDescriptor.TYPE_BYTES: _hash_bytes,
 }
@@ -130,10 +139,8 @@ _SCALAR_HASHERS: Mapping[int, Hasher] = {
 def _enum_hasher(field: FieldDescriptor) -> Hasher:
     enum = field.enum_type
     assert enum is not None, "asked for fields of enum types only"
-    if enum.full_name == "google.protobuf.NullValue":
-        return lambda value: _NULL
     hashes = {number: hash_text(value.name) for number, value in enum.values_by_number.items()}
-    return lambda value: hashes.get(value) or _hash_number(value)
+    return lambda value: hashes.get(value) or hash_number(value)
 
 
 def _single_hasher(field: FieldDescriptor) -> Hasher:
@@ -174,7 +181,7 @@ class _MessageHasher:
             if plan is None:
                 plan = self._fields[field.number] = (hash_text(field.json_name), _field_hasher(field))
             members.append(plan[0] + plan[1](value))
-        return hash_members(members)
+        return sha256(b"d" + members[0]).digest() if len(members) == 1 else hash_members(members)
 
 
 def _hash_json_text(message: Any) -> bytes:
@@ -199,9 +206,9 @@ def _hash_list_value(message: Any) -> bytes:
 
 
 _VALUE_HASHERS: Mapping[str | None, Hasher] = {
-    "number_value": _hash_number,
+    "number_value": hash_number,
     "string_value": hash_text,
-    "bool_value": _hash_boolean,
+    "bool_value": hash_boolean,
     "struct_value": _hash_struct,
     "list_value": _hash_list_value,
 }
@@ -219,9 +226,9 @@ def _hash_any_json(value: Any) -> bytes:
     if isinstance(value, list):
         return hash_list(map(_hash_any_json, value))
     if isinstance(value, bool):
-        return _hash_boolean(value)
+        return hash_boolean(value)
     if isinstance(value, int | float):
-        return _hash_number(value)
+        return hash_number(value)
     return _NULL if value is None else hash_text(value)
 
 

@@ -274,6 +274,7 @@ def test_numbers_of_32_bits(number: float) -> None:
         core.Binary(value=b"\xff\x00\xfe", tag="x"),
         core.LiteralOffloadedMetadata(size_bytes=2**64 - 1),
         core.ArrayNode(min_success_ratio=0.1, parallelism=0),
+        core.ArrayNode(min_success_ratio=1.3644169484905433e-05),
         core.ArrayNode(min_successes=3),
         core.TaskMetadata(interruptible=False, discoverable=True, cache_ignore_input_vars=["b", "a"]),
         core.TaskTemplate(type="t", custom=struct_pb2.Struct(), config={"k": "v"}),

@@ -110,7 +110,14 @@ def test_numbers_that_json_does_not_know() -> None:
 def test_long_chains_of_references_end() -> None:
     chain = {str(number): _object(n={"$ref": f"#/$defs/{number + 1}"}) for number in range(2000)}
     first = {"$defs": {**chain, "2000": _INT}, "$ref": "#/$defs/0"}
-    assert _accepts(first, {**first, "title": "Other"})
+    assert _accepts(first, first)
+    assert _accepts(first, {"$defs": {**chain, "2000": _STR}, "$ref": "#/$defs/0"}), "taken to agree beyond the depth"
+    assert not _accepts(first, {"$defs": {**chain, "9": _STR}, "$ref": "#/$defs/0"})
+
+
+def test_equal_references_may_mean_different_things() -> None:
+    link = _object(p={"$ref": "#/$defs/P"})
+    assert not _accepts({"$defs": {"P": _INT}, **link}, {"$defs": {"P": _STR}, **link})
 
 
 def test_boolean_schemas() -> None:
