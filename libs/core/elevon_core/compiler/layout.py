@@ -12,7 +12,7 @@ from elevon_idl.core import v1 as core
 
 from elevon_core.compiler.findings import Code, Findings
 from elevon_core.compiler.graph import END_NODE, START_NODE, Connections
-from elevon_core.compiler.requirements import arms
+from elevon_core.compiler.requirements import arms, inner_nodes
 
 _SYSTEM_NODES = frozenset({START_NODE, END_NODE})
 
@@ -106,8 +106,12 @@ class _Layouter:
                 self._claim(arm)
                 self._lay_out_inner(arm, owner)
         elif target == "array_node":
-            # The element repeats the bindings of the array; it is not a node of the graph.
-            _promised(node.array_node.node.inputs)
+            # The element repeats the bindings of the array; neither it nor what it holds is a node of the graph.
+            pending = inner_nodes(node)
+            while pending:
+                element = pending.pop()
+                _promised(element.inputs)
+                pending.extend(inner_nodes(element))
 
     def _producers(self, node: core.Node) -> set[str]:
         """The nodes that a node waits for: those it names and those it takes promises of."""

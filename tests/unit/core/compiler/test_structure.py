@@ -244,6 +244,13 @@ def test_array_nodes_within_branches() -> None:
     assert upstream(primary) == {"b": ["start-node"], "b-n0": ["start-node"], "end-node": ["b"]}
 
 
+def test_array_nodes_over_array_nodes() -> None:
+    element = each("m", run("e", "squares", n=of("", "ns")))
+    flow = Flow({"ns": list_of(INT)}).add(each("n0", element))
+    compiled = world().compile(flow).primary.template.nodes[2].array_node.node.array_node.node
+    assert compiled.inputs[0].binding.promise.node_id == "start-node"
+
+
 def test_sub_workflows_and_launch_plans() -> None:
     unused = Flow({}, {}, name="unused").run("n0", "nothing")
     flow = Flow().add(embed("n0", "inner", n=1), launch("n1", "plan", n=of("n0")))
