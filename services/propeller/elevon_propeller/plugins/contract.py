@@ -130,8 +130,8 @@ class Plugin(Protocol):
 
     `start` returns once the attempt is under way and reports through the sink until a final phase. Calling it again
     with the same name, in this process or in a later one, re-attaches or runs again what is surely dead: never are two
-    of one name alive at a time. A task the plugin cannot run at all is reported as PERMANENT_FAILURE with a message for the user,
-    never raised; what is raised counts as a SYSTEM failure of the attempt.
+    of one name alive at a time. A task the plugin cannot run at all is reported as PERMANENT_FAILURE with a message
+    for the user, never raised; what is raised counts as a SYSTEM failure of the attempt.
     """
 
     @property

@@ -52,8 +52,8 @@ class Registry:
     def resolve(self, task_type: str, overrides: Sequence[admin.PluginOverride] = ()) -> Plugin:
         """The plugin for a task type; never fails.
 
-        Where nothing fits, the answer is a plugin that reports a permanent failure saying why. Claims are asked for each
-        time, because connectors may come to serve more types while running.
+        Where nothing fits, the answer is a plugin that reports a permanent failure saying why. Claims are asked for
+        each time, because connectors may come to serve more types while running.
         """
         for override in overrides:
             if override.task_type == task_type:

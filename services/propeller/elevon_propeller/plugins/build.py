@@ -1,0 +1,56 @@
+"""The plugins of a propeller, made from its settings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+from elevon_kit.blobs import BlobStore
+
+from elevon_propeller.plugins.contract import Plugin
+from elevon_propeller.plugins.core_sleep import CoreSleepPlugin
+from elevon_propeller.plugins.echo import EchoPlugin
+from elevon_propeller.plugins.process.plugin import ProcessPlugin
+from elevon_propeller.plugins.registry import Registry, installed_plugins
+from elevon_propeller.plugins.settings import PluginSettings
+
+
+@dataclass(frozen=True, slots=True)
+class PluginContext:
+    """What a plugin of another package is given: the blob store, a folder of its own, its options from settings."""
+
+    blobs: BlobStore
+    folder: Path
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+PluginFactory = Callable[[PluginContext], Plugin]
+"""What an entry point of the group `elevon.plugins` names."""
+
+
+def build_registry(settings: PluginSettings, blobs: BlobStore, data_folder: Path) -> Registry:
+    """All plugins that are configured or installed, not yet opened.
+
+    Raises InvalidArgument when settings name plugins that are not there, or when two claim one task type.
+    """
+    plugins: list[Plugin] = [EchoPlugin(settings.echo.delay), CoreSleepPlugin()]
+    if settings.process.enabled:
+        limit = settings.max_outputs_mib * 1024 * 1024
+        plugins.append(ProcessPlugin(settings.process, blobs, data_folder, outputs_limit=limit))
+    plugins += _others(settings, blobs, data_folder)
+    default = settings.default if settings.process.enabled or settings.default != "process" else ""
+    return Registry(plugins, default=default, assigned=settings.task_types)
+
+
+def _others(settings: PluginSettings, blobs: BlobStore, data_folder: Path) -> list[Plugin]:
+    if settings.extra is not None and not settings.extra:
+        return []
+    found = installed_plugins(settings.extra or ())
+    made = []
+    for name, entry in sorted(found.items()):
+        factory = cast(PluginFactory, entry.load())
+        context = PluginContext(blobs, data_folder / "plugins" / name, settings.options.get(name, {}))
+        made.append(factory(context))
+    return made

@@ -1,0 +1,159 @@
+"""What a task's container runs, and how that is run here (clients.md §§12, 14)."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from elevon_idl.core import v1 as core
+from google.protobuf import struct_pb2
+
+from elevon_propeller.plugins.contract import Attempt
+from elevon_propeller.plugins.process.refusal import Refusal
+
+ENTRY_POINTS = frozenset({"pyflyte-execute", "pyflyte-map-execute"})
+_FAST = "pyflyte-fast-execute"
+_PYTHON = re.compile(r"python(\d+(\.\d+)*)?")
+
+# What an interpreter reads only when it starts, so that a forked one would not heed it.
+_READ_AT_START = re.compile(
+    r"LD_\w+|PYTHON(HASHSEED|HOME|OPTIMIZE|MALLOC|MALLOCSTATS|DEVMODE|UTF8|WARNINGS|FAULTHANDLER|TRACEMALLOC|INSPECT"
+    r"|PLATLIBDIR|NOUSERSITE|INTMAXSTRDIGITS|COERCECLOCALE|IOENCODING|DONTWRITEBYTECODE|PYCACHEPREFIX)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A command to run: an entry point of flytekit with its arguments, or, with an empty `entry`, a whole program.
+
+    `distribution` is the URI of code to unpack into the working folder first.
+    """
+
+    entry: str
+    arguments: tuple[str, ...]
+    distribution: str = ""
+
+
+def container_of(task: core.TaskTemplate) -> core.Container:
+    """The container of a task, or the primary one of its pod. Raises Refusal when there is none."""
+    target = task.WhichOneof("target")
+    if target == "container":
+        return task.container
+    if target == "k8s_pod":
+        return _primary(task)
+    raise Refusal(
+        "UnsupportedTaskType",
+        f"no plugin runs tasks of type {task.type!r}, and this one has no container that could run as a process",
+    )
+
+
+def parse(words: Sequence[str]) -> Command:
+    """Take a command line apart; `pyflyte-fast-execute` is resolved into its distribution and the command inside.
+
+    Where the inner command names a resolver, the distribution is named to it, so that dynamic children get it as well.
+    The destination is passed on as registered: whatever it says, code is unpacked into the working folder.
+    Raises Refusal when there is nothing to run.
+    """
+    if not words:
+        raise Refusal(
+            "BadTaskSpecification",
+            "the container has neither command nor args; what its image would run is not known outside of a container",
+        )
+    program = os.path.basename(words[0])
+    if program == _FAST:
+        return _fast(list(words[1:]))
+    if program in ENTRY_POINTS:
+        return Command(program, tuple(words[1:]))
+    return Command("", tuple(words))
+
+
+def runnable(command: Command, python: Path, environment: Mapping[str, str]) -> Command:
+    """The command as it can be run here, with the given Python of the tasks.
+
+    Interpreters given by an absolute path are those of an image: the Python of the tasks stands in for them. Entry
+    points run as programs where the environment has variables that only a new interpreter reads. Raises Refusal for
+    a program that is not installed.
+    """
+    if command.entry:
+        if not any(_READ_AT_START.fullmatch(name) for name in environment):
+            return command
+        words = (str(python), "-m", "flytekit.bin.entrypoint", command.entry, *command.arguments)
+        return replace(command, entry="", arguments=words)
+    program, rest = command.arguments[0], command.arguments[1:]
+    return replace(command, arguments=(_located(program, python, environment["PATH"]), *rest))
+
+
+def _located(program: str, python: Path, path: str) -> str:
+    name = os.path.basename(program)
+    if os.path.isabs(program):
+        if _PYTHON.fullmatch(name):
+            return str(python)
+        if os.access(program, os.X_OK):
+            return program
+        neighbour = python.parent / name
+        if os.access(neighbour, os.X_OK):
+            return str(neighbour)
+    elif os.sep in program:
+        return program  # relative to the working folder, which may be filled by a distribution
+    elif shutil.which(program, path=path):
+        return program
+    raise Refusal(
+        "CommandNotFound",
+        f"the task runs {program!r}, which is not installed on this machine; install it (for a Python tool: into the "
+        f"environment of {python}), or run this task type on Kubernetes",
+    )
+
+
+def _fast(words: list[str]) -> Command:
+    options = {"--additional-distribution": "", "--dest-dir": "."}
+    while words and words[0] != "--":
+        option, _, value = words.pop(0).partition("=")
+        if option not in options:
+            words.insert(0, option)
+            break
+        options[option] = value or (words.pop(0) if words else "")
+    inner = words[1:] if words[:1] == ["--"] else words
+    distribution = options["--additional-distribution"]
+    if distribution:
+        inner = _told(inner, distribution, options["--dest-dir"])
+    return replace(parse(inner), distribution=distribution)
+
+
+def _told(words: Sequence[str], distribution: str, destination: str) -> list[str]:
+    told: list[str] = []
+    for word in words:
+        if word == "--resolver":
+            told += ["--dynamic-addl-distro", distribution, "--dynamic-dest-dir", destination]
+        told.append(word)
+    return told
+
+
+def _primary(task: core.TaskTemplate) -> core.Container:
+    spec = task.k8s_pod.pod_spec
+    found = [value.struct_value for value in spec.fields["containers"].list_value.values]
+    wanted = task.k8s_pod.primary_container_name or task.config.get("primary_container_name", "")
+    for container in found:
+        if not wanted or container.fields["name"].string_value == wanted:
+            return _converted(container)
+    raise Refusal("PrimaryContainerNotFound", f"the pod of the task has no container named {wanted!r}")
+
+
+def _converted(container: struct_pb2.Struct) -> core.Container:
+    result = core.Container(image=container.fields["image"].string_value)
+    result.command.extend(value.string_value for value in container.fields["command"].list_value.values)
+    result.args.extend(value.string_value for value in container.fields["args"].list_value.values)
+    for entry in container.fields["env"].list_value.values:
+        variable = entry.struct_value.fields
+        if "value" in variable:  # others come from the cluster, which is not here
+            result.env.add(key=variable["name"].string_value, value=variable["value"].string_value)
+    return result
+
+
+def image_of(attempt: Attempt, container: core.Container) -> str:
+    """The image an attempt is to run in: that of its node, else that of the task."""
+    overridden = attempt.overrides.container_image if attempt.overrides is not None else ""
+    return overridden or container.image

@@ -1,0 +1,111 @@
+"""Everything that must be known of an attempt before it is launched."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from elevon_core.errors import InvalidArgument
+from elevon_idl.core import v1 as core
+
+from elevon_propeller.plugins import templates
+from elevon_propeller.plugins.contract import Attempt
+from elevon_propeller.plugins.environment import task_environment
+from elevon_propeller.plugins.process.command import Command, container_of, image_of, parse, runnable
+from elevon_propeller.plugins.process.folder import AttemptFolder
+from elevon_propeller.plugins.process.refusal import Refusal
+from elevon_propeller.plugins.process.secrets import secret_variables
+from elevon_propeller.plugins.process.servers import python_of
+from elevon_propeller.plugins.process.sweep import MARK
+from elevon_propeller.plugins.settings import ProcessSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Preparation:
+    """A command and what surrounds it."""
+
+    command: Command
+    python: Path
+    environment: dict[str, str]
+    working_folder: Path
+    log: Path
+    limits: dict[str, int]
+    needs_task_template: bool
+
+    def spec(self) -> dict[str, Any]:
+        """What the fork server is told."""
+        return {
+            "entry": self.command.entry,
+            "arguments": list(self.command.arguments),
+            "environment": self.environment,
+            "working_folder": str(self.working_folder),
+            "log": str(self.log),
+            "limits": self.limits,
+        }
+
+
+def prepare(attempt: Attempt, folder: AttemptFolder, settings: ProcessSettings) -> Preparation:
+    """Find out how an attempt is run here; changes nothing. Raises Refusal when it cannot be."""
+    container = container_of(attempt.task)
+    words = [*container.command, *container.args]
+    command = parse(_rendered(words, attempt))
+    python = settings.images.get(image_of(attempt, container)) or python_of(settings)
+    environment = _environment(attempt, container, folder, settings, python, command)
+    return Preparation(
+        command=runnable(command, python, environment),
+        python=python,
+        environment=environment,
+        working_folder=folder.work,
+        log=folder.log,
+        limits=settings.limits.as_rlimits(),
+        needs_task_template=templates.needs_task_template(words),
+    )
+
+
+def _rendered(words: list[str], attempt: Attempt) -> list[str]:
+    try:
+        return templates.render_all(words, attempt)
+    except InvalidArgument as error:
+        raise Refusal("FailedToBuildResource", f"the command cannot be rendered: {error.message}") from error
+
+
+def _environment(
+    attempt: Attempt,
+    container: core.Container,
+    folder: AttemptFolder,
+    settings: ProcessSettings,
+    python: Path,
+    command: Command,
+) -> dict[str, str]:
+    """The whole environment of the process, made from nothing."""
+    environment = {name: os.environ[name] for name in settings.inherited_variables if name in os.environ}
+    environment.setdefault("LANG", "C.UTF-8")
+    environment["VIRTUAL_ENV"] = str(python.parent.parent)
+    if settings.platform_url:
+        environment["FLYTE_PLATFORM_URL"] = settings.platform_url
+        environment["FLYTE_PLATFORM_INSECURE"] = str(settings.platform_insecure).lower()
+    environment |= task_environment(attempt, container.env, defaults=settings.environment)
+    environment |= secret_variables(_secrets(attempt), settings.secrets_folder)
+    environment["PATH"] = os.pathsep.join([str(python.parent), environment.get("PATH") or settings.path])
+    environment["PYTHONPATH"] = _python_path(environment.get("PYTHONPATH", ""), folder, settings, command)
+    if not environment["PYTHONPATH"]:
+        del environment["PYTHONPATH"]
+    environment["HOME"] = str(folder.home)
+    environment["TMPDIR"] = str(folder.temporary)
+    environment["PWD"] = str(folder.work)
+    environment[MARK] = str(folder.path)
+    return environment
+
+
+def _python_path(given: str, folder: AttemptFolder, settings: ProcessSettings, command: Command) -> str:
+    parts = [given, *(str(path.absolute()) for path in settings.python_path)]
+    if command.distribution:
+        parts.append(str(folder.work))
+    return os.pathsep.join(part for part in parts if part)
+
+
+def _secrets(attempt: Attempt) -> list[core.Secret]:
+    context = attempt.security_context or attempt.task.security_context
+    return list(context.secrets or attempt.task.security_context.secrets)
