@@ -49,7 +49,9 @@ class RetryPolicy:
             reraise=True,
         )
 
-        async def attempt() -> T:  # tenacity awaits only what is declared async; a lambda that returns a coroutine is not
+        async def attempt() -> (
+            T
+        ):  # tenacity awaits only what is declared async; a lambda that returns a coroutine is not
             return await operation()
 
         return await retrying(attempt)
