@@ -47,7 +47,7 @@ def entry(state: ExecutionState, node: NodeState) -> CacheEntry:
 
 def begin(turn: Turn, node: NodeState) -> bool:
     """Start the look-up of a node whose inputs are resolved; False when it is not to be looked up."""
-    if not is_cached(node):
+    if not is_cached(node) or not turn.policy.caches:
         return False
     if turn.state.options.overwrite_cache:
         node.cache_status = core.CACHE_SKIPPED
@@ -121,7 +121,7 @@ def heartbeat(turn: Turn, node: NodeState) -> None:
 
 def store(turn: Turn, node: NodeState, outputs: core.LiteralMap) -> bool:
     """Give the outputs of a finished attempt to the catalog; False when they are not kept."""
-    if not is_cached(node):
+    if not is_cached(node) or not turn.policy.caches:
         return False
     node.outputs = outputs
     turn.enter(node, NodePhase.STORING)

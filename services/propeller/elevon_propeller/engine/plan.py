@@ -201,7 +201,7 @@ def _task_plan(template: core.TaskTemplate, node: core.NodeMetadata) -> TaskPlan
             resource_type=core.DATASET,
             project=template.id.project,
             domain=template.id.domain,
-            name=f"flyte_task-{template.id.name}",
+            name=hashing.dataset_name(template.id.name),
             version=hashing.dataset_version(version, template.interface),
         )
     return TaskPlan(

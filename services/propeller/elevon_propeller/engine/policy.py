@@ -13,7 +13,8 @@ class EnginePolicy:
     """How executions are run; lengths of time in microseconds, sizes in bytes.
 
     `default_attempts` counts attempts of a node that asks for no retries. `interruptible_threshold` is the t of
-    propeller.md §9. Literal maps of at most `inline_limit` stay in rows and events; larger ones go to files.
+    propeller.md §9. Without `caches` no task is looked up. Literal maps of at most `inline_limit` stay in rows and
+    events; larger ones go to files.
     """
 
     producer_id: str = "propeller"
@@ -26,5 +27,6 @@ class EnginePolicy:
     backoff_limit: int = 60 * MICROSECONDS
     interruptible_threshold: int = -1
     inline_limit: int = 64 * 1024
+    caches: bool = True
     cache_wait: int = 2 * MICROSECONDS
     reservation_heartbeat: int = 10 * MICROSECONDS

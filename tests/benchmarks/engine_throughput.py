@@ -1,0 +1,187 @@
+"""Measures the engine in one process: a chain of 100, a fan-out of 10,000, resuming it, and many small executions.
+
+Durable on SQLite, events delivered to an admin in memory, echo tasks. Run: `python tests/benchmarks/engine_throughput.py`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import cProfile
+import gc
+import hashlib
+import pstats
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from elevon_idl.core import v1 as core
+from elevon_idl.propeller import v1 as propeller
+from elevon_kit.blobs_memory import MemoryBlobStore
+from elevon_kit.database import Database
+from elevon_propeller.app import COLLECTION_THRESHOLD, MIGRATIONS
+from elevon_propeller.drivers.admin_events import MemoryAdminEvents
+from elevon_propeller.drivers.catalog_memory import MemoryCatalog
+from elevon_propeller.engine.policy import EnginePolicy
+from elevon_propeller.plugins.echo import EchoPlugin
+from elevon_propeller.plugins.fake import FakePlugin
+from elevon_propeller.plugins.registry import Registry
+from elevon_propeller.runtime.runtime import Runtime, Surroundings
+from elevon_propeller.simulation import closures
+from elevon_propeller.store.sql import SqlStore
+from elevon_propeller.usecases.executions import Executions
+from elevon_propeller.usecases.watching import Watching
+
+CHAIN, WIDTH, SMALL = 100, 10_000, 1_000
+CLIENTS = 32
+
+
+class Bench:
+    """A runtime on its own database."""
+
+    def __init__(self, url: str, plugin: EchoPlugin | FakePlugin | None = None) -> None:
+        self.database = Database(url)
+        self.admin = MemoryAdminEvents()
+        plugins = Registry([plugin or EchoPlugin()])
+        surroundings = Surroundings(SqlStore(self.database), self.admin, MemoryCatalog(), plugins, MemoryBlobStore())
+        self.runtime = Runtime(surroundings, EnginePolicy())
+        self.executions = Executions(self.runtime)
+        self.watching = Watching(self.runtime)
+
+    async def run(self, name: str, closure: core.CompiledWorkflowClosure | None, digest: bytes) -> None:
+        """Create an execution and wait for its end."""
+        identifier = core.WorkflowExecutionIdentifier(project="bench", domain="development", name=name)
+        await self.create(identifier, closure, digest)
+        async for view in self.watching.watch(identifier):
+            phase = view.phase
+        assert phase == core.WorkflowExecution.SUCCEEDED, core.WorkflowExecution.Phase.Name(phase)
+
+    async def create(
+        self, identifier: core.WorkflowExecutionIdentifier, closure: core.CompiledWorkflowClosure | None, digest: bytes
+    ) -> None:
+        """Create an execution."""
+        request = propeller.CreateExecutionRequest(
+            execution_id=identifier, closure_digest=digest, closure=closure, inputs=closures.integers(x=1)
+        )
+        assert (await self.executions.create(request)).created
+
+
+@asynccontextmanager
+async def opened(url: str, plugin: EchoPlugin | FakePlugin | None = None) -> AsyncIterator[Bench]:
+    """A runtime that is running."""
+    await MIGRATIONS.upgrade(url)
+    bench = Bench(url, plugin)
+    await bench.database.open()
+    await bench.runtime.start()
+    try:
+        yield bench
+    finally:
+        await bench.runtime.stop()
+        await bench.database.close()
+
+
+def digest_of(closure: core.CompiledWorkflowClosure) -> bytes:
+    """The closure's key."""
+    return hashlib.sha256(closure.SerializeToString(deterministic=True)).digest()
+
+
+async def measure_chain(url: str) -> None:
+    """Milliseconds per node of a chain."""
+    closure = closures.chain(CHAIN)
+    digest = digest_of(closure)
+    async with opened(url) as bench:
+        await bench.run("warm", closure, digest)
+        rounds = 5
+        started = time.perf_counter()
+        for number in range(rounds):
+            await bench.run(f"chain-{number}", None, digest)
+        seconds = (time.perf_counter() - started) / rounds
+        print(f"chain of {CHAIN}: {seconds * 1000:.0f} ms, {seconds / CHAIN * 1000:.2f} ms per node")
+
+
+async def measure_fan_out(url: str) -> None:
+    """Nodes a second of a fan-out, until the last event is delivered."""
+    closure = closures.fan_out(WIDTH)
+    digest = digest_of(closure)
+    async with opened(url) as bench:
+        await bench.runtime.plans.add(digest, closure)
+        for number in range(3):
+            gc.collect()
+            started = time.perf_counter()
+            await bench.run(f"fan-{number}", None, digest)
+            ended = time.perf_counter() - started
+            await bench.runtime.outbox.flushed(60)
+            told = time.perf_counter() - started
+            events = len(bench.admin.events)
+            print(f"fan-out of {WIDTH}: {WIDTH / ended:.0f} nodes/s, {WIDTH / told:.0f} with {events} events delivered")
+            bench.admin.events.clear()
+
+
+async def measure_resume(url: str) -> None:
+    """Seconds from start to the first new transition with a live fan-out."""
+    closure = closures.fan_out(WIDTH)
+    digest = digest_of(closure)
+    identifier = core.WorkflowExecutionIdentifier(project="bench", domain="development", name="resume")
+    async with opened(url, FakePlugin("hang", frozenset({"echo"}))) as bench:
+        await bench.create(identifier, closure, digest)
+        while len(bench.admin.events) < 2 * WIDTH:
+            await asyncio.sleep(0.05)
+    started = time.perf_counter()
+    async with opened(url) as bench:
+        while not bench.admin.events:
+            await asyncio.sleep(0.001)
+        print(f"resume of {WIDTH} live nodes: first new event after {time.perf_counter() - started:.2f} s")
+        async for _ in bench.watching.watch(identifier):
+            pass
+        print(f"  ended after {time.perf_counter() - started:.2f} s")
+
+
+async def measure_small(url: str) -> None:
+    """One-task executions a second, from many clients."""
+    closure = closures.chain(1)
+    digest = digest_of(closure)
+    async with opened(url) as bench:
+        await bench.run("warm", closure, digest)
+
+        async def client(number: int) -> None:
+            for turn in range(SMALL // CLIENTS):
+                await bench.run(f"small-{number}-{turn}", None, digest)
+
+        started = time.perf_counter()
+        await asyncio.gather(*(client(number) for number in range(CLIENTS)))
+        seconds = time.perf_counter() - started
+        print(f"one-task executions: {SMALL // CLIENTS * CLIENTS / seconds:.0f} a second, {CLIENTS} clients")
+
+
+MEASURES = {"chain": measure_chain, "fan-out": measure_fan_out, "resume": measure_resume, "small": measure_small}
+
+
+def main() -> None:
+    """Run the measurements named on the command line, or all; `--profile` shows where the time goes."""
+    gc.set_threshold(COLLECTION_THRESHOLD, 20, 50)
+    arguments = sys.argv[1:]
+    profiled = "--profile" in arguments
+    for name, measure in MEASURES.items():
+        if [argument for argument in arguments if argument in MEASURES] and name not in arguments:
+            continue
+        with (
+            tempfile.TemporaryDirectory(prefix="elevon-bench-") as folder,
+            cProfile.Profile() if profiled else _Nothing() as profile,
+        ):
+            asyncio.run(measure(f"sqlite+aiosqlite:///{Path(folder)}/bench.db"))
+        if profiled:
+            pstats.Stats(profile).sort_stats("tottime").print_stats(35)
+
+
+class _Nothing:
+    def __enter__(self) -> None:
+        """Nothing to measure."""
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing to end."""
+
+
+if __name__ == "__main__":
+    main()
