@@ -40,7 +40,11 @@ if _version_not_supported:
 
 
 class AdminServiceStub(object):
-    """Missing associated documentation comment in .proto file."""
+    """The registry and the executions.
+
+    What every call answers: INVALID_ARGUMENT with field, value and rule for bad input, which changes nothing; UNAVAILABLE
+    when the database is out of reach. Every call may be repeated at once.
+    """
 
     def __init__(self, channel):
         """Constructor.
@@ -331,340 +335,407 @@ class AdminServiceStub(object):
 
 
 class AdminServiceServicer(object):
-    """Missing associated documentation comment in .proto file."""
+    """The registry and the executions.
+
+    What every call answers: INVALID_ARGUMENT with field, value and rule for bad input, which changes nothing; UNAVAILABLE
+    when the database is out of reach. Every call may be repeated at once.
+    """
 
     def CreateTask(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Registers a task, which is immutable. ALREADY_EXISTS for the same task again; INVALID_ARGUMENT for another one of
+        this identifier.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetTask(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Answers a task. NOT_FOUND when there is none.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListTaskIds(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Answers the names of tasks, each once.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListTasks(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Answers versions of tasks.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def CreateWorkflow(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Compiles and registers a workflow, which is immutable. ALREADY_EXISTS for the same workflow again; INVALID_ARGUMENT
+        with all findings when it does not compile, or for another one of this identifier. Its tasks and launch plans must
+        be registered.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetWorkflow(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Answers a workflow, compiled. NOT_FOUND when there is none.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListWorkflowIds(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Answers the names of workflows, each once.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListWorkflows(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Answers versions of workflows, without their nodes.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def CreateLaunchPlan(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Registers a launch plan, which is immutable but for its state. ALREADY_EXISTS for the same again; NOT_FOUND when its
+        workflow is not registered; INVALID_ARGUMENT for another one of this identifier.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetLaunchPlan(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Answers a launch plan. NOT_FOUND when there is none.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetActiveLaunchPlan(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Answers the version in force. NOT_FOUND when none is.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListActiveLaunchPlans(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Answers all versions in force.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListLaunchPlanIds(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Answers the names of launch plans, each once.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListLaunchPlans(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Answers versions of launch plans.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def UpdateLaunchPlan(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Puts a version in or out of force; in one transaction, so at most one is. Idempotent.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def CreateExecution(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Launches a launch plan or a single task. Durable before it answers. ALREADY_EXISTS when the name is taken, which
+        leaves that execution as it is; NOT_FOUND when what is to be launched does not exist.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RelaunchExecution(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Launches the same again. NOT_FOUND when the execution does not exist.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RecoverExecution(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Launches the same again and takes over what succeeded. NOT_FOUND when the execution does not exist.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetExecution(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Answers an execution. NOT_FOUND when there is none.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def UpdateExecution(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Shows or hides an execution. Idempotent.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetExecutionData(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Answers an execution's inputs and outputs; what cannot be read is empty.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListExecutions(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Answers executions; hidden ones only when a filter names their state.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def TerminateExecution(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Stops an execution. FAILED_PRECONDITION with an EventFailureReason when it has ended; repeatable while it is being
+        stopped.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetNodeExecution(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Answers a node execution. NOT_FOUND when there is none.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetDynamicNodeWorkflow(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Answers the workflow that a node's task produced. NOT_FOUND when it produced none.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListNodeExecutions(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Answers the node executions of the top level, or those below a node.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListNodeExecutionsForTask(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Answers the node executions below an attempt.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetNodeExecutionData(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Answers a node execution's inputs and outputs; what cannot be read is empty.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RegisterProject(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Registers a project. ALREADY_EXISTS when the identifier is taken.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def UpdateProject(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Changes a project; empty fields keep what is stored, except the state. NOT_FOUND when there is none.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetProject(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Answers a project. NOT_FOUND when there is none.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListProjects(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Answers projects; archived ones only with a filter.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetDomains(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Answers the domains.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def CreateWorkflowEvent(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Records a workflow execution's change. ALREADY_EXISTS when it is recorded; FAILED_PRECONDITION with an
+        EventFailureReason when it contradicts what is; NOT_FOUND when the execution does not exist.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def CreateNodeEvent(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Records a node execution's change. The same codes.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def CreateTaskEvent(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Records an attempt's change. The same codes.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetTaskExecution(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Answers an attempt. NOT_FOUND when there is none.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListTaskExecutions(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Answers the attempts of a node.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetTaskExecutionData(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Answers an attempt's inputs and outputs; what cannot be read is empty.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def UpdateProjectDomainAttributes(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Sets something for a domain of a project. Idempotent.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetProjectDomainAttributes(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Answers the setting in force in a domain. NOT_FOUND when there is none.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeleteProjectDomainAttributes(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Removes a domain's own setting. Idempotent.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def UpdateProjectAttributes(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Sets something for a project. Idempotent.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetProjectAttributes(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Answers a project's own setting. NOT_FOUND when there is none.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeleteProjectAttributes(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Removes a project's own setting. Idempotent.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def UpdateWorkflowAttributes(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Sets something for a workflow. Idempotent.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetWorkflowAttributes(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Answers the setting in force for a workflow. NOT_FOUND when there is none.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeleteWorkflowAttributes(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Removes a workflow's own setting. Idempotent.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListMatchableAttributes(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Answers all settings of a kind.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListNamedEntities(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Answers names with what is noted about them; names that admin made are hidden unless there is a filter.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetNamedEntity(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Answers a name with what is noted about it. NOT_FOUND when there is none.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def UpdateNamedEntity(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Notes something about a name. Idempotent; NOT_FOUND when there is no such name.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetVersion(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Answers the control plane's version.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetDescriptionEntity(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Answers what its author wrote about a task or workflow. NOT_FOUND when there is none.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListDescriptionEntities(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Answers the descriptions of a name's versions.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetExecutionMetrics(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Answers where an execution's time went. NOT_FOUND when there is none.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -961,7 +1032,11 @@ def add_AdminServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class AdminService(object):
-    """Missing associated documentation comment in .proto file."""
+    """The registry and the executions.
+
+    What every call answers: INVALID_ARGUMENT with field, value and rule for bad input, which changes nothing; UNAVAILABLE
+    when the database is out of reach. Every call may be repeated at once.
+    """
 
     @staticmethod
     def CreateTask(request,

@@ -32,959 +32,1184 @@ class _ServicerContext(grpc.ServicerContext, grpc.aio.ServicerContext):  # type:
     ...
 
 class AdminServiceStub:
+    """The registry and the executions.
+
+    What every call answers: INVALID_ARGUMENT with field, value and rule for bad input, which changes nothing; UNAVAILABLE
+    when the database is out of reach. Every call may be repeated at once.
+    """
+
     def __init__(self, channel: typing.Union[grpc.Channel, grpc.aio.Channel]) -> None: ...
     CreateTask: grpc.UnaryUnaryMultiCallable[
         elevon_idl.admin.v1.task_pb2.TaskCreateRequest,
         elevon_idl.admin.v1.task_pb2.TaskCreateResponse,
     ]
+    """Registers a task, which is immutable. ALREADY_EXISTS for the same task again; INVALID_ARGUMENT for another one of
+    this identifier.
+    """
 
     GetTask: grpc.UnaryUnaryMultiCallable[
         elevon_idl.admin.v1.common_pb2.ObjectGetRequest,
         elevon_idl.admin.v1.task_pb2.Task,
     ]
+    """Answers a task. NOT_FOUND when there is none."""
 
     ListTaskIds: grpc.UnaryUnaryMultiCallable[
         elevon_idl.admin.v1.common_pb2.NamedEntityIdentifierListRequest,
         elevon_idl.admin.v1.common_pb2.NamedEntityIdentifierList,
     ]
+    """Answers the names of tasks, each once."""
 
     ListTasks: grpc.UnaryUnaryMultiCallable[
         elevon_idl.admin.v1.common_pb2.ResourceListRequest,
         elevon_idl.admin.v1.task_pb2.TaskList,
     ]
+    """Answers versions of tasks."""
 
     CreateWorkflow: grpc.UnaryUnaryMultiCallable[
         elevon_idl.admin.v1.workflow_pb2.WorkflowCreateRequest,
         elevon_idl.admin.v1.workflow_pb2.WorkflowCreateResponse,
     ]
+    """Compiles and registers a workflow, which is immutable. ALREADY_EXISTS for the same workflow again; INVALID_ARGUMENT
+    with all findings when it does not compile, or for another one of this identifier. Its tasks and launch plans must
+    be registered.
+    """
 
     GetWorkflow: grpc.UnaryUnaryMultiCallable[
         elevon_idl.admin.v1.common_pb2.ObjectGetRequest,
         elevon_idl.admin.v1.workflow_pb2.Workflow,
     ]
+    """Answers a workflow, compiled. NOT_FOUND when there is none."""
 
     ListWorkflowIds: grpc.UnaryUnaryMultiCallable[
         elevon_idl.admin.v1.common_pb2.NamedEntityIdentifierListRequest,
         elevon_idl.admin.v1.common_pb2.NamedEntityIdentifierList,
     ]
+    """Answers the names of workflows, each once."""
 
     ListWorkflows: grpc.UnaryUnaryMultiCallable[
         elevon_idl.admin.v1.common_pb2.ResourceListRequest,
         elevon_idl.admin.v1.workflow_pb2.WorkflowList,
     ]
+    """Answers versions of workflows, without their nodes."""
 
     CreateLaunchPlan: grpc.UnaryUnaryMultiCallable[
         elevon_idl.admin.v1.launch_plan_pb2.LaunchPlanCreateRequest,
         elevon_idl.admin.v1.launch_plan_pb2.LaunchPlanCreateResponse,
     ]
+    """Registers a launch plan, which is immutable but for its state. ALREADY_EXISTS for the same again; NOT_FOUND when its
+    workflow is not registered; INVALID_ARGUMENT for another one of this identifier.
+    """
 
     GetLaunchPlan: grpc.UnaryUnaryMultiCallable[
         elevon_idl.admin.v1.common_pb2.ObjectGetRequest,
         elevon_idl.admin.v1.launch_plan_pb2.LaunchPlan,
     ]
+    """Answers a launch plan. NOT_FOUND when there is none."""
 
     GetActiveLaunchPlan: grpc.UnaryUnaryMultiCallable[
         elevon_idl.admin.v1.launch_plan_pb2.ActiveLaunchPlanRequest,
         elevon_idl.admin.v1.launch_plan_pb2.LaunchPlan,
     ]
+    """Answers the version in force. NOT_FOUND when none is."""
 
     ListActiveLaunchPlans: grpc.UnaryUnaryMultiCallable[
         elevon_idl.admin.v1.launch_plan_pb2.ActiveLaunchPlanListRequest,
         elevon_idl.admin.v1.launch_plan_pb2.LaunchPlanList,
     ]
+    """Answers all versions in force."""
 
     ListLaunchPlanIds: grpc.UnaryUnaryMultiCallable[
         elevon_idl.admin.v1.common_pb2.NamedEntityIdentifierListRequest,
         elevon_idl.admin.v1.common_pb2.NamedEntityIdentifierList,
     ]
+    """Answers the names of launch plans, each once."""
 
     ListLaunchPlans: grpc.UnaryUnaryMultiCallable[
         elevon_idl.admin.v1.common_pb2.ResourceListRequest,
         elevon_idl.admin.v1.launch_plan_pb2.LaunchPlanList,
     ]
+    """Answers versions of launch plans."""
 
     UpdateLaunchPlan: grpc.UnaryUnaryMultiCallable[
         elevon_idl.admin.v1.launch_plan_pb2.LaunchPlanUpdateRequest,
         elevon_idl.admin.v1.launch_plan_pb2.LaunchPlanUpdateResponse,
     ]
+    """Puts a version in or out of force; in one transaction, so at most one is. Idempotent."""
 
     CreateExecution: grpc.UnaryUnaryMultiCallable[
         elevon_idl.admin.v1.execution_pb2.ExecutionCreateRequest,
         elevon_idl.admin.v1.execution_pb2.ExecutionCreateResponse,
     ]
+    """Launches a launch plan or a single task. Durable before it answers. ALREADY_EXISTS when the name is taken, which
+    leaves that execution as it is; NOT_FOUND when what is to be launched does not exist.
+    """
 
     RelaunchExecution: grpc.UnaryUnaryMultiCallable[
         elevon_idl.admin.v1.execution_pb2.ExecutionRelaunchRequest,
         elevon_idl.admin.v1.execution_pb2.ExecutionCreateResponse,
     ]
+    """Launches the same again. NOT_FOUND when the execution does not exist."""
 
     RecoverExecution: grpc.UnaryUnaryMultiCallable[
         elevon_idl.admin.v1.execution_pb2.ExecutionRecoverRequest,
         elevon_idl.admin.v1.execution_pb2.ExecutionCreateResponse,
     ]
+    """Launches the same again and takes over what succeeded. NOT_FOUND when the execution does not exist."""
 
     GetExecution: grpc.UnaryUnaryMultiCallable[
         elevon_idl.admin.v1.execution_pb2.WorkflowExecutionGetRequest,
         elevon_idl.admin.v1.execution_pb2.Execution,
     ]
+    """Answers an execution. NOT_FOUND when there is none."""
 
     UpdateExecution: grpc.UnaryUnaryMultiCallable[
         elevon_idl.admin.v1.execution_pb2.ExecutionUpdateRequest,
         elevon_idl.admin.v1.execution_pb2.ExecutionUpdateResponse,
     ]
+    """Shows or hides an execution. Idempotent."""
 
     GetExecutionData: grpc.UnaryUnaryMultiCallable[
         elevon_idl.admin.v1.execution_pb2.WorkflowExecutionGetDataRequest,
         elevon_idl.admin.v1.execution_pb2.WorkflowExecutionGetDataResponse,
     ]
+    """Answers an execution's inputs and outputs; what cannot be read is empty."""
 
     ListExecutions: grpc.UnaryUnaryMultiCallable[
         elevon_idl.admin.v1.common_pb2.ResourceListRequest,
         elevon_idl.admin.v1.execution_pb2.ExecutionList,
     ]
+    """Answers executions; hidden ones only when a filter names their state."""
 
     TerminateExecution: grpc.UnaryUnaryMultiCallable[
         elevon_idl.admin.v1.execution_pb2.ExecutionTerminateRequest,
         elevon_idl.admin.v1.execution_pb2.ExecutionTerminateResponse,
     ]
+    """Stops an execution. FAILED_PRECONDITION with an EventFailureReason when it has ended; repeatable while it is being
+    stopped.
+    """
 
     GetNodeExecution: grpc.UnaryUnaryMultiCallable[
         elevon_idl.admin.v1.node_execution_pb2.NodeExecutionGetRequest,
         elevon_idl.admin.v1.node_execution_pb2.NodeExecution,
     ]
+    """Answers a node execution. NOT_FOUND when there is none."""
 
     GetDynamicNodeWorkflow: grpc.UnaryUnaryMultiCallable[
         elevon_idl.admin.v1.node_execution_pb2.GetDynamicNodeWorkflowRequest,
         elevon_idl.admin.v1.node_execution_pb2.DynamicNodeWorkflowResponse,
     ]
+    """Answers the workflow that a node's task produced. NOT_FOUND when it produced none."""
 
     ListNodeExecutions: grpc.UnaryUnaryMultiCallable[
         elevon_idl.admin.v1.node_execution_pb2.NodeExecutionListRequest,
         elevon_idl.admin.v1.node_execution_pb2.NodeExecutionList,
     ]
+    """Answers the node executions of the top level, or those below a node."""
 
     ListNodeExecutionsForTask: grpc.UnaryUnaryMultiCallable[
         elevon_idl.admin.v1.node_execution_pb2.NodeExecutionForTaskListRequest,
         elevon_idl.admin.v1.node_execution_pb2.NodeExecutionList,
     ]
+    """Answers the node executions below an attempt."""
 
     GetNodeExecutionData: grpc.UnaryUnaryMultiCallable[
         elevon_idl.admin.v1.node_execution_pb2.NodeExecutionGetDataRequest,
         elevon_idl.admin.v1.node_execution_pb2.NodeExecutionGetDataResponse,
     ]
+    """Answers a node execution's inputs and outputs; what cannot be read is empty."""
 
     RegisterProject: grpc.UnaryUnaryMultiCallable[
         elevon_idl.admin.v1.project_pb2.ProjectRegisterRequest,
         elevon_idl.admin.v1.project_pb2.ProjectRegisterResponse,
     ]
+    """Registers a project. ALREADY_EXISTS when the identifier is taken."""
 
     UpdateProject: grpc.UnaryUnaryMultiCallable[
         elevon_idl.admin.v1.project_pb2.Project,
         elevon_idl.admin.v1.project_pb2.ProjectUpdateResponse,
     ]
+    """Changes a project; empty fields keep what is stored, except the state. NOT_FOUND when there is none."""
 
     GetProject: grpc.UnaryUnaryMultiCallable[
         elevon_idl.admin.v1.project_pb2.ProjectGetRequest,
         elevon_idl.admin.v1.project_pb2.Project,
     ]
+    """Answers a project. NOT_FOUND when there is none."""
 
     ListProjects: grpc.UnaryUnaryMultiCallable[
         elevon_idl.admin.v1.project_pb2.ProjectListRequest,
         elevon_idl.admin.v1.project_pb2.Projects,
     ]
+    """Answers projects; archived ones only with a filter."""
 
     GetDomains: grpc.UnaryUnaryMultiCallable[
         elevon_idl.admin.v1.project_pb2.GetDomainRequest,
         elevon_idl.admin.v1.project_pb2.GetDomainsResponse,
     ]
+    """Answers the domains."""
 
     CreateWorkflowEvent: grpc.UnaryUnaryMultiCallable[
         elevon_idl.admin.v1.event_pb2.WorkflowExecutionEventRequest,
         elevon_idl.admin.v1.event_pb2.WorkflowExecutionEventResponse,
     ]
+    """Records a workflow execution's change. ALREADY_EXISTS when it is recorded; FAILED_PRECONDITION with an
+    EventFailureReason when it contradicts what is; NOT_FOUND when the execution does not exist.
+    """
 
     CreateNodeEvent: grpc.UnaryUnaryMultiCallable[
         elevon_idl.admin.v1.event_pb2.NodeExecutionEventRequest,
         elevon_idl.admin.v1.event_pb2.NodeExecutionEventResponse,
     ]
+    """Records a node execution's change. The same codes."""
 
     CreateTaskEvent: grpc.UnaryUnaryMultiCallable[
         elevon_idl.admin.v1.event_pb2.TaskExecutionEventRequest,
         elevon_idl.admin.v1.event_pb2.TaskExecutionEventResponse,
     ]
+    """Records an attempt's change. The same codes."""
 
     GetTaskExecution: grpc.UnaryUnaryMultiCallable[
         elevon_idl.admin.v1.task_execution_pb2.TaskExecutionGetRequest,
         elevon_idl.admin.v1.task_execution_pb2.TaskExecution,
     ]
+    """Answers an attempt. NOT_FOUND when there is none."""
 
     ListTaskExecutions: grpc.UnaryUnaryMultiCallable[
         elevon_idl.admin.v1.task_execution_pb2.TaskExecutionListRequest,
         elevon_idl.admin.v1.task_execution_pb2.TaskExecutionList,
     ]
+    """Answers the attempts of a node."""
 
     GetTaskExecutionData: grpc.UnaryUnaryMultiCallable[
         elevon_idl.admin.v1.task_execution_pb2.TaskExecutionGetDataRequest,
         elevon_idl.admin.v1.task_execution_pb2.TaskExecutionGetDataResponse,
     ]
+    """Answers an attempt's inputs and outputs; what cannot be read is empty."""
 
     UpdateProjectDomainAttributes: grpc.UnaryUnaryMultiCallable[
         elevon_idl.admin.v1.project_domain_attributes_pb2.ProjectDomainAttributesUpdateRequest,
         elevon_idl.admin.v1.project_domain_attributes_pb2.ProjectDomainAttributesUpdateResponse,
     ]
+    """Sets something for a domain of a project. Idempotent."""
 
     GetProjectDomainAttributes: grpc.UnaryUnaryMultiCallable[
         elevon_idl.admin.v1.project_domain_attributes_pb2.ProjectDomainAttributesGetRequest,
         elevon_idl.admin.v1.project_domain_attributes_pb2.ProjectDomainAttributesGetResponse,
     ]
+    """Answers the setting in force in a domain. NOT_FOUND when there is none."""
 
     DeleteProjectDomainAttributes: grpc.UnaryUnaryMultiCallable[
         elevon_idl.admin.v1.project_domain_attributes_pb2.ProjectDomainAttributesDeleteRequest,
         elevon_idl.admin.v1.project_domain_attributes_pb2.ProjectDomainAttributesDeleteResponse,
     ]
+    """Removes a domain's own setting. Idempotent."""
 
     UpdateProjectAttributes: grpc.UnaryUnaryMultiCallable[
         elevon_idl.admin.v1.project_attributes_pb2.ProjectAttributesUpdateRequest,
         elevon_idl.admin.v1.project_attributes_pb2.ProjectAttributesUpdateResponse,
     ]
+    """Sets something for a project. Idempotent."""
 
     GetProjectAttributes: grpc.UnaryUnaryMultiCallable[
         elevon_idl.admin.v1.project_attributes_pb2.ProjectAttributesGetRequest,
         elevon_idl.admin.v1.project_attributes_pb2.ProjectAttributesGetResponse,
     ]
+    """Answers a project's own setting. NOT_FOUND when there is none."""
 
     DeleteProjectAttributes: grpc.UnaryUnaryMultiCallable[
         elevon_idl.admin.v1.project_attributes_pb2.ProjectAttributesDeleteRequest,
         elevon_idl.admin.v1.project_attributes_pb2.ProjectAttributesDeleteResponse,
     ]
+    """Removes a project's own setting. Idempotent."""
 
     UpdateWorkflowAttributes: grpc.UnaryUnaryMultiCallable[
         elevon_idl.admin.v1.workflow_attributes_pb2.WorkflowAttributesUpdateRequest,
         elevon_idl.admin.v1.workflow_attributes_pb2.WorkflowAttributesUpdateResponse,
     ]
+    """Sets something for a workflow. Idempotent."""
 
     GetWorkflowAttributes: grpc.UnaryUnaryMultiCallable[
         elevon_idl.admin.v1.workflow_attributes_pb2.WorkflowAttributesGetRequest,
         elevon_idl.admin.v1.workflow_attributes_pb2.WorkflowAttributesGetResponse,
     ]
+    """Answers the setting in force for a workflow. NOT_FOUND when there is none."""
 
     DeleteWorkflowAttributes: grpc.UnaryUnaryMultiCallable[
         elevon_idl.admin.v1.workflow_attributes_pb2.WorkflowAttributesDeleteRequest,
         elevon_idl.admin.v1.workflow_attributes_pb2.WorkflowAttributesDeleteResponse,
     ]
+    """Removes a workflow's own setting. Idempotent."""
 
     ListMatchableAttributes: grpc.UnaryUnaryMultiCallable[
         elevon_idl.admin.v1.matchable_resource_pb2.ListMatchableAttributesRequest,
         elevon_idl.admin.v1.matchable_resource_pb2.ListMatchableAttributesResponse,
     ]
+    """Answers all settings of a kind."""
 
     ListNamedEntities: grpc.UnaryUnaryMultiCallable[
         elevon_idl.admin.v1.common_pb2.NamedEntityListRequest,
         elevon_idl.admin.v1.common_pb2.NamedEntityList,
     ]
+    """Answers names with what is noted about them; names that admin made are hidden unless there is a filter."""
 
     GetNamedEntity: grpc.UnaryUnaryMultiCallable[
         elevon_idl.admin.v1.common_pb2.NamedEntityGetRequest,
         elevon_idl.admin.v1.common_pb2.NamedEntity,
     ]
+    """Answers a name with what is noted about it. NOT_FOUND when there is none."""
 
     UpdateNamedEntity: grpc.UnaryUnaryMultiCallable[
         elevon_idl.admin.v1.common_pb2.NamedEntityUpdateRequest,
         elevon_idl.admin.v1.common_pb2.NamedEntityUpdateResponse,
     ]
+    """Notes something about a name. Idempotent; NOT_FOUND when there is no such name."""
 
     GetVersion: grpc.UnaryUnaryMultiCallable[
         elevon_idl.admin.v1.version_pb2.GetVersionRequest,
         elevon_idl.admin.v1.version_pb2.GetVersionResponse,
     ]
+    """Answers the control plane's version."""
 
     GetDescriptionEntity: grpc.UnaryUnaryMultiCallable[
         elevon_idl.admin.v1.common_pb2.ObjectGetRequest,
         elevon_idl.admin.v1.description_entity_pb2.DescriptionEntity,
     ]
+    """Answers what its author wrote about a task or workflow. NOT_FOUND when there is none."""
 
     ListDescriptionEntities: grpc.UnaryUnaryMultiCallable[
         elevon_idl.admin.v1.description_entity_pb2.DescriptionEntityListRequest,
         elevon_idl.admin.v1.description_entity_pb2.DescriptionEntityList,
     ]
+    """Answers the descriptions of a name's versions."""
 
     GetExecutionMetrics: grpc.UnaryUnaryMultiCallable[
         elevon_idl.admin.v1.execution_pb2.WorkflowExecutionGetMetricsRequest,
         elevon_idl.admin.v1.execution_pb2.WorkflowExecutionGetMetricsResponse,
     ]
+    """Answers where an execution's time went. NOT_FOUND when there is none."""
 
 class AdminServiceAsyncStub:
+    """The registry and the executions.
+
+    What every call answers: INVALID_ARGUMENT with field, value and rule for bad input, which changes nothing; UNAVAILABLE
+    when the database is out of reach. Every call may be repeated at once.
+    """
+
     CreateTask: grpc.aio.UnaryUnaryMultiCallable[
         elevon_idl.admin.v1.task_pb2.TaskCreateRequest,
         elevon_idl.admin.v1.task_pb2.TaskCreateResponse,
     ]
+    """Registers a task, which is immutable. ALREADY_EXISTS for the same task again; INVALID_ARGUMENT for another one of
+    this identifier.
+    """
 
     GetTask: grpc.aio.UnaryUnaryMultiCallable[
         elevon_idl.admin.v1.common_pb2.ObjectGetRequest,
         elevon_idl.admin.v1.task_pb2.Task,
     ]
+    """Answers a task. NOT_FOUND when there is none."""
 
     ListTaskIds: grpc.aio.UnaryUnaryMultiCallable[
         elevon_idl.admin.v1.common_pb2.NamedEntityIdentifierListRequest,
         elevon_idl.admin.v1.common_pb2.NamedEntityIdentifierList,
     ]
+    """Answers the names of tasks, each once."""
 
     ListTasks: grpc.aio.UnaryUnaryMultiCallable[
         elevon_idl.admin.v1.common_pb2.ResourceListRequest,
         elevon_idl.admin.v1.task_pb2.TaskList,
     ]
+    """Answers versions of tasks."""
 
     CreateWorkflow: grpc.aio.UnaryUnaryMultiCallable[
         elevon_idl.admin.v1.workflow_pb2.WorkflowCreateRequest,
         elevon_idl.admin.v1.workflow_pb2.WorkflowCreateResponse,
     ]
+    """Compiles and registers a workflow, which is immutable. ALREADY_EXISTS for the same workflow again; INVALID_ARGUMENT
+    with all findings when it does not compile, or for another one of this identifier. Its tasks and launch plans must
+    be registered.
+    """
 
     GetWorkflow: grpc.aio.UnaryUnaryMultiCallable[
         elevon_idl.admin.v1.common_pb2.ObjectGetRequest,
         elevon_idl.admin.v1.workflow_pb2.Workflow,
     ]
+    """Answers a workflow, compiled. NOT_FOUND when there is none."""
 
     ListWorkflowIds: grpc.aio.UnaryUnaryMultiCallable[
         elevon_idl.admin.v1.common_pb2.NamedEntityIdentifierListRequest,
         elevon_idl.admin.v1.common_pb2.NamedEntityIdentifierList,
     ]
+    """Answers the names of workflows, each once."""
 
     ListWorkflows: grpc.aio.UnaryUnaryMultiCallable[
         elevon_idl.admin.v1.common_pb2.ResourceListRequest,
         elevon_idl.admin.v1.workflow_pb2.WorkflowList,
     ]
+    """Answers versions of workflows, without their nodes."""
 
     CreateLaunchPlan: grpc.aio.UnaryUnaryMultiCallable[
         elevon_idl.admin.v1.launch_plan_pb2.LaunchPlanCreateRequest,
         elevon_idl.admin.v1.launch_plan_pb2.LaunchPlanCreateResponse,
     ]
+    """Registers a launch plan, which is immutable but for its state. ALREADY_EXISTS for the same again; NOT_FOUND when its
+    workflow is not registered; INVALID_ARGUMENT for another one of this identifier.
+    """
 
     GetLaunchPlan: grpc.aio.UnaryUnaryMultiCallable[
         elevon_idl.admin.v1.common_pb2.ObjectGetRequest,
         elevon_idl.admin.v1.launch_plan_pb2.LaunchPlan,
     ]
+    """Answers a launch plan. NOT_FOUND when there is none."""
 
     GetActiveLaunchPlan: grpc.aio.UnaryUnaryMultiCallable[
         elevon_idl.admin.v1.launch_plan_pb2.ActiveLaunchPlanRequest,
         elevon_idl.admin.v1.launch_plan_pb2.LaunchPlan,
     ]
+    """Answers the version in force. NOT_FOUND when none is."""
 
     ListActiveLaunchPlans: grpc.aio.UnaryUnaryMultiCallable[
         elevon_idl.admin.v1.launch_plan_pb2.ActiveLaunchPlanListRequest,
         elevon_idl.admin.v1.launch_plan_pb2.LaunchPlanList,
     ]
+    """Answers all versions in force."""
 
     ListLaunchPlanIds: grpc.aio.UnaryUnaryMultiCallable[
         elevon_idl.admin.v1.common_pb2.NamedEntityIdentifierListRequest,
         elevon_idl.admin.v1.common_pb2.NamedEntityIdentifierList,
     ]
+    """Answers the names of launch plans, each once."""
 
     ListLaunchPlans: grpc.aio.UnaryUnaryMultiCallable[
         elevon_idl.admin.v1.common_pb2.ResourceListRequest,
         elevon_idl.admin.v1.launch_plan_pb2.LaunchPlanList,
     ]
+    """Answers versions of launch plans."""
 
     UpdateLaunchPlan: grpc.aio.UnaryUnaryMultiCallable[
         elevon_idl.admin.v1.launch_plan_pb2.LaunchPlanUpdateRequest,
         elevon_idl.admin.v1.launch_plan_pb2.LaunchPlanUpdateResponse,
     ]
+    """Puts a version in or out of force; in one transaction, so at most one is. Idempotent."""
 
     CreateExecution: grpc.aio.UnaryUnaryMultiCallable[
         elevon_idl.admin.v1.execution_pb2.ExecutionCreateRequest,
         elevon_idl.admin.v1.execution_pb2.ExecutionCreateResponse,
     ]
+    """Launches a launch plan or a single task. Durable before it answers. ALREADY_EXISTS when the name is taken, which
+    leaves that execution as it is; NOT_FOUND when what is to be launched does not exist.
+    """
 
     RelaunchExecution: grpc.aio.UnaryUnaryMultiCallable[
         elevon_idl.admin.v1.execution_pb2.ExecutionRelaunchRequest,
         elevon_idl.admin.v1.execution_pb2.ExecutionCreateResponse,
     ]
+    """Launches the same again. NOT_FOUND when the execution does not exist."""
 
     RecoverExecution: grpc.aio.UnaryUnaryMultiCallable[
         elevon_idl.admin.v1.execution_pb2.ExecutionRecoverRequest,
         elevon_idl.admin.v1.execution_pb2.ExecutionCreateResponse,
     ]
+    """Launches the same again and takes over what succeeded. NOT_FOUND when the execution does not exist."""
 
     GetExecution: grpc.aio.UnaryUnaryMultiCallable[
         elevon_idl.admin.v1.execution_pb2.WorkflowExecutionGetRequest,
         elevon_idl.admin.v1.execution_pb2.Execution,
     ]
+    """Answers an execution. NOT_FOUND when there is none."""
 
     UpdateExecution: grpc.aio.UnaryUnaryMultiCallable[
         elevon_idl.admin.v1.execution_pb2.ExecutionUpdateRequest,
         elevon_idl.admin.v1.execution_pb2.ExecutionUpdateResponse,
     ]
+    """Shows or hides an execution. Idempotent."""
 
     GetExecutionData: grpc.aio.UnaryUnaryMultiCallable[
         elevon_idl.admin.v1.execution_pb2.WorkflowExecutionGetDataRequest,
         elevon_idl.admin.v1.execution_pb2.WorkflowExecutionGetDataResponse,
     ]
+    """Answers an execution's inputs and outputs; what cannot be read is empty."""
 
     ListExecutions: grpc.aio.UnaryUnaryMultiCallable[
         elevon_idl.admin.v1.common_pb2.ResourceListRequest,
         elevon_idl.admin.v1.execution_pb2.ExecutionList,
     ]
+    """Answers executions; hidden ones only when a filter names their state."""
 
     TerminateExecution: grpc.aio.UnaryUnaryMultiCallable[
         elevon_idl.admin.v1.execution_pb2.ExecutionTerminateRequest,
         elevon_idl.admin.v1.execution_pb2.ExecutionTerminateResponse,
     ]
+    """Stops an execution. FAILED_PRECONDITION with an EventFailureReason when it has ended; repeatable while it is being
+    stopped.
+    """
 
     GetNodeExecution: grpc.aio.UnaryUnaryMultiCallable[
         elevon_idl.admin.v1.node_execution_pb2.NodeExecutionGetRequest,
         elevon_idl.admin.v1.node_execution_pb2.NodeExecution,
     ]
+    """Answers a node execution. NOT_FOUND when there is none."""
 
     GetDynamicNodeWorkflow: grpc.aio.UnaryUnaryMultiCallable[
         elevon_idl.admin.v1.node_execution_pb2.GetDynamicNodeWorkflowRequest,
         elevon_idl.admin.v1.node_execution_pb2.DynamicNodeWorkflowResponse,
     ]
+    """Answers the workflow that a node's task produced. NOT_FOUND when it produced none."""
 
     ListNodeExecutions: grpc.aio.UnaryUnaryMultiCallable[
         elevon_idl.admin.v1.node_execution_pb2.NodeExecutionListRequest,
         elevon_idl.admin.v1.node_execution_pb2.NodeExecutionList,
     ]
+    """Answers the node executions of the top level, or those below a node."""
 
     ListNodeExecutionsForTask: grpc.aio.UnaryUnaryMultiCallable[
         elevon_idl.admin.v1.node_execution_pb2.NodeExecutionForTaskListRequest,
         elevon_idl.admin.v1.node_execution_pb2.NodeExecutionList,
     ]
+    """Answers the node executions below an attempt."""
 
     GetNodeExecutionData: grpc.aio.UnaryUnaryMultiCallable[
         elevon_idl.admin.v1.node_execution_pb2.NodeExecutionGetDataRequest,
         elevon_idl.admin.v1.node_execution_pb2.NodeExecutionGetDataResponse,
     ]
+    """Answers a node execution's inputs and outputs; what cannot be read is empty."""
 
     RegisterProject: grpc.aio.UnaryUnaryMultiCallable[
         elevon_idl.admin.v1.project_pb2.ProjectRegisterRequest,
         elevon_idl.admin.v1.project_pb2.ProjectRegisterResponse,
     ]
+    """Registers a project. ALREADY_EXISTS when the identifier is taken."""
 
     UpdateProject: grpc.aio.UnaryUnaryMultiCallable[
         elevon_idl.admin.v1.project_pb2.Project,
         elevon_idl.admin.v1.project_pb2.ProjectUpdateResponse,
     ]
+    """Changes a project; empty fields keep what is stored, except the state. NOT_FOUND when there is none."""
 
     GetProject: grpc.aio.UnaryUnaryMultiCallable[
         elevon_idl.admin.v1.project_pb2.ProjectGetRequest,
         elevon_idl.admin.v1.project_pb2.Project,
     ]
+    """Answers a project. NOT_FOUND when there is none."""
 
     ListProjects: grpc.aio.UnaryUnaryMultiCallable[
         elevon_idl.admin.v1.project_pb2.ProjectListRequest,
         elevon_idl.admin.v1.project_pb2.Projects,
     ]
+    """Answers projects; archived ones only with a filter."""
 
     GetDomains: grpc.aio.UnaryUnaryMultiCallable[
         elevon_idl.admin.v1.project_pb2.GetDomainRequest,
         elevon_idl.admin.v1.project_pb2.GetDomainsResponse,
     ]
+    """Answers the domains."""
 
     CreateWorkflowEvent: grpc.aio.UnaryUnaryMultiCallable[
         elevon_idl.admin.v1.event_pb2.WorkflowExecutionEventRequest,
         elevon_idl.admin.v1.event_pb2.WorkflowExecutionEventResponse,
     ]
+    """Records a workflow execution's change. ALREADY_EXISTS when it is recorded; FAILED_PRECONDITION with an
+    EventFailureReason when it contradicts what is; NOT_FOUND when the execution does not exist.
+    """
 
     CreateNodeEvent: grpc.aio.UnaryUnaryMultiCallable[
         elevon_idl.admin.v1.event_pb2.NodeExecutionEventRequest,
         elevon_idl.admin.v1.event_pb2.NodeExecutionEventResponse,
     ]
+    """Records a node execution's change. The same codes."""
 
     CreateTaskEvent: grpc.aio.UnaryUnaryMultiCallable[
         elevon_idl.admin.v1.event_pb2.TaskExecutionEventRequest,
         elevon_idl.admin.v1.event_pb2.TaskExecutionEventResponse,
     ]
+    """Records an attempt's change. The same codes."""
 
     GetTaskExecution: grpc.aio.UnaryUnaryMultiCallable[
         elevon_idl.admin.v1.task_execution_pb2.TaskExecutionGetRequest,
         elevon_idl.admin.v1.task_execution_pb2.TaskExecution,
     ]
+    """Answers an attempt. NOT_FOUND when there is none."""
 
     ListTaskExecutions: grpc.aio.UnaryUnaryMultiCallable[
         elevon_idl.admin.v1.task_execution_pb2.TaskExecutionListRequest,
         elevon_idl.admin.v1.task_execution_pb2.TaskExecutionList,
     ]
+    """Answers the attempts of a node."""
 
     GetTaskExecutionData: grpc.aio.UnaryUnaryMultiCallable[
         elevon_idl.admin.v1.task_execution_pb2.TaskExecutionGetDataRequest,
         elevon_idl.admin.v1.task_execution_pb2.TaskExecutionGetDataResponse,
     ]
+    """Answers an attempt's inputs and outputs; what cannot be read is empty."""
 
     UpdateProjectDomainAttributes: grpc.aio.UnaryUnaryMultiCallable[
         elevon_idl.admin.v1.project_domain_attributes_pb2.ProjectDomainAttributesUpdateRequest,
         elevon_idl.admin.v1.project_domain_attributes_pb2.ProjectDomainAttributesUpdateResponse,
     ]
+    """Sets something for a domain of a project. Idempotent."""
 
     GetProjectDomainAttributes: grpc.aio.UnaryUnaryMultiCallable[
         elevon_idl.admin.v1.project_domain_attributes_pb2.ProjectDomainAttributesGetRequest,
         elevon_idl.admin.v1.project_domain_attributes_pb2.ProjectDomainAttributesGetResponse,
     ]
+    """Answers the setting in force in a domain. NOT_FOUND when there is none."""
 
     DeleteProjectDomainAttributes: grpc.aio.UnaryUnaryMultiCallable[
         elevon_idl.admin.v1.project_domain_attributes_pb2.ProjectDomainAttributesDeleteRequest,
         elevon_idl.admin.v1.project_domain_attributes_pb2.ProjectDomainAttributesDeleteResponse,
     ]
+    """Removes a domain's own setting. Idempotent."""
 
     UpdateProjectAttributes: grpc.aio.UnaryUnaryMultiCallable[
         elevon_idl.admin.v1.project_attributes_pb2.ProjectAttributesUpdateRequest,
         elevon_idl.admin.v1.project_attributes_pb2.ProjectAttributesUpdateResponse,
     ]
+    """Sets something for a project. Idempotent."""
 
     GetProjectAttributes: grpc.aio.UnaryUnaryMultiCallable[
         elevon_idl.admin.v1.project_attributes_pb2.ProjectAttributesGetRequest,
         elevon_idl.admin.v1.project_attributes_pb2.ProjectAttributesGetResponse,
     ]
+    """Answers a project's own setting. NOT_FOUND when there is none."""
 
     DeleteProjectAttributes: grpc.aio.UnaryUnaryMultiCallable[
         elevon_idl.admin.v1.project_attributes_pb2.ProjectAttributesDeleteRequest,
         elevon_idl.admin.v1.project_attributes_pb2.ProjectAttributesDeleteResponse,
     ]
+    """Removes a project's own setting. Idempotent."""
 
     UpdateWorkflowAttributes: grpc.aio.UnaryUnaryMultiCallable[
         elevon_idl.admin.v1.workflow_attributes_pb2.WorkflowAttributesUpdateRequest,
         elevon_idl.admin.v1.workflow_attributes_pb2.WorkflowAttributesUpdateResponse,
     ]
+    """Sets something for a workflow. Idempotent."""
 
     GetWorkflowAttributes: grpc.aio.UnaryUnaryMultiCallable[
         elevon_idl.admin.v1.workflow_attributes_pb2.WorkflowAttributesGetRequest,
         elevon_idl.admin.v1.workflow_attributes_pb2.WorkflowAttributesGetResponse,
     ]
+    """Answers the setting in force for a workflow. NOT_FOUND when there is none."""
 
     DeleteWorkflowAttributes: grpc.aio.UnaryUnaryMultiCallable[
         elevon_idl.admin.v1.workflow_attributes_pb2.WorkflowAttributesDeleteRequest,
         elevon_idl.admin.v1.workflow_attributes_pb2.WorkflowAttributesDeleteResponse,
     ]
+    """Removes a workflow's own setting. Idempotent."""
 
     ListMatchableAttributes: grpc.aio.UnaryUnaryMultiCallable[
         elevon_idl.admin.v1.matchable_resource_pb2.ListMatchableAttributesRequest,
         elevon_idl.admin.v1.matchable_resource_pb2.ListMatchableAttributesResponse,
     ]
+    """Answers all settings of a kind."""
 
     ListNamedEntities: grpc.aio.UnaryUnaryMultiCallable[
         elevon_idl.admin.v1.common_pb2.NamedEntityListRequest,
         elevon_idl.admin.v1.common_pb2.NamedEntityList,
     ]
+    """Answers names with what is noted about them; names that admin made are hidden unless there is a filter."""
 
     GetNamedEntity: grpc.aio.UnaryUnaryMultiCallable[
         elevon_idl.admin.v1.common_pb2.NamedEntityGetRequest,
         elevon_idl.admin.v1.common_pb2.NamedEntity,
     ]
+    """Answers a name with what is noted about it. NOT_FOUND when there is none."""
 
     UpdateNamedEntity: grpc.aio.UnaryUnaryMultiCallable[
         elevon_idl.admin.v1.common_pb2.NamedEntityUpdateRequest,
         elevon_idl.admin.v1.common_pb2.NamedEntityUpdateResponse,
     ]
+    """Notes something about a name. Idempotent; NOT_FOUND when there is no such name."""
 
     GetVersion: grpc.aio.UnaryUnaryMultiCallable[
         elevon_idl.admin.v1.version_pb2.GetVersionRequest,
         elevon_idl.admin.v1.version_pb2.GetVersionResponse,
     ]
+    """Answers the control plane's version."""
 
     GetDescriptionEntity: grpc.aio.UnaryUnaryMultiCallable[
         elevon_idl.admin.v1.common_pb2.ObjectGetRequest,
         elevon_idl.admin.v1.description_entity_pb2.DescriptionEntity,
     ]
+    """Answers what its author wrote about a task or workflow. NOT_FOUND when there is none."""
 
     ListDescriptionEntities: grpc.aio.UnaryUnaryMultiCallable[
         elevon_idl.admin.v1.description_entity_pb2.DescriptionEntityListRequest,
         elevon_idl.admin.v1.description_entity_pb2.DescriptionEntityList,
     ]
+    """Answers the descriptions of a name's versions."""
 
     GetExecutionMetrics: grpc.aio.UnaryUnaryMultiCallable[
         elevon_idl.admin.v1.execution_pb2.WorkflowExecutionGetMetricsRequest,
         elevon_idl.admin.v1.execution_pb2.WorkflowExecutionGetMetricsResponse,
     ]
+    """Answers where an execution's time went. NOT_FOUND when there is none."""
 
 class AdminServiceServicer(metaclass=abc.ABCMeta):
+    """The registry and the executions.
+
+    What every call answers: INVALID_ARGUMENT with field, value and rule for bad input, which changes nothing; UNAVAILABLE
+    when the database is out of reach. Every call may be repeated at once.
+    """
+
     @abc.abstractmethod
     def CreateTask(
         self,
         request: elevon_idl.admin.v1.task_pb2.TaskCreateRequest,
         context: _ServicerContext,
-    ) -> typing.Union[elevon_idl.admin.v1.task_pb2.TaskCreateResponse, collections.abc.Awaitable[elevon_idl.admin.v1.task_pb2.TaskCreateResponse]]: ...
+    ) -> typing.Union[elevon_idl.admin.v1.task_pb2.TaskCreateResponse, collections.abc.Awaitable[elevon_idl.admin.v1.task_pb2.TaskCreateResponse]]:
+        """Registers a task, which is immutable. ALREADY_EXISTS for the same task again; INVALID_ARGUMENT for another one of
+        this identifier.
+        """
 
     @abc.abstractmethod
     def GetTask(
         self,
         request: elevon_idl.admin.v1.common_pb2.ObjectGetRequest,
         context: _ServicerContext,
-    ) -> typing.Union[elevon_idl.admin.v1.task_pb2.Task, collections.abc.Awaitable[elevon_idl.admin.v1.task_pb2.Task]]: ...
+    ) -> typing.Union[elevon_idl.admin.v1.task_pb2.Task, collections.abc.Awaitable[elevon_idl.admin.v1.task_pb2.Task]]:
+        """Answers a task. NOT_FOUND when there is none."""
 
     @abc.abstractmethod
     def ListTaskIds(
         self,
         request: elevon_idl.admin.v1.common_pb2.NamedEntityIdentifierListRequest,
         context: _ServicerContext,
-    ) -> typing.Union[elevon_idl.admin.v1.common_pb2.NamedEntityIdentifierList, collections.abc.Awaitable[elevon_idl.admin.v1.common_pb2.NamedEntityIdentifierList]]: ...
+    ) -> typing.Union[elevon_idl.admin.v1.common_pb2.NamedEntityIdentifierList, collections.abc.Awaitable[elevon_idl.admin.v1.common_pb2.NamedEntityIdentifierList]]:
+        """Answers the names of tasks, each once."""
 
     @abc.abstractmethod
     def ListTasks(
         self,
         request: elevon_idl.admin.v1.common_pb2.ResourceListRequest,
         context: _ServicerContext,
-    ) -> typing.Union[elevon_idl.admin.v1.task_pb2.TaskList, collections.abc.Awaitable[elevon_idl.admin.v1.task_pb2.TaskList]]: ...
+    ) -> typing.Union[elevon_idl.admin.v1.task_pb2.TaskList, collections.abc.Awaitable[elevon_idl.admin.v1.task_pb2.TaskList]]:
+        """Answers versions of tasks."""
 
     @abc.abstractmethod
     def CreateWorkflow(
         self,
         request: elevon_idl.admin.v1.workflow_pb2.WorkflowCreateRequest,
         context: _ServicerContext,
-    ) -> typing.Union[elevon_idl.admin.v1.workflow_pb2.WorkflowCreateResponse, collections.abc.Awaitable[elevon_idl.admin.v1.workflow_pb2.WorkflowCreateResponse]]: ...
+    ) -> typing.Union[elevon_idl.admin.v1.workflow_pb2.WorkflowCreateResponse, collections.abc.Awaitable[elevon_idl.admin.v1.workflow_pb2.WorkflowCreateResponse]]:
+        """Compiles and registers a workflow, which is immutable. ALREADY_EXISTS for the same workflow again; INVALID_ARGUMENT
+        with all findings when it does not compile, or for another one of this identifier. Its tasks and launch plans must
+        be registered.
+        """
 
     @abc.abstractmethod
     def GetWorkflow(
         self,
         request: elevon_idl.admin.v1.common_pb2.ObjectGetRequest,
         context: _ServicerContext,
-    ) -> typing.Union[elevon_idl.admin.v1.workflow_pb2.Workflow, collections.abc.Awaitable[elevon_idl.admin.v1.workflow_pb2.Workflow]]: ...
+    ) -> typing.Union[elevon_idl.admin.v1.workflow_pb2.Workflow, collections.abc.Awaitable[elevon_idl.admin.v1.workflow_pb2.Workflow]]:
+        """Answers a workflow, compiled. NOT_FOUND when there is none."""
 
     @abc.abstractmethod
     def ListWorkflowIds(
         self,
         request: elevon_idl.admin.v1.common_pb2.NamedEntityIdentifierListRequest,
         context: _ServicerContext,
-    ) -> typing.Union[elevon_idl.admin.v1.common_pb2.NamedEntityIdentifierList, collections.abc.Awaitable[elevon_idl.admin.v1.common_pb2.NamedEntityIdentifierList]]: ...
+    ) -> typing.Union[elevon_idl.admin.v1.common_pb2.NamedEntityIdentifierList, collections.abc.Awaitable[elevon_idl.admin.v1.common_pb2.NamedEntityIdentifierList]]:
+        """Answers the names of workflows, each once."""
 
     @abc.abstractmethod
     def ListWorkflows(
         self,
         request: elevon_idl.admin.v1.common_pb2.ResourceListRequest,
         context: _ServicerContext,
-    ) -> typing.Union[elevon_idl.admin.v1.workflow_pb2.WorkflowList, collections.abc.Awaitable[elevon_idl.admin.v1.workflow_pb2.WorkflowList]]: ...
+    ) -> typing.Union[elevon_idl.admin.v1.workflow_pb2.WorkflowList, collections.abc.Awaitable[elevon_idl.admin.v1.workflow_pb2.WorkflowList]]:
+        """Answers versions of workflows, without their nodes."""
 
     @abc.abstractmethod
     def CreateLaunchPlan(
         self,
         request: elevon_idl.admin.v1.launch_plan_pb2.LaunchPlanCreateRequest,
         context: _ServicerContext,
-    ) -> typing.Union[elevon_idl.admin.v1.launch_plan_pb2.LaunchPlanCreateResponse, collections.abc.Awaitable[elevon_idl.admin.v1.launch_plan_pb2.LaunchPlanCreateResponse]]: ...
+    ) -> typing.Union[elevon_idl.admin.v1.launch_plan_pb2.LaunchPlanCreateResponse, collections.abc.Awaitable[elevon_idl.admin.v1.launch_plan_pb2.LaunchPlanCreateResponse]]:
+        """Registers a launch plan, which is immutable but for its state. ALREADY_EXISTS for the same again; NOT_FOUND when its
+        workflow is not registered; INVALID_ARGUMENT for another one of this identifier.
+        """
 
     @abc.abstractmethod
     def GetLaunchPlan(
         self,
         request: elevon_idl.admin.v1.common_pb2.ObjectGetRequest,
         context: _ServicerContext,
-    ) -> typing.Union[elevon_idl.admin.v1.launch_plan_pb2.LaunchPlan, collections.abc.Awaitable[elevon_idl.admin.v1.launch_plan_pb2.LaunchPlan]]: ...
+    ) -> typing.Union[elevon_idl.admin.v1.launch_plan_pb2.LaunchPlan, collections.abc.Awaitable[elevon_idl.admin.v1.launch_plan_pb2.LaunchPlan]]:
+        """Answers a launch plan. NOT_FOUND when there is none."""
 
     @abc.abstractmethod
     def GetActiveLaunchPlan(
         self,
         request: elevon_idl.admin.v1.launch_plan_pb2.ActiveLaunchPlanRequest,
         context: _ServicerContext,
-    ) -> typing.Union[elevon_idl.admin.v1.launch_plan_pb2.LaunchPlan, collections.abc.Awaitable[elevon_idl.admin.v1.launch_plan_pb2.LaunchPlan]]: ...
+    ) -> typing.Union[elevon_idl.admin.v1.launch_plan_pb2.LaunchPlan, collections.abc.Awaitable[elevon_idl.admin.v1.launch_plan_pb2.LaunchPlan]]:
+        """Answers the version in force. NOT_FOUND when none is."""
 
     @abc.abstractmethod
     def ListActiveLaunchPlans(
         self,
         request: elevon_idl.admin.v1.launch_plan_pb2.ActiveLaunchPlanListRequest,
         context: _ServicerContext,
-    ) -> typing.Union[elevon_idl.admin.v1.launch_plan_pb2.LaunchPlanList, collections.abc.Awaitable[elevon_idl.admin.v1.launch_plan_pb2.LaunchPlanList]]: ...
+    ) -> typing.Union[elevon_idl.admin.v1.launch_plan_pb2.LaunchPlanList, collections.abc.Awaitable[elevon_idl.admin.v1.launch_plan_pb2.LaunchPlanList]]:
+        """Answers all versions in force."""
 
     @abc.abstractmethod
     def ListLaunchPlanIds(
         self,
         request: elevon_idl.admin.v1.common_pb2.NamedEntityIdentifierListRequest,
         context: _ServicerContext,
-    ) -> typing.Union[elevon_idl.admin.v1.common_pb2.NamedEntityIdentifierList, collections.abc.Awaitable[elevon_idl.admin.v1.common_pb2.NamedEntityIdentifierList]]: ...
+    ) -> typing.Union[elevon_idl.admin.v1.common_pb2.NamedEntityIdentifierList, collections.abc.Awaitable[elevon_idl.admin.v1.common_pb2.NamedEntityIdentifierList]]:
+        """Answers the names of launch plans, each once."""
 
     @abc.abstractmethod
     def ListLaunchPlans(
         self,
         request: elevon_idl.admin.v1.common_pb2.ResourceListRequest,
         context: _ServicerContext,
-    ) -> typing.Union[elevon_idl.admin.v1.launch_plan_pb2.LaunchPlanList, collections.abc.Awaitable[elevon_idl.admin.v1.launch_plan_pb2.LaunchPlanList]]: ...
+    ) -> typing.Union[elevon_idl.admin.v1.launch_plan_pb2.LaunchPlanList, collections.abc.Awaitable[elevon_idl.admin.v1.launch_plan_pb2.LaunchPlanList]]:
+        """Answers versions of launch plans."""
 
     @abc.abstractmethod
     def UpdateLaunchPlan(
         self,
         request: elevon_idl.admin.v1.launch_plan_pb2.LaunchPlanUpdateRequest,
         context: _ServicerContext,
-    ) -> typing.Union[elevon_idl.admin.v1.launch_plan_pb2.LaunchPlanUpdateResponse, collections.abc.Awaitable[elevon_idl.admin.v1.launch_plan_pb2.LaunchPlanUpdateResponse]]: ...
+    ) -> typing.Union[elevon_idl.admin.v1.launch_plan_pb2.LaunchPlanUpdateResponse, collections.abc.Awaitable[elevon_idl.admin.v1.launch_plan_pb2.LaunchPlanUpdateResponse]]:
+        """Puts a version in or out of force; in one transaction, so at most one is. Idempotent."""
 
     @abc.abstractmethod
     def CreateExecution(
         self,
         request: elevon_idl.admin.v1.execution_pb2.ExecutionCreateRequest,
         context: _ServicerContext,
-    ) -> typing.Union[elevon_idl.admin.v1.execution_pb2.ExecutionCreateResponse, collections.abc.Awaitable[elevon_idl.admin.v1.execution_pb2.ExecutionCreateResponse]]: ...
+    ) -> typing.Union[elevon_idl.admin.v1.execution_pb2.ExecutionCreateResponse, collections.abc.Awaitable[elevon_idl.admin.v1.execution_pb2.ExecutionCreateResponse]]:
+        """Launches a launch plan or a single task. Durable before it answers. ALREADY_EXISTS when the name is taken, which
+        leaves that execution as it is; NOT_FOUND when what is to be launched does not exist.
+        """
 
     @abc.abstractmethod
     def RelaunchExecution(
         self,
         request: elevon_idl.admin.v1.execution_pb2.ExecutionRelaunchRequest,
         context: _ServicerContext,
-    ) -> typing.Union[elevon_idl.admin.v1.execution_pb2.ExecutionCreateResponse, collections.abc.Awaitable[elevon_idl.admin.v1.execution_pb2.ExecutionCreateResponse]]: ...
+    ) -> typing.Union[elevon_idl.admin.v1.execution_pb2.ExecutionCreateResponse, collections.abc.Awaitable[elevon_idl.admin.v1.execution_pb2.ExecutionCreateResponse]]:
+        """Launches the same again. NOT_FOUND when the execution does not exist."""
 
     @abc.abstractmethod
     def RecoverExecution(
         self,
         request: elevon_idl.admin.v1.execution_pb2.ExecutionRecoverRequest,
         context: _ServicerContext,
-    ) -> typing.Union[elevon_idl.admin.v1.execution_pb2.ExecutionCreateResponse, collections.abc.Awaitable[elevon_idl.admin.v1.execution_pb2.ExecutionCreateResponse]]: ...
+    ) -> typing.Union[elevon_idl.admin.v1.execution_pb2.ExecutionCreateResponse, collections.abc.Awaitable[elevon_idl.admin.v1.execution_pb2.ExecutionCreateResponse]]:
+        """Launches the same again and takes over what succeeded. NOT_FOUND when the execution does not exist."""
 
     @abc.abstractmethod
     def GetExecution(
         self,
         request: elevon_idl.admin.v1.execution_pb2.WorkflowExecutionGetRequest,
         context: _ServicerContext,
-    ) -> typing.Union[elevon_idl.admin.v1.execution_pb2.Execution, collections.abc.Awaitable[elevon_idl.admin.v1.execution_pb2.Execution]]: ...
+    ) -> typing.Union[elevon_idl.admin.v1.execution_pb2.Execution, collections.abc.Awaitable[elevon_idl.admin.v1.execution_pb2.Execution]]:
+        """Answers an execution. NOT_FOUND when there is none."""
 
     @abc.abstractmethod
     def UpdateExecution(
         self,
         request: elevon_idl.admin.v1.execution_pb2.ExecutionUpdateRequest,
         context: _ServicerContext,
-    ) -> typing.Union[elevon_idl.admin.v1.execution_pb2.ExecutionUpdateResponse, collections.abc.Awaitable[elevon_idl.admin.v1.execution_pb2.ExecutionUpdateResponse]]: ...
+    ) -> typing.Union[elevon_idl.admin.v1.execution_pb2.ExecutionUpdateResponse, collections.abc.Awaitable[elevon_idl.admin.v1.execution_pb2.ExecutionUpdateResponse]]:
+        """Shows or hides an execution. Idempotent."""
 
     @abc.abstractmethod
     def GetExecutionData(
         self,
         request: elevon_idl.admin.v1.execution_pb2.WorkflowExecutionGetDataRequest,
         context: _ServicerContext,
-    ) -> typing.Union[elevon_idl.admin.v1.execution_pb2.WorkflowExecutionGetDataResponse, collections.abc.Awaitable[elevon_idl.admin.v1.execution_pb2.WorkflowExecutionGetDataResponse]]: ...
+    ) -> typing.Union[elevon_idl.admin.v1.execution_pb2.WorkflowExecutionGetDataResponse, collections.abc.Awaitable[elevon_idl.admin.v1.execution_pb2.WorkflowExecutionGetDataResponse]]:
+        """Answers an execution's inputs and outputs; what cannot be read is empty."""
 
     @abc.abstractmethod
     def ListExecutions(
         self,
         request: elevon_idl.admin.v1.common_pb2.ResourceListRequest,
         context: _ServicerContext,
-    ) -> typing.Union[elevon_idl.admin.v1.execution_pb2.ExecutionList, collections.abc.Awaitable[elevon_idl.admin.v1.execution_pb2.ExecutionList]]: ...
+    ) -> typing.Union[elevon_idl.admin.v1.execution_pb2.ExecutionList, collections.abc.Awaitable[elevon_idl.admin.v1.execution_pb2.ExecutionList]]:
+        """Answers executions; hidden ones only when a filter names their state."""
 
     @abc.abstractmethod
     def TerminateExecution(
         self,
         request: elevon_idl.admin.v1.execution_pb2.ExecutionTerminateRequest,
         context: _ServicerContext,
-    ) -> typing.Union[elevon_idl.admin.v1.execution_pb2.ExecutionTerminateResponse, collections.abc.Awaitable[elevon_idl.admin.v1.execution_pb2.ExecutionTerminateResponse]]: ...
+    ) -> typing.Union[elevon_idl.admin.v1.execution_pb2.ExecutionTerminateResponse, collections.abc.Awaitable[elevon_idl.admin.v1.execution_pb2.ExecutionTerminateResponse]]:
+        """Stops an execution. FAILED_PRECONDITION with an EventFailureReason when it has ended; repeatable while it is being
+        stopped.
+        """
 
     @abc.abstractmethod
     def GetNodeExecution(
         self,
         request: elevon_idl.admin.v1.node_execution_pb2.NodeExecutionGetRequest,
         context: _ServicerContext,
-    ) -> typing.Union[elevon_idl.admin.v1.node_execution_pb2.NodeExecution, collections.abc.Awaitable[elevon_idl.admin.v1.node_execution_pb2.NodeExecution]]: ...
+    ) -> typing.Union[elevon_idl.admin.v1.node_execution_pb2.NodeExecution, collections.abc.Awaitable[elevon_idl.admin.v1.node_execution_pb2.NodeExecution]]:
+        """Answers a node execution. NOT_FOUND when there is none."""
 
     @abc.abstractmethod
     def GetDynamicNodeWorkflow(
         self,
         request: elevon_idl.admin.v1.node_execution_pb2.GetDynamicNodeWorkflowRequest,
         context: _ServicerContext,
-    ) -> typing.Union[elevon_idl.admin.v1.node_execution_pb2.DynamicNodeWorkflowResponse, collections.abc.Awaitable[elevon_idl.admin.v1.node_execution_pb2.DynamicNodeWorkflowResponse]]: ...
+    ) -> typing.Union[elevon_idl.admin.v1.node_execution_pb2.DynamicNodeWorkflowResponse, collections.abc.Awaitable[elevon_idl.admin.v1.node_execution_pb2.DynamicNodeWorkflowResponse]]:
+        """Answers the workflow that a node's task produced. NOT_FOUND when it produced none."""
 
     @abc.abstractmethod
     def ListNodeExecutions(
         self,
         request: elevon_idl.admin.v1.node_execution_pb2.NodeExecutionListRequest,
         context: _ServicerContext,
-    ) -> typing.Union[elevon_idl.admin.v1.node_execution_pb2.NodeExecutionList, collections.abc.Awaitable[elevon_idl.admin.v1.node_execution_pb2.NodeExecutionList]]: ...
+    ) -> typing.Union[elevon_idl.admin.v1.node_execution_pb2.NodeExecutionList, collections.abc.Awaitable[elevon_idl.admin.v1.node_execution_pb2.NodeExecutionList]]:
+        """Answers the node executions of the top level, or those below a node."""
 
     @abc.abstractmethod
     def ListNodeExecutionsForTask(
         self,
         request: elevon_idl.admin.v1.node_execution_pb2.NodeExecutionForTaskListRequest,
         context: _ServicerContext,
-    ) -> typing.Union[elevon_idl.admin.v1.node_execution_pb2.NodeExecutionList, collections.abc.Awaitable[elevon_idl.admin.v1.node_execution_pb2.NodeExecutionList]]: ...
+    ) -> typing.Union[elevon_idl.admin.v1.node_execution_pb2.NodeExecutionList, collections.abc.Awaitable[elevon_idl.admin.v1.node_execution_pb2.NodeExecutionList]]:
+        """Answers the node executions below an attempt."""
 
     @abc.abstractmethod
     def GetNodeExecutionData(
         self,
         request: elevon_idl.admin.v1.node_execution_pb2.NodeExecutionGetDataRequest,
         context: _ServicerContext,
-    ) -> typing.Union[elevon_idl.admin.v1.node_execution_pb2.NodeExecutionGetDataResponse, collections.abc.Awaitable[elevon_idl.admin.v1.node_execution_pb2.NodeExecutionGetDataResponse]]: ...
+    ) -> typing.Union[elevon_idl.admin.v1.node_execution_pb2.NodeExecutionGetDataResponse, collections.abc.Awaitable[elevon_idl.admin.v1.node_execution_pb2.NodeExecutionGetDataResponse]]:
+        """Answers a node execution's inputs and outputs; what cannot be read is empty."""
 
     @abc.abstractmethod
     def RegisterProject(
         self,
         request: elevon_idl.admin.v1.project_pb2.ProjectRegisterRequest,
         context: _ServicerContext,
-    ) -> typing.Union[elevon_idl.admin.v1.project_pb2.ProjectRegisterResponse, collections.abc.Awaitable[elevon_idl.admin.v1.project_pb2.ProjectRegisterResponse]]: ...
+    ) -> typing.Union[elevon_idl.admin.v1.project_pb2.ProjectRegisterResponse, collections.abc.Awaitable[elevon_idl.admin.v1.project_pb2.ProjectRegisterResponse]]:
+        """Registers a project. ALREADY_EXISTS when the identifier is taken."""
 
     @abc.abstractmethod
     def UpdateProject(
         self,
         request: elevon_idl.admin.v1.project_pb2.Project,
         context: _ServicerContext,
-    ) -> typing.Union[elevon_idl.admin.v1.project_pb2.ProjectUpdateResponse, collections.abc.Awaitable[elevon_idl.admin.v1.project_pb2.ProjectUpdateResponse]]: ...
+    ) -> typing.Union[elevon_idl.admin.v1.project_pb2.ProjectUpdateResponse, collections.abc.Awaitable[elevon_idl.admin.v1.project_pb2.ProjectUpdateResponse]]:
+        """Changes a project; empty fields keep what is stored, except the state. NOT_FOUND when there is none."""
 
     @abc.abstractmethod
     def GetProject(
         self,
         request: elevon_idl.admin.v1.project_pb2.ProjectGetRequest,
         context: _ServicerContext,
-    ) -> typing.Union[elevon_idl.admin.v1.project_pb2.Project, collections.abc.Awaitable[elevon_idl.admin.v1.project_pb2.Project]]: ...
+    ) -> typing.Union[elevon_idl.admin.v1.project_pb2.Project, collections.abc.Awaitable[elevon_idl.admin.v1.project_pb2.Project]]:
+        """Answers a project. NOT_FOUND when there is none."""
 
     @abc.abstractmethod
     def ListProjects(
         self,
         request: elevon_idl.admin.v1.project_pb2.ProjectListRequest,
         context: _ServicerContext,
-    ) -> typing.Union[elevon_idl.admin.v1.project_pb2.Projects, collections.abc.Awaitable[elevon_idl.admin.v1.project_pb2.Projects]]: ...
+    ) -> typing.Union[elevon_idl.admin.v1.project_pb2.Projects, collections.abc.Awaitable[elevon_idl.admin.v1.project_pb2.Projects]]:
+        """Answers projects; archived ones only with a filter."""
 
     @abc.abstractmethod
     def GetDomains(
         self,
         request: elevon_idl.admin.v1.project_pb2.GetDomainRequest,
         context: _ServicerContext,
-    ) -> typing.Union[elevon_idl.admin.v1.project_pb2.GetDomainsResponse, collections.abc.Awaitable[elevon_idl.admin.v1.project_pb2.GetDomainsResponse]]: ...
+    ) -> typing.Union[elevon_idl.admin.v1.project_pb2.GetDomainsResponse, collections.abc.Awaitable[elevon_idl.admin.v1.project_pb2.GetDomainsResponse]]:
+        """Answers the domains."""
 
     @abc.abstractmethod
     def CreateWorkflowEvent(
         self,
         request: elevon_idl.admin.v1.event_pb2.WorkflowExecutionEventRequest,
         context: _ServicerContext,
-    ) -> typing.Union[elevon_idl.admin.v1.event_pb2.WorkflowExecutionEventResponse, collections.abc.Awaitable[elevon_idl.admin.v1.event_pb2.WorkflowExecutionEventResponse]]: ...
+    ) -> typing.Union[elevon_idl.admin.v1.event_pb2.WorkflowExecutionEventResponse, collections.abc.Awaitable[elevon_idl.admin.v1.event_pb2.WorkflowExecutionEventResponse]]:
+        """Records a workflow execution's change. ALREADY_EXISTS when it is recorded; FAILED_PRECONDITION with an
+        EventFailureReason when it contradicts what is; NOT_FOUND when the execution does not exist.
+        """
 
     @abc.abstractmethod
     def CreateNodeEvent(
         self,
         request: elevon_idl.admin.v1.event_pb2.NodeExecutionEventRequest,
         context: _ServicerContext,
-    ) -> typing.Union[elevon_idl.admin.v1.event_pb2.NodeExecutionEventResponse, collections.abc.Awaitable[elevon_idl.admin.v1.event_pb2.NodeExecutionEventResponse]]: ...
+    ) -> typing.Union[elevon_idl.admin.v1.event_pb2.NodeExecutionEventResponse, collections.abc.Awaitable[elevon_idl.admin.v1.event_pb2.NodeExecutionEventResponse]]:
+        """Records a node execution's change. The same codes."""
 
     @abc.abstractmethod
     def CreateTaskEvent(
         self,
         request: elevon_idl.admin.v1.event_pb2.TaskExecutionEventRequest,
         context: _ServicerContext,
-    ) -> typing.Union[elevon_idl.admin.v1.event_pb2.TaskExecutionEventResponse, collections.abc.Awaitable[elevon_idl.admin.v1.event_pb2.TaskExecutionEventResponse]]: ...
+    ) -> typing.Union[elevon_idl.admin.v1.event_pb2.TaskExecutionEventResponse, collections.abc.Awaitable[elevon_idl.admin.v1.event_pb2.TaskExecutionEventResponse]]:
+        """Records an attempt's change. The same codes."""
 
     @abc.abstractmethod
     def GetTaskExecution(
         self,
         request: elevon_idl.admin.v1.task_execution_pb2.TaskExecutionGetRequest,
         context: _ServicerContext,
-    ) -> typing.Union[elevon_idl.admin.v1.task_execution_pb2.TaskExecution, collections.abc.Awaitable[elevon_idl.admin.v1.task_execution_pb2.TaskExecution]]: ...
+    ) -> typing.Union[elevon_idl.admin.v1.task_execution_pb2.TaskExecution, collections.abc.Awaitable[elevon_idl.admin.v1.task_execution_pb2.TaskExecution]]:
+        """Answers an attempt. NOT_FOUND when there is none."""
 
     @abc.abstractmethod
     def ListTaskExecutions(
         self,
         request: elevon_idl.admin.v1.task_execution_pb2.TaskExecutionListRequest,
         context: _ServicerContext,
-    ) -> typing.Union[elevon_idl.admin.v1.task_execution_pb2.TaskExecutionList, collections.abc.Awaitable[elevon_idl.admin.v1.task_execution_pb2.TaskExecutionList]]: ...
+    ) -> typing.Union[elevon_idl.admin.v1.task_execution_pb2.TaskExecutionList, collections.abc.Awaitable[elevon_idl.admin.v1.task_execution_pb2.TaskExecutionList]]:
+        """Answers the attempts of a node."""
 
     @abc.abstractmethod
     def GetTaskExecutionData(
         self,
         request: elevon_idl.admin.v1.task_execution_pb2.TaskExecutionGetDataRequest,
         context: _ServicerContext,
-    ) -> typing.Union[elevon_idl.admin.v1.task_execution_pb2.TaskExecutionGetDataResponse, collections.abc.Awaitable[elevon_idl.admin.v1.task_execution_pb2.TaskExecutionGetDataResponse]]: ...
+    ) -> typing.Union[elevon_idl.admin.v1.task_execution_pb2.TaskExecutionGetDataResponse, collections.abc.Awaitable[elevon_idl.admin.v1.task_execution_pb2.TaskExecutionGetDataResponse]]:
+        """Answers an attempt's inputs and outputs; what cannot be read is empty."""
 
     @abc.abstractmethod
     def UpdateProjectDomainAttributes(
         self,
         request: elevon_idl.admin.v1.project_domain_attributes_pb2.ProjectDomainAttributesUpdateRequest,
         context: _ServicerContext,
-    ) -> typing.Union[elevon_idl.admin.v1.project_domain_attributes_pb2.ProjectDomainAttributesUpdateResponse, collections.abc.Awaitable[elevon_idl.admin.v1.project_domain_attributes_pb2.ProjectDomainAttributesUpdateResponse]]: ...
+    ) -> typing.Union[elevon_idl.admin.v1.project_domain_attributes_pb2.ProjectDomainAttributesUpdateResponse, collections.abc.Awaitable[elevon_idl.admin.v1.project_domain_attributes_pb2.ProjectDomainAttributesUpdateResponse]]:
+        """Sets something for a domain of a project. Idempotent."""
 
     @abc.abstractmethod
     def GetProjectDomainAttributes(
         self,
         request: elevon_idl.admin.v1.project_domain_attributes_pb2.ProjectDomainAttributesGetRequest,
         context: _ServicerContext,
-    ) -> typing.Union[elevon_idl.admin.v1.project_domain_attributes_pb2.ProjectDomainAttributesGetResponse, collections.abc.Awaitable[elevon_idl.admin.v1.project_domain_attributes_pb2.ProjectDomainAttributesGetResponse]]: ...
+    ) -> typing.Union[elevon_idl.admin.v1.project_domain_attributes_pb2.ProjectDomainAttributesGetResponse, collections.abc.Awaitable[elevon_idl.admin.v1.project_domain_attributes_pb2.ProjectDomainAttributesGetResponse]]:
+        """Answers the setting in force in a domain. NOT_FOUND when there is none."""
 
     @abc.abstractmethod
     def DeleteProjectDomainAttributes(
         self,
         request: elevon_idl.admin.v1.project_domain_attributes_pb2.ProjectDomainAttributesDeleteRequest,
         context: _ServicerContext,
-    ) -> typing.Union[elevon_idl.admin.v1.project_domain_attributes_pb2.ProjectDomainAttributesDeleteResponse, collections.abc.Awaitable[elevon_idl.admin.v1.project_domain_attributes_pb2.ProjectDomainAttributesDeleteResponse]]: ...
+    ) -> typing.Union[elevon_idl.admin.v1.project_domain_attributes_pb2.ProjectDomainAttributesDeleteResponse, collections.abc.Awaitable[elevon_idl.admin.v1.project_domain_attributes_pb2.ProjectDomainAttributesDeleteResponse]]:
+        """Removes a domain's own setting. Idempotent."""
 
     @abc.abstractmethod
     def UpdateProjectAttributes(
         self,
         request: elevon_idl.admin.v1.project_attributes_pb2.ProjectAttributesUpdateRequest,
         context: _ServicerContext,
-    ) -> typing.Union[elevon_idl.admin.v1.project_attributes_pb2.ProjectAttributesUpdateResponse, collections.abc.Awaitable[elevon_idl.admin.v1.project_attributes_pb2.ProjectAttributesUpdateResponse]]: ...
+    ) -> typing.Union[elevon_idl.admin.v1.project_attributes_pb2.ProjectAttributesUpdateResponse, collections.abc.Awaitable[elevon_idl.admin.v1.project_attributes_pb2.ProjectAttributesUpdateResponse]]:
+        """Sets something for a project. Idempotent."""
 
     @abc.abstractmethod
     def GetProjectAttributes(
         self,
         request: elevon_idl.admin.v1.project_attributes_pb2.ProjectAttributesGetRequest,
         context: _ServicerContext,
-    ) -> typing.Union[elevon_idl.admin.v1.project_attributes_pb2.ProjectAttributesGetResponse, collections.abc.Awaitable[elevon_idl.admin.v1.project_attributes_pb2.ProjectAttributesGetResponse]]: ...
+    ) -> typing.Union[elevon_idl.admin.v1.project_attributes_pb2.ProjectAttributesGetResponse, collections.abc.Awaitable[elevon_idl.admin.v1.project_attributes_pb2.ProjectAttributesGetResponse]]:
+        """Answers a project's own setting. NOT_FOUND when there is none."""
 
     @abc.abstractmethod
     def DeleteProjectAttributes(
         self,
         request: elevon_idl.admin.v1.project_attributes_pb2.ProjectAttributesDeleteRequest,
         context: _ServicerContext,
-    ) -> typing.Union[elevon_idl.admin.v1.project_attributes_pb2.ProjectAttributesDeleteResponse, collections.abc.Awaitable[elevon_idl.admin.v1.project_attributes_pb2.ProjectAttributesDeleteResponse]]: ...
+    ) -> typing.Union[elevon_idl.admin.v1.project_attributes_pb2.ProjectAttributesDeleteResponse, collections.abc.Awaitable[elevon_idl.admin.v1.project_attributes_pb2.ProjectAttributesDeleteResponse]]:
+        """Removes a project's own setting. Idempotent."""
 
     @abc.abstractmethod
     def UpdateWorkflowAttributes(
         self,
         request: elevon_idl.admin.v1.workflow_attributes_pb2.WorkflowAttributesUpdateRequest,
         context: _ServicerContext,
-    ) -> typing.Union[elevon_idl.admin.v1.workflow_attributes_pb2.WorkflowAttributesUpdateResponse, collections.abc.Awaitable[elevon_idl.admin.v1.workflow_attributes_pb2.WorkflowAttributesUpdateResponse]]: ...
+    ) -> typing.Union[elevon_idl.admin.v1.workflow_attributes_pb2.WorkflowAttributesUpdateResponse, collections.abc.Awaitable[elevon_idl.admin.v1.workflow_attributes_pb2.WorkflowAttributesUpdateResponse]]:
+        """Sets something for a workflow. Idempotent."""
 
     @abc.abstractmethod
     def GetWorkflowAttributes(
         self,
         request: elevon_idl.admin.v1.workflow_attributes_pb2.WorkflowAttributesGetRequest,
         context: _ServicerContext,
-    ) -> typing.Union[elevon_idl.admin.v1.workflow_attributes_pb2.WorkflowAttributesGetResponse, collections.abc.Awaitable[elevon_idl.admin.v1.workflow_attributes_pb2.WorkflowAttributesGetResponse]]: ...
+    ) -> typing.Union[elevon_idl.admin.v1.workflow_attributes_pb2.WorkflowAttributesGetResponse, collections.abc.Awaitable[elevon_idl.admin.v1.workflow_attributes_pb2.WorkflowAttributesGetResponse]]:
+        """Answers the setting in force for a workflow. NOT_FOUND when there is none."""
 
     @abc.abstractmethod
     def DeleteWorkflowAttributes(
         self,
         request: elevon_idl.admin.v1.workflow_attributes_pb2.WorkflowAttributesDeleteRequest,
         context: _ServicerContext,
-    ) -> typing.Union[elevon_idl.admin.v1.workflow_attributes_pb2.WorkflowAttributesDeleteResponse, collections.abc.Awaitable[elevon_idl.admin.v1.workflow_attributes_pb2.WorkflowAttributesDeleteResponse]]: ...
+    ) -> typing.Union[elevon_idl.admin.v1.workflow_attributes_pb2.WorkflowAttributesDeleteResponse, collections.abc.Awaitable[elevon_idl.admin.v1.workflow_attributes_pb2.WorkflowAttributesDeleteResponse]]:
+        """Removes a workflow's own setting. Idempotent."""
 
     @abc.abstractmethod
     def ListMatchableAttributes(
         self,
         request: elevon_idl.admin.v1.matchable_resource_pb2.ListMatchableAttributesRequest,
         context: _ServicerContext,
-    ) -> typing.Union[elevon_idl.admin.v1.matchable_resource_pb2.ListMatchableAttributesResponse, collections.abc.Awaitable[elevon_idl.admin.v1.matchable_resource_pb2.ListMatchableAttributesResponse]]: ...
+    ) -> typing.Union[elevon_idl.admin.v1.matchable_resource_pb2.ListMatchableAttributesResponse, collections.abc.Awaitable[elevon_idl.admin.v1.matchable_resource_pb2.ListMatchableAttributesResponse]]:
+        """Answers all settings of a kind."""
 
     @abc.abstractmethod
     def ListNamedEntities(
         self,
         request: elevon_idl.admin.v1.common_pb2.NamedEntityListRequest,
         context: _ServicerContext,
-    ) -> typing.Union[elevon_idl.admin.v1.common_pb2.NamedEntityList, collections.abc.Awaitable[elevon_idl.admin.v1.common_pb2.NamedEntityList]]: ...
+    ) -> typing.Union[elevon_idl.admin.v1.common_pb2.NamedEntityList, collections.abc.Awaitable[elevon_idl.admin.v1.common_pb2.NamedEntityList]]:
+        """Answers names with what is noted about them; names that admin made are hidden unless there is a filter."""
 
     @abc.abstractmethod
     def GetNamedEntity(
         self,
         request: elevon_idl.admin.v1.common_pb2.NamedEntityGetRequest,
         context: _ServicerContext,
-    ) -> typing.Union[elevon_idl.admin.v1.common_pb2.NamedEntity, collections.abc.Awaitable[elevon_idl.admin.v1.common_pb2.NamedEntity]]: ...
+    ) -> typing.Union[elevon_idl.admin.v1.common_pb2.NamedEntity, collections.abc.Awaitable[elevon_idl.admin.v1.common_pb2.NamedEntity]]:
+        """Answers a name with what is noted about it. NOT_FOUND when there is none."""
 
     @abc.abstractmethod
     def UpdateNamedEntity(
         self,
         request: elevon_idl.admin.v1.common_pb2.NamedEntityUpdateRequest,
         context: _ServicerContext,
-    ) -> typing.Union[elevon_idl.admin.v1.common_pb2.NamedEntityUpdateResponse, collections.abc.Awaitable[elevon_idl.admin.v1.common_pb2.NamedEntityUpdateResponse]]: ...
+    ) -> typing.Union[elevon_idl.admin.v1.common_pb2.NamedEntityUpdateResponse, collections.abc.Awaitable[elevon_idl.admin.v1.common_pb2.NamedEntityUpdateResponse]]:
+        """Notes something about a name. Idempotent; NOT_FOUND when there is no such name."""
 
     @abc.abstractmethod
     def GetVersion(
         self,
         request: elevon_idl.admin.v1.version_pb2.GetVersionRequest,
         context: _ServicerContext,
-    ) -> typing.Union[elevon_idl.admin.v1.version_pb2.GetVersionResponse, collections.abc.Awaitable[elevon_idl.admin.v1.version_pb2.GetVersionResponse]]: ...
+    ) -> typing.Union[elevon_idl.admin.v1.version_pb2.GetVersionResponse, collections.abc.Awaitable[elevon_idl.admin.v1.version_pb2.GetVersionResponse]]:
+        """Answers the control plane's version."""
 
     @abc.abstractmethod
     def GetDescriptionEntity(
         self,
         request: elevon_idl.admin.v1.common_pb2.ObjectGetRequest,
         context: _ServicerContext,
-    ) -> typing.Union[elevon_idl.admin.v1.description_entity_pb2.DescriptionEntity, collections.abc.Awaitable[elevon_idl.admin.v1.description_entity_pb2.DescriptionEntity]]: ...
+    ) -> typing.Union[elevon_idl.admin.v1.description_entity_pb2.DescriptionEntity, collections.abc.Awaitable[elevon_idl.admin.v1.description_entity_pb2.DescriptionEntity]]:
+        """Answers what its author wrote about a task or workflow. NOT_FOUND when there is none."""
 
     @abc.abstractmethod
     def ListDescriptionEntities(
         self,
         request: elevon_idl.admin.v1.description_entity_pb2.DescriptionEntityListRequest,
         context: _ServicerContext,
-    ) -> typing.Union[elevon_idl.admin.v1.description_entity_pb2.DescriptionEntityList, collections.abc.Awaitable[elevon_idl.admin.v1.description_entity_pb2.DescriptionEntityList]]: ...
+    ) -> typing.Union[elevon_idl.admin.v1.description_entity_pb2.DescriptionEntityList, collections.abc.Awaitable[elevon_idl.admin.v1.description_entity_pb2.DescriptionEntityList]]:
+        """Answers the descriptions of a name's versions."""
 
     @abc.abstractmethod
     def GetExecutionMetrics(
         self,
         request: elevon_idl.admin.v1.execution_pb2.WorkflowExecutionGetMetricsRequest,
         context: _ServicerContext,
-    ) -> typing.Union[elevon_idl.admin.v1.execution_pb2.WorkflowExecutionGetMetricsResponse, collections.abc.Awaitable[elevon_idl.admin.v1.execution_pb2.WorkflowExecutionGetMetricsResponse]]: ...
+    ) -> typing.Union[elevon_idl.admin.v1.execution_pb2.WorkflowExecutionGetMetricsResponse, collections.abc.Awaitable[elevon_idl.admin.v1.execution_pb2.WorkflowExecutionGetMetricsResponse]]:
+        """Answers where an execution's time went. NOT_FOUND when there is none."""
 
 def add_AdminServiceServicer_to_server(servicer: AdminServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

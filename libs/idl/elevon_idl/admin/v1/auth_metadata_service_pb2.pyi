@@ -14,6 +14,8 @@ DESCRIPTOR: google.protobuf.descriptor.FileDescriptor
 
 @typing.final
 class OAuth2MetadataRequest(google.protobuf.message.Message):
+    """Asks where tokens are given out."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     def __init__(
@@ -24,6 +26,8 @@ global___OAuth2MetadataRequest = OAuth2MetadataRequest
 
 @typing.final
 class OAuth2MetadataResponse(google.protobuf.message.Message):
+    """Where tokens are given out (RFC 8414)."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     ISSUER_FIELD_NUMBER: builtins.int
@@ -37,20 +41,35 @@ class OAuth2MetadataResponse(google.protobuf.message.Message):
     GRANT_TYPES_SUPPORTED_FIELD_NUMBER: builtins.int
     DEVICE_AUTHORIZATION_ENDPOINT_FIELD_NUMBER: builtins.int
     issuer: builtins.str
+    """Who gives them out."""
     authorization_endpoint: builtins.str
+    """Where a person agrees."""
     token_endpoint: builtins.str
+    """Where a program gets them."""
     jwks_uri: builtins.str
+    """The keys that tokens are signed with."""
     device_authorization_endpoint: builtins.str
+    """Where a device without a browser begins."""
     @property
-    def response_types_supported(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]: ...
+    def response_types_supported(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """The response types known."""
+
     @property
-    def scopes_supported(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]: ...
+    def scopes_supported(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """The scopes known."""
+
     @property
-    def token_endpoint_auth_methods_supported(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]: ...
+    def token_endpoint_auth_methods_supported(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """How clients prove who they are."""
+
     @property
-    def code_challenge_methods_supported(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]: ...
+    def code_challenge_methods_supported(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """The ways of PKCE known."""
+
     @property
-    def grant_types_supported(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]: ...
+    def grant_types_supported(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """The grants known."""
+
     def __init__(
         self,
         *,
@@ -71,6 +90,8 @@ global___OAuth2MetadataResponse = OAuth2MetadataResponse
 
 @typing.final
 class PublicClientAuthConfigRequest(google.protobuf.message.Message):
+    """Asks how command lines sign in."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     def __init__(
@@ -81,6 +102,8 @@ global___PublicClientAuthConfigRequest = PublicClientAuthConfigRequest
 
 @typing.final
 class PublicClientAuthConfigResponse(google.protobuf.message.Message):
+    """How command lines sign in."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     CLIENT_ID_FIELD_NUMBER: builtins.int
@@ -90,12 +113,19 @@ class PublicClientAuthConfigResponse(google.protobuf.message.Message):
     SERVICE_HTTP_ENDPOINT_FIELD_NUMBER: builtins.int
     AUDIENCE_FIELD_NUMBER: builtins.int
     client_id: builtins.str
+    """The client they are."""
     redirect_uri: builtins.str
+    """Where the browser comes back to."""
     authorization_metadata_key: builtins.str
+    """The metadata key that carries the token; "authorization" when empty."""
     service_http_endpoint: builtins.str
+    """The HTTP address of the control plane."""
     audience: builtins.str
+    """The audience they ask for."""
     @property
-    def scopes(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]: ...
+    def scopes(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """The scopes they ask for."""
+
     def __init__(
         self,
         *,

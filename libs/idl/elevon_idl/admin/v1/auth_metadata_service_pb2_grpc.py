@@ -26,7 +26,8 @@ if _version_not_supported:
 
 
 class AuthMetadataServiceStub(object):
-    """Missing associated documentation comment in .proto file."""
+    """What a client must know before it can sign in. Callable by anyone.
+    """
 
     def __init__(self, channel):
         """Constructor.
@@ -47,16 +48,19 @@ class AuthMetadataServiceStub(object):
 
 
 class AuthMetadataServiceServicer(object):
-    """Missing associated documentation comment in .proto file."""
+    """What a client must know before it can sign in. Callable by anyone.
+    """
 
     def GetOAuth2Metadata(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Tells where tokens are given out. Idempotent; UNIMPLEMENTED when authentication is off.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetPublicClientConfig(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Tells how command lines sign in. Idempotent; UNIMPLEMENTED when authentication is off.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -83,7 +87,8 @@ def add_AuthMetadataServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class AuthMetadataService(object):
-    """Missing associated documentation comment in .proto file."""
+    """What a client must know before it can sign in. Callable by anyone.
+    """
 
     @staticmethod
     def GetOAuth2Metadata(request,

@@ -18,41 +18,53 @@ class _ServicerContext(grpc.ServicerContext, grpc.aio.ServicerContext):  # type:
     ...
 
 class AuthMetadataServiceStub:
+    """What a client must know before it can sign in. Callable by anyone."""
+
     def __init__(self, channel: typing.Union[grpc.Channel, grpc.aio.Channel]) -> None: ...
     GetOAuth2Metadata: grpc.UnaryUnaryMultiCallable[
         elevon_idl.admin.v1.auth_metadata_service_pb2.OAuth2MetadataRequest,
         elevon_idl.admin.v1.auth_metadata_service_pb2.OAuth2MetadataResponse,
     ]
+    """Tells where tokens are given out. Idempotent; UNIMPLEMENTED when authentication is off."""
 
     GetPublicClientConfig: grpc.UnaryUnaryMultiCallable[
         elevon_idl.admin.v1.auth_metadata_service_pb2.PublicClientAuthConfigRequest,
         elevon_idl.admin.v1.auth_metadata_service_pb2.PublicClientAuthConfigResponse,
     ]
+    """Tells how command lines sign in. Idempotent; UNIMPLEMENTED when authentication is off."""
 
 class AuthMetadataServiceAsyncStub:
+    """What a client must know before it can sign in. Callable by anyone."""
+
     GetOAuth2Metadata: grpc.aio.UnaryUnaryMultiCallable[
         elevon_idl.admin.v1.auth_metadata_service_pb2.OAuth2MetadataRequest,
         elevon_idl.admin.v1.auth_metadata_service_pb2.OAuth2MetadataResponse,
     ]
+    """Tells where tokens are given out. Idempotent; UNIMPLEMENTED when authentication is off."""
 
     GetPublicClientConfig: grpc.aio.UnaryUnaryMultiCallable[
         elevon_idl.admin.v1.auth_metadata_service_pb2.PublicClientAuthConfigRequest,
         elevon_idl.admin.v1.auth_metadata_service_pb2.PublicClientAuthConfigResponse,
     ]
+    """Tells how command lines sign in. Idempotent; UNIMPLEMENTED when authentication is off."""
 
 class AuthMetadataServiceServicer(metaclass=abc.ABCMeta):
+    """What a client must know before it can sign in. Callable by anyone."""
+
     @abc.abstractmethod
     def GetOAuth2Metadata(
         self,
         request: elevon_idl.admin.v1.auth_metadata_service_pb2.OAuth2MetadataRequest,
         context: _ServicerContext,
-    ) -> typing.Union[elevon_idl.admin.v1.auth_metadata_service_pb2.OAuth2MetadataResponse, collections.abc.Awaitable[elevon_idl.admin.v1.auth_metadata_service_pb2.OAuth2MetadataResponse]]: ...
+    ) -> typing.Union[elevon_idl.admin.v1.auth_metadata_service_pb2.OAuth2MetadataResponse, collections.abc.Awaitable[elevon_idl.admin.v1.auth_metadata_service_pb2.OAuth2MetadataResponse]]:
+        """Tells where tokens are given out. Idempotent; UNIMPLEMENTED when authentication is off."""
 
     @abc.abstractmethod
     def GetPublicClientConfig(
         self,
         request: elevon_idl.admin.v1.auth_metadata_service_pb2.PublicClientAuthConfigRequest,
         context: _ServicerContext,
-    ) -> typing.Union[elevon_idl.admin.v1.auth_metadata_service_pb2.PublicClientAuthConfigResponse, collections.abc.Awaitable[elevon_idl.admin.v1.auth_metadata_service_pb2.PublicClientAuthConfigResponse]]: ...
+    ) -> typing.Union[elevon_idl.admin.v1.auth_metadata_service_pb2.PublicClientAuthConfigResponse, collections.abc.Awaitable[elevon_idl.admin.v1.auth_metadata_service_pb2.PublicClientAuthConfigResponse]]:
+        """Tells how command lines sign in. Idempotent; UNIMPLEMENTED when authentication is off."""
 
 def add_AuthMetadataServiceServicer_to_server(servicer: AuthMetadataServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

@@ -12,10 +12,13 @@ DESCRIPTOR: google.protobuf.descriptor.FileDescriptor
 
 @typing.final
 class ClusterAssignment(google.protobuf.message.Message):
+    """Where executions run, when there are several clusters."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     CLUSTER_POOL_NAME_FIELD_NUMBER: builtins.int
     cluster_pool_name: builtins.str
+    """The pool of clusters."""
     def __init__(
         self,
         *,

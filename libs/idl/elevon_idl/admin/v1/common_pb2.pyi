@@ -29,18 +29,27 @@ class _NamedEntityState:
 class _NamedEntityStateEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_NamedEntityState.ValueType], builtins.type):
     DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
     NAMED_ENTITY_ACTIVE: _NamedEntityState.ValueType  # 0
+    """It is shown."""
     NAMED_ENTITY_ARCHIVED: _NamedEntityState.ValueType  # 1
+    """It is hidden from lists that filter by state; nothing else changes."""
     SYSTEM_GENERATED: _NamedEntityState.ValueType  # 2
+    """Made by admin for the execution of a single task."""
 
-class NamedEntityState(_NamedEntityState, metaclass=_NamedEntityStateEnumTypeWrapper): ...
+class NamedEntityState(_NamedEntityState, metaclass=_NamedEntityStateEnumTypeWrapper):
+    """Whether a name is shown."""
 
 NAMED_ENTITY_ACTIVE: NamedEntityState.ValueType  # 0
+"""It is shown."""
 NAMED_ENTITY_ARCHIVED: NamedEntityState.ValueType  # 1
+"""It is hidden from lists that filter by state; nothing else changes."""
 SYSTEM_GENERATED: NamedEntityState.ValueType  # 2
+"""Made by admin for the execution of a single task."""
 global___NamedEntityState = NamedEntityState
 
 @typing.final
 class NamedEntityIdentifier(google.protobuf.message.Message):
+    """The name of a task, workflow or launch plan, whatever its versions."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     PROJECT_FIELD_NUMBER: builtins.int
@@ -48,9 +57,13 @@ class NamedEntityIdentifier(google.protobuf.message.Message):
     NAME_FIELD_NUMBER: builtins.int
     ORG_FIELD_NUMBER: builtins.int
     project: builtins.str
+    """Project."""
     domain: builtins.str
+    """Domain of the project."""
     name: builtins.str
+    """Name; in lists, empty means all names."""
     org: builtins.str
+    """Accepted and ignored."""
     def __init__(
         self,
         *,
@@ -65,12 +78,16 @@ global___NamedEntityIdentifier = NamedEntityIdentifier
 
 @typing.final
 class NamedEntityMetadata(google.protobuf.message.Message):
+    """What is noted about a name."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     DESCRIPTION_FIELD_NUMBER: builtins.int
     STATE_FIELD_NUMBER: builtins.int
     description: builtins.str
+    """For people; at most 300 characters. An update with an empty one keeps the old."""
     state: global___NamedEntityState.ValueType
+    """Whether the name is shown."""
     def __init__(
         self,
         *,
@@ -83,16 +100,23 @@ global___NamedEntityMetadata = NamedEntityMetadata
 
 @typing.final
 class NamedEntity(google.protobuf.message.Message):
+    """A name, with what is noted about it."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     RESOURCE_TYPE_FIELD_NUMBER: builtins.int
     ID_FIELD_NUMBER: builtins.int
     METADATA_FIELD_NUMBER: builtins.int
     resource_type: elevon_idl.core.v1.identifier_pb2.ResourceType.ValueType
+    """What it names."""
     @property
-    def id(self) -> global___NamedEntityIdentifier: ...
+    def id(self) -> global___NamedEntityIdentifier:
+        """The name."""
+
     @property
-    def metadata(self) -> global___NamedEntityMetadata: ...
+    def metadata(self) -> global___NamedEntityMetadata:
+        """What is noted."""
+
     def __init__(
         self,
         *,
@@ -107,6 +131,8 @@ global___NamedEntity = NamedEntity
 
 @typing.final
 class Sort(google.protobuf.message.Message):
+    """An order."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     class _Direction:
@@ -116,16 +142,24 @@ class Sort(google.protobuf.message.Message):
     class _DirectionEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[Sort._Direction.ValueType], builtins.type):
         DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
         DESCENDING: Sort._Direction.ValueType  # 0
+        """The greatest or newest first."""
         ASCENDING: Sort._Direction.ValueType  # 1
+        """The smallest or oldest first."""
 
-    class Direction(_Direction, metaclass=_DirectionEnumTypeWrapper): ...
+    class Direction(_Direction, metaclass=_DirectionEnumTypeWrapper):
+        """Its direction."""
+
     DESCENDING: Sort.Direction.ValueType  # 0
+    """The greatest or newest first."""
     ASCENDING: Sort.Direction.ValueType  # 1
+    """The smallest or oldest first."""
 
     KEY_FIELD_NUMBER: builtins.int
     DIRECTION_FIELD_NUMBER: builtins.int
     key: builtins.str
+    """The column. Required; one of those that the list knows."""
     direction: global___Sort.Direction.ValueType
+    """Its direction."""
     def __init__(
         self,
         *,
@@ -138,6 +172,8 @@ global___Sort = Sort
 
 @typing.final
 class NamedEntityIdentifierListRequest(google.protobuf.message.Message):
+    """Asks for names in a domain."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     PROJECT_FIELD_NUMBER: builtins.int
@@ -148,13 +184,23 @@ class NamedEntityIdentifierListRequest(google.protobuf.message.Message):
     FILTERS_FIELD_NUMBER: builtins.int
     ORG_FIELD_NUMBER: builtins.int
     project: builtins.str
+    """Project. Required."""
     domain: builtins.str
+    """Domain. Required."""
     limit: builtins.int
+    """The most rows to answer. Required, more than 0."""
     token: builtins.str
+    """Where to go on: the decimal offset that the previous page answered; empty for the first page. In an answer, empty on
+    the last page.
+    """
     filters: builtins.str
+    """Accepted and ignored."""
     org: builtins.str
+    """Accepted and ignored."""
     @property
-    def sort_by(self) -> global___Sort: ...
+    def sort_by(self) -> global___Sort:
+        """The order; newest first when absent."""
+
     def __init__(
         self,
         *,
@@ -173,6 +219,8 @@ global___NamedEntityIdentifierListRequest = NamedEntityIdentifierListRequest
 
 @typing.final
 class NamedEntityListRequest(google.protobuf.message.Message):
+    """Asks for names with what is noted about them."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     RESOURCE_TYPE_FIELD_NUMBER: builtins.int
@@ -184,14 +232,25 @@ class NamedEntityListRequest(google.protobuf.message.Message):
     FILTERS_FIELD_NUMBER: builtins.int
     ORG_FIELD_NUMBER: builtins.int
     resource_type: elevon_idl.core.v1.identifier_pb2.ResourceType.ValueType
+    """What they name. Required."""
     project: builtins.str
+    """Project. Required."""
     domain: builtins.str
+    """Domain. Required."""
     limit: builtins.int
+    """The most rows to answer. Required, more than 0."""
     token: builtins.str
+    """Where to go on: the decimal offset that the previous page answered; empty for the first page. In an answer, empty on
+    the last page.
+    """
     filters: builtins.str
+    """Filters joined by "+": function(field,value), for instance eq(phase,RUNNING)+value_in(name,a;b)."""
     org: builtins.str
+    """Accepted and ignored."""
     @property
-    def sort_by(self) -> global___Sort: ...
+    def sort_by(self) -> global___Sort:
+        """The order; newest first when absent."""
+
     def __init__(
         self,
         *,
@@ -211,13 +270,20 @@ global___NamedEntityListRequest = NamedEntityListRequest
 
 @typing.final
 class NamedEntityIdentifierList(google.protobuf.message.Message):
+    """A page of names."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     ENTITIES_FIELD_NUMBER: builtins.int
     TOKEN_FIELD_NUMBER: builtins.int
     token: builtins.str
+    """Where to go on: the decimal offset that the previous page answered; empty for the first page. In an answer, empty on
+    the last page.
+    """
     @property
-    def entities(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___NamedEntityIdentifier]: ...
+    def entities(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___NamedEntityIdentifier]:
+        """The names."""
+
     def __init__(
         self,
         *,
@@ -230,13 +296,20 @@ global___NamedEntityIdentifierList = NamedEntityIdentifierList
 
 @typing.final
 class NamedEntityList(google.protobuf.message.Message):
+    """A page of names."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     ENTITIES_FIELD_NUMBER: builtins.int
     TOKEN_FIELD_NUMBER: builtins.int
     token: builtins.str
+    """Where to go on: the decimal offset that the previous page answered; empty for the first page. In an answer, empty on
+    the last page.
+    """
     @property
-    def entities(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___NamedEntity]: ...
+    def entities(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___NamedEntity]:
+        """The names."""
+
     def __init__(
         self,
         *,
@@ -249,13 +322,18 @@ global___NamedEntityList = NamedEntityList
 
 @typing.final
 class NamedEntityGetRequest(google.protobuf.message.Message):
+    """Asks for one name."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     RESOURCE_TYPE_FIELD_NUMBER: builtins.int
     ID_FIELD_NUMBER: builtins.int
     resource_type: elevon_idl.core.v1.identifier_pb2.ResourceType.ValueType
+    """What it names. Required."""
     @property
-    def id(self) -> global___NamedEntityIdentifier: ...
+    def id(self) -> global___NamedEntityIdentifier:
+        """The name. Required."""
+
     def __init__(
         self,
         *,
@@ -269,16 +347,23 @@ global___NamedEntityGetRequest = NamedEntityGetRequest
 
 @typing.final
 class NamedEntityUpdateRequest(google.protobuf.message.Message):
+    """Notes something about a name."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     RESOURCE_TYPE_FIELD_NUMBER: builtins.int
     ID_FIELD_NUMBER: builtins.int
     METADATA_FIELD_NUMBER: builtins.int
     resource_type: elevon_idl.core.v1.identifier_pb2.ResourceType.ValueType
+    """What it names. Required."""
     @property
-    def id(self) -> global___NamedEntityIdentifier: ...
+    def id(self) -> global___NamedEntityIdentifier:
+        """The name. Required; must exist."""
+
     @property
-    def metadata(self) -> global___NamedEntityMetadata: ...
+    def metadata(self) -> global___NamedEntityMetadata:
+        """What is noted. Required."""
+
     def __init__(
         self,
         *,
@@ -293,6 +378,8 @@ global___NamedEntityUpdateRequest = NamedEntityUpdateRequest
 
 @typing.final
 class NamedEntityUpdateResponse(google.protobuf.message.Message):
+    """It is noted."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     def __init__(
@@ -303,11 +390,15 @@ global___NamedEntityUpdateResponse = NamedEntityUpdateResponse
 
 @typing.final
 class ObjectGetRequest(google.protobuf.message.Message):
+    """Asks for one version of a task, workflow, launch plan or description."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     ID_FIELD_NUMBER: builtins.int
     @property
-    def id(self) -> elevon_idl.core.v1.identifier_pb2.Identifier: ...
+    def id(self) -> elevon_idl.core.v1.identifier_pb2.Identifier:
+        """Its identifier. Required."""
+
     def __init__(
         self,
         *,
@@ -320,6 +411,8 @@ global___ObjectGetRequest = ObjectGetRequest
 
 @typing.final
 class ResourceListRequest(google.protobuf.message.Message):
+    """Asks for versions, or for executions."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     ID_FIELD_NUMBER: builtins.int
@@ -328,12 +421,21 @@ class ResourceListRequest(google.protobuf.message.Message):
     FILTERS_FIELD_NUMBER: builtins.int
     SORT_BY_FIELD_NUMBER: builtins.int
     limit: builtins.int
+    """The most rows to answer. Required, more than 0."""
     token: builtins.str
+    """Where to go on: the decimal offset that the previous page answered; empty for the first page. In an answer, empty on
+    the last page.
+    """
     filters: builtins.str
+    """Filters joined by "+": function(field,value), for instance eq(phase,RUNNING)+value_in(name,a;b)."""
     @property
-    def id(self) -> global___NamedEntityIdentifier: ...
+    def id(self) -> global___NamedEntityIdentifier:
+        """Project and domain; with a name, only its versions."""
+
     @property
-    def sort_by(self) -> global___Sort: ...
+    def sort_by(self) -> global___Sort:
+        """The order; newest first when absent."""
+
     def __init__(
         self,
         *,
@@ -350,13 +452,18 @@ global___ResourceListRequest = ResourceListRequest
 
 @typing.final
 class EmailNotification(google.protobuf.message.Message):
+    """Tells by mail."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     RECIPIENTS_EMAIL_FIELD_NUMBER: builtins.int
     TEMPLATE_FIELD_NUMBER: builtins.int
     template: builtins.str
+    """The text; the installation's when empty."""
     @property
-    def recipients_email(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]: ...
+    def recipients_email(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """To whom; at least one."""
+
     def __init__(
         self,
         *,
@@ -369,13 +476,18 @@ global___EmailNotification = EmailNotification
 
 @typing.final
 class PagerDutyNotification(google.protobuf.message.Message):
+    """Tells by PagerDuty's mail addresses."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     RECIPIENTS_EMAIL_FIELD_NUMBER: builtins.int
     TEMPLATE_FIELD_NUMBER: builtins.int
     template: builtins.str
+    """The text; the installation's when empty."""
     @property
-    def recipients_email(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]: ...
+    def recipients_email(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """To whom; at least one."""
+
     def __init__(
         self,
         *,
@@ -388,13 +500,18 @@ global___PagerDutyNotification = PagerDutyNotification
 
 @typing.final
 class SlackNotification(google.protobuf.message.Message):
+    """Tells by Slack's mail addresses."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     RECIPIENTS_EMAIL_FIELD_NUMBER: builtins.int
     TEMPLATE_FIELD_NUMBER: builtins.int
     template: builtins.str
+    """The text; the installation's when empty."""
     @property
-    def recipients_email(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]: ...
+    def recipients_email(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """To whom; at least one."""
+
     def __init__(
         self,
         *,
@@ -407,6 +524,8 @@ global___SlackNotification = SlackNotification
 
 @typing.final
 class Notification(google.protobuf.message.Message):
+    """Whom to tell when an execution ends."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     PHASES_FIELD_NUMBER: builtins.int
@@ -414,13 +533,21 @@ class Notification(google.protobuf.message.Message):
     PAGER_DUTY_FIELD_NUMBER: builtins.int
     SLACK_FIELD_NUMBER: builtins.int
     @property
-    def phases(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[elevon_idl.core.v1.execution_pb2.WorkflowExecution.Phase.ValueType]: ...
+    def phases(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[elevon_idl.core.v1.execution_pb2.WorkflowExecution.Phase.ValueType]:
+        """In which phases; only final ones."""
+
     @property
-    def email(self) -> global___EmailNotification: ...
+    def email(self) -> global___EmailNotification:
+        """By mail."""
+
     @property
-    def pager_duty(self) -> global___PagerDutyNotification: ...
+    def pager_duty(self) -> global___PagerDutyNotification:
+        """By PagerDuty."""
+
     @property
-    def slack(self) -> global___SlackNotification: ...
+    def slack(self) -> global___SlackNotification:
+        """By Slack."""
+
     def __init__(
         self,
         *,
@@ -437,12 +564,16 @@ global___Notification = Notification
 
 @typing.final
 class UrlBlob(google.protobuf.message.Message):
+    """A signed address; superseded by full inputs and outputs."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     URL_FIELD_NUMBER: builtins.int
     BYTES_FIELD_NUMBER: builtins.int
     url: builtins.str
+    """The address."""
     bytes: builtins.int
+    """The size of what is there, in bytes."""
     def __init__(
         self,
         *,
@@ -455,6 +586,8 @@ global___UrlBlob = UrlBlob
 
 @typing.final
 class Labels(google.protobuf.message.Message):
+    """Labels of an execution; each is also a tag to filter by."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     @typing.final
@@ -475,7 +608,9 @@ class Labels(google.protobuf.message.Message):
 
     VALUES_FIELD_NUMBER: builtins.int
     @property
-    def values(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]: ...
+    def values(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]:
+        """By key; keys and values follow Kubernetes' rules."""
+
     def __init__(
         self,
         *,
@@ -487,6 +622,8 @@ global___Labels = Labels
 
 @typing.final
 class Annotations(google.protobuf.message.Message):
+    """Annotations of an execution."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     @typing.final
@@ -507,7 +644,9 @@ class Annotations(google.protobuf.message.Message):
 
     VALUES_FIELD_NUMBER: builtins.int
     @property
-    def values(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]: ...
+    def values(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]:
+        """By key."""
+
     def __init__(
         self,
         *,
@@ -519,11 +658,15 @@ global___Annotations = Annotations
 
 @typing.final
 class Envs(google.protobuf.message.Message):
+    """Environment variables for every task of an execution."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     VALUES_FIELD_NUMBER: builtins.int
     @property
-    def values(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[elevon_idl.core.v1.literal_pb2.KeyValuePair]: ...
+    def values(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[elevon_idl.core.v1.literal_pb2.KeyValuePair]:
+        """The variables."""
+
     def __init__(
         self,
         *,
@@ -535,12 +678,16 @@ global___Envs = Envs
 
 @typing.final
 class AuthRole(google.protobuf.message.Message):
+    """Whom tasks run as; superseded by the security context."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     ASSUMABLE_IAM_ROLE_FIELD_NUMBER: builtins.int
     KUBERNETES_SERVICE_ACCOUNT_FIELD_NUMBER: builtins.int
     assumable_iam_role: builtins.str
+    """A role of the cloud."""
     kubernetes_service_account: builtins.str
+    """A service account of the cluster."""
     def __init__(
         self,
         *,
@@ -553,10 +700,13 @@ global___AuthRole = AuthRole
 
 @typing.final
 class RawOutputDataConfig(google.protobuf.message.Message):
+    """Where tasks put their raw data."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     OUTPUT_LOCATION_PREFIX_FIELD_NUMBER: builtins.int
     output_location_prefix: builtins.str
+    """The prefix, for instance "s3://bucket/path"."""
     def __init__(
         self,
         *,
@@ -568,14 +718,19 @@ global___RawOutputDataConfig = RawOutputDataConfig
 
 @typing.final
 class FlyteURLs(google.protobuf.message.Message):
+    """Addresses under which DataProxyService.GetData answers."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     INPUTS_FIELD_NUMBER: builtins.int
     OUTPUTS_FIELD_NUMBER: builtins.int
     DECK_FIELD_NUMBER: builtins.int
     inputs: builtins.str
+    """The inputs."""
     outputs: builtins.str
+    """The outputs."""
     deck: builtins.str
+    """The deck; empty when there is none."""
     def __init__(
         self,
         *,

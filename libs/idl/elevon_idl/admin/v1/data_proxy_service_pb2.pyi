@@ -30,16 +30,23 @@ class _ArtifactType:
 class _ArtifactTypeEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_ArtifactType.ValueType], builtins.type):
     DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
     ARTIFACT_TYPE_UNDEFINED: _ArtifactType.ValueType  # 0
+    """Not said; refused."""
     ARTIFACT_TYPE_DECK: _ArtifactType.ValueType  # 1
+    """The deck of a node."""
 
-class ArtifactType(_ArtifactType, metaclass=_ArtifactTypeEnumTypeWrapper): ...
+class ArtifactType(_ArtifactType, metaclass=_ArtifactTypeEnumTypeWrapper):
+    """What is downloaded."""
 
 ARTIFACT_TYPE_UNDEFINED: ArtifactType.ValueType  # 0
+"""Not said; refused."""
 ARTIFACT_TYPE_DECK: ArtifactType.ValueType  # 1
+"""The deck of a node."""
 global___ArtifactType = ArtifactType
 
 @typing.final
 class CreateUploadLocationResponse(google.protobuf.message.Message):
+    """Where to upload."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     @typing.final
@@ -63,11 +70,17 @@ class CreateUploadLocationResponse(google.protobuf.message.Message):
     EXPIRES_AT_FIELD_NUMBER: builtins.int
     HEADERS_FIELD_NUMBER: builtins.int
     signed_url: builtins.str
+    """PUT the content here; answers 200."""
     native_url: builtins.str
+    """Where it will be, for use in literals and specs."""
     @property
-    def expires_at(self) -> google.protobuf.timestamp_pb2.Timestamp: ...
+    def expires_at(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """Until when signed_url works."""
+
     @property
-    def headers(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]: ...
+    def headers(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]:
+        """Headers that must be sent with it."""
+
     def __init__(
         self,
         *,
@@ -83,6 +96,8 @@ global___CreateUploadLocationResponse = CreateUploadLocationResponse
 
 @typing.final
 class CreateUploadLocationRequest(google.protobuf.message.Message):
+    """Asks where to upload."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     PROJECT_FIELD_NUMBER: builtins.int
@@ -94,14 +109,23 @@ class CreateUploadLocationRequest(google.protobuf.message.Message):
     ADD_CONTENT_MD5_METADATA_FIELD_NUMBER: builtins.int
     ORG_FIELD_NUMBER: builtins.int
     project: builtins.str
+    """Project. Required."""
     domain: builtins.str
+    """Domain of the project. Required."""
     filename: builtins.str
+    """The file's name; one is made when empty."""
     content_md5: builtins.bytes
+    """MD5 of the content, 16 bytes. Required unless filename_root is set."""
     filename_root: builtins.str
+    """The folder; made from content_md5 when empty."""
     add_content_md5_metadata: builtins.bool
+    """True when the MD5 is to be kept with the content."""
     org: builtins.str
+    """Accepted and ignored."""
     @property
-    def expires_in(self) -> google.protobuf.duration_pb2.Duration: ...
+    def expires_in(self) -> google.protobuf.duration_pb2.Duration:
+        """How long the address is to work; at most an hour, which is also the default."""
+
     def __init__(
         self,
         *,
@@ -121,13 +145,18 @@ global___CreateUploadLocationRequest = CreateUploadLocationRequest
 
 @typing.final
 class CreateDownloadLocationRequest(google.protobuf.message.Message):
+    """Asks for a signed address of something stored."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     NATIVE_URL_FIELD_NUMBER: builtins.int
     EXPIRES_IN_FIELD_NUMBER: builtins.int
     native_url: builtins.str
+    """Where it is; within this installation's own storage."""
     @property
-    def expires_in(self) -> google.protobuf.duration_pb2.Duration: ...
+    def expires_in(self) -> google.protobuf.duration_pb2.Duration:
+        """How long the address is to work; at most an hour."""
+
     def __init__(
         self,
         *,
@@ -141,13 +170,18 @@ global___CreateDownloadLocationRequest = CreateDownloadLocationRequest
 
 @typing.final
 class CreateDownloadLocationResponse(google.protobuf.message.Message):
+    """A signed address."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     SIGNED_URL_FIELD_NUMBER: builtins.int
     EXPIRES_AT_FIELD_NUMBER: builtins.int
     signed_url: builtins.str
+    """The address."""
     @property
-    def expires_at(self) -> google.protobuf.timestamp_pb2.Timestamp: ...
+    def expires_at(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """Until when it works."""
+
     def __init__(
         self,
         *,
@@ -161,16 +195,23 @@ global___CreateDownloadLocationResponse = CreateDownloadLocationResponse
 
 @typing.final
 class CreateDownloadLinkRequest(google.protobuf.message.Message):
+    """Asks for signed addresses of something that an execution made."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     ARTIFACT_TYPE_FIELD_NUMBER: builtins.int
     EXPIRES_IN_FIELD_NUMBER: builtins.int
     NODE_EXECUTION_ID_FIELD_NUMBER: builtins.int
     artifact_type: global___ArtifactType.ValueType
+    """What is wanted. Required."""
     @property
-    def expires_in(self) -> google.protobuf.duration_pb2.Duration: ...
+    def expires_in(self) -> google.protobuf.duration_pb2.Duration:
+        """How long they are to work; at most an hour."""
+
     @property
-    def node_execution_id(self) -> elevon_idl.core.v1.identifier_pb2.NodeExecutionIdentifier: ...
+    def node_execution_id(self) -> elevon_idl.core.v1.identifier_pb2.NodeExecutionIdentifier:
+        """A node execution."""
+
     def __init__(
         self,
         *,
@@ -186,17 +227,25 @@ global___CreateDownloadLinkRequest = CreateDownloadLinkRequest
 
 @typing.final
 class CreateDownloadLinkResponse(google.protobuf.message.Message):
+    """Signed addresses."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     SIGNED_URL_FIELD_NUMBER: builtins.int
     EXPIRES_AT_FIELD_NUMBER: builtins.int
     PRE_SIGNED_URLS_FIELD_NUMBER: builtins.int
     @property
-    def signed_url(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]: ...
+    def signed_url(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """The same as in pre_signed_urls, for older clients."""
+
     @property
-    def expires_at(self) -> google.protobuf.timestamp_pb2.Timestamp: ...
+    def expires_at(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """The same as in pre_signed_urls, for older clients."""
+
     @property
-    def pre_signed_urls(self) -> global___PreSignedURLs: ...
+    def pre_signed_urls(self) -> global___PreSignedURLs:
+        """The addresses."""
+
     def __init__(
         self,
         *,
@@ -211,14 +260,20 @@ global___CreateDownloadLinkResponse = CreateDownloadLinkResponse
 
 @typing.final
 class PreSignedURLs(google.protobuf.message.Message):
+    """Signed addresses."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     SIGNED_URL_FIELD_NUMBER: builtins.int
     EXPIRES_AT_FIELD_NUMBER: builtins.int
     @property
-    def signed_url(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]: ...
+    def signed_url(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """The addresses."""
+
     @property
-    def expires_at(self) -> google.protobuf.timestamp_pb2.Timestamp: ...
+    def expires_at(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """Until when they work."""
+
     def __init__(
         self,
         *,
@@ -232,10 +287,13 @@ global___PreSignedURLs = PreSignedURLs
 
 @typing.final
 class GetDataRequest(google.protobuf.message.Message):
+    """Asks for data by its address."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     FLYTE_URL_FIELD_NUMBER: builtins.int
     flyte_url: builtins.str
+    """The address, "flyte://v1/project/domain/execution/node[/attempt]/(i|o|d)[/name]"."""
     def __init__(
         self,
         *,
@@ -247,17 +305,25 @@ global___GetDataRequest = GetDataRequest
 
 @typing.final
 class GetDataResponse(google.protobuf.message.Message):
+    """The data."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     LITERAL_MAP_FIELD_NUMBER: builtins.int
     PRE_SIGNED_URLS_FIELD_NUMBER: builtins.int
     LITERAL_FIELD_NUMBER: builtins.int
     @property
-    def literal_map(self) -> elevon_idl.core.v1.literal_pb2.LiteralMap: ...
+    def literal_map(self) -> elevon_idl.core.v1.literal_pb2.LiteralMap:
+        """All inputs or outputs."""
+
     @property
-    def pre_signed_urls(self) -> global___PreSignedURLs: ...
+    def pre_signed_urls(self) -> global___PreSignedURLs:
+        """Signed addresses of a deck."""
+
     @property
-    def literal(self) -> elevon_idl.core.v1.literal_pb2.Literal: ...
+    def literal(self) -> elevon_idl.core.v1.literal_pb2.Literal:
+        """One input or output."""
+
     def __init__(
         self,
         *,

@@ -26,7 +26,8 @@ if _version_not_supported:
 
 
 class DataProxyServiceStub(object):
-    """Missing associated documentation comment in .proto file."""
+    """Moves data without giving clients credentials of the object store.
+    """
 
     def __init__(self, channel):
         """Constructor.
@@ -57,28 +58,35 @@ class DataProxyServiceStub(object):
 
 
 class DataProxyServiceServicer(object):
-    """Missing associated documentation comment in .proto file."""
+    """Moves data without giving clients credentials of the object store.
+    """
 
     def CreateUploadLocation(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Signs an address to upload to. INVALID_ARGUMENT for names that leave the folder; ALREADY_EXISTS when other content
+        is there.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def CreateDownloadLocation(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Signs an address to download from. Idempotent; INVALID_ARGUMENT outside this installation's storage.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def CreateDownloadLink(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Signs addresses of what a node made. Idempotent; NOT_FOUND when it made nothing.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetData(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Answers data by its address. Idempotent; INVALID_ARGUMENT for an address that means nothing, NOT_FOUND when the node
+        is not known.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -115,7 +123,8 @@ def add_DataProxyServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class DataProxyService(object):
-    """Missing associated documentation comment in .proto file."""
+    """Moves data without giving clients credentials of the object store.
+    """
 
     @staticmethod
     def CreateUploadLocation(request,

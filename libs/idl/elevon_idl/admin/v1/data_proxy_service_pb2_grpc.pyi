@@ -18,75 +18,105 @@ class _ServicerContext(grpc.ServicerContext, grpc.aio.ServicerContext):  # type:
     ...
 
 class DataProxyServiceStub:
+    """Moves data without giving clients credentials of the object store."""
+
     def __init__(self, channel: typing.Union[grpc.Channel, grpc.aio.Channel]) -> None: ...
     CreateUploadLocation: grpc.UnaryUnaryMultiCallable[
         elevon_idl.admin.v1.data_proxy_service_pb2.CreateUploadLocationRequest,
         elevon_idl.admin.v1.data_proxy_service_pb2.CreateUploadLocationResponse,
     ]
+    """Signs an address to upload to. INVALID_ARGUMENT for names that leave the folder; ALREADY_EXISTS when other content
+    is there.
+    """
 
     CreateDownloadLocation: grpc.UnaryUnaryMultiCallable[
         elevon_idl.admin.v1.data_proxy_service_pb2.CreateDownloadLocationRequest,
         elevon_idl.admin.v1.data_proxy_service_pb2.CreateDownloadLocationResponse,
     ]
+    """Signs an address to download from. Idempotent; INVALID_ARGUMENT outside this installation's storage."""
 
     CreateDownloadLink: grpc.UnaryUnaryMultiCallable[
         elevon_idl.admin.v1.data_proxy_service_pb2.CreateDownloadLinkRequest,
         elevon_idl.admin.v1.data_proxy_service_pb2.CreateDownloadLinkResponse,
     ]
+    """Signs addresses of what a node made. Idempotent; NOT_FOUND when it made nothing."""
 
     GetData: grpc.UnaryUnaryMultiCallable[
         elevon_idl.admin.v1.data_proxy_service_pb2.GetDataRequest,
         elevon_idl.admin.v1.data_proxy_service_pb2.GetDataResponse,
     ]
+    """Answers data by its address. Idempotent; INVALID_ARGUMENT for an address that means nothing, NOT_FOUND when the node
+    is not known.
+    """
 
 class DataProxyServiceAsyncStub:
+    """Moves data without giving clients credentials of the object store."""
+
     CreateUploadLocation: grpc.aio.UnaryUnaryMultiCallable[
         elevon_idl.admin.v1.data_proxy_service_pb2.CreateUploadLocationRequest,
         elevon_idl.admin.v1.data_proxy_service_pb2.CreateUploadLocationResponse,
     ]
+    """Signs an address to upload to. INVALID_ARGUMENT for names that leave the folder; ALREADY_EXISTS when other content
+    is there.
+    """
 
     CreateDownloadLocation: grpc.aio.UnaryUnaryMultiCallable[
         elevon_idl.admin.v1.data_proxy_service_pb2.CreateDownloadLocationRequest,
         elevon_idl.admin.v1.data_proxy_service_pb2.CreateDownloadLocationResponse,
     ]
+    """Signs an address to download from. Idempotent; INVALID_ARGUMENT outside this installation's storage."""
 
     CreateDownloadLink: grpc.aio.UnaryUnaryMultiCallable[
         elevon_idl.admin.v1.data_proxy_service_pb2.CreateDownloadLinkRequest,
         elevon_idl.admin.v1.data_proxy_service_pb2.CreateDownloadLinkResponse,
     ]
+    """Signs addresses of what a node made. Idempotent; NOT_FOUND when it made nothing."""
 
     GetData: grpc.aio.UnaryUnaryMultiCallable[
         elevon_idl.admin.v1.data_proxy_service_pb2.GetDataRequest,
         elevon_idl.admin.v1.data_proxy_service_pb2.GetDataResponse,
     ]
+    """Answers data by its address. Idempotent; INVALID_ARGUMENT for an address that means nothing, NOT_FOUND when the node
+    is not known.
+    """
 
 class DataProxyServiceServicer(metaclass=abc.ABCMeta):
+    """Moves data without giving clients credentials of the object store."""
+
     @abc.abstractmethod
     def CreateUploadLocation(
         self,
         request: elevon_idl.admin.v1.data_proxy_service_pb2.CreateUploadLocationRequest,
         context: _ServicerContext,
-    ) -> typing.Union[elevon_idl.admin.v1.data_proxy_service_pb2.CreateUploadLocationResponse, collections.abc.Awaitable[elevon_idl.admin.v1.data_proxy_service_pb2.CreateUploadLocationResponse]]: ...
+    ) -> typing.Union[elevon_idl.admin.v1.data_proxy_service_pb2.CreateUploadLocationResponse, collections.abc.Awaitable[elevon_idl.admin.v1.data_proxy_service_pb2.CreateUploadLocationResponse]]:
+        """Signs an address to upload to. INVALID_ARGUMENT for names that leave the folder; ALREADY_EXISTS when other content
+        is there.
+        """
 
     @abc.abstractmethod
     def CreateDownloadLocation(
         self,
         request: elevon_idl.admin.v1.data_proxy_service_pb2.CreateDownloadLocationRequest,
         context: _ServicerContext,
-    ) -> typing.Union[elevon_idl.admin.v1.data_proxy_service_pb2.CreateDownloadLocationResponse, collections.abc.Awaitable[elevon_idl.admin.v1.data_proxy_service_pb2.CreateDownloadLocationResponse]]: ...
+    ) -> typing.Union[elevon_idl.admin.v1.data_proxy_service_pb2.CreateDownloadLocationResponse, collections.abc.Awaitable[elevon_idl.admin.v1.data_proxy_service_pb2.CreateDownloadLocationResponse]]:
+        """Signs an address to download from. Idempotent; INVALID_ARGUMENT outside this installation's storage."""
 
     @abc.abstractmethod
     def CreateDownloadLink(
         self,
         request: elevon_idl.admin.v1.data_proxy_service_pb2.CreateDownloadLinkRequest,
         context: _ServicerContext,
-    ) -> typing.Union[elevon_idl.admin.v1.data_proxy_service_pb2.CreateDownloadLinkResponse, collections.abc.Awaitable[elevon_idl.admin.v1.data_proxy_service_pb2.CreateDownloadLinkResponse]]: ...
+    ) -> typing.Union[elevon_idl.admin.v1.data_proxy_service_pb2.CreateDownloadLinkResponse, collections.abc.Awaitable[elevon_idl.admin.v1.data_proxy_service_pb2.CreateDownloadLinkResponse]]:
+        """Signs addresses of what a node made. Idempotent; NOT_FOUND when it made nothing."""
 
     @abc.abstractmethod
     def GetData(
         self,
         request: elevon_idl.admin.v1.data_proxy_service_pb2.GetDataRequest,
         context: _ServicerContext,
-    ) -> typing.Union[elevon_idl.admin.v1.data_proxy_service_pb2.GetDataResponse, collections.abc.Awaitable[elevon_idl.admin.v1.data_proxy_service_pb2.GetDataResponse]]: ...
+    ) -> typing.Union[elevon_idl.admin.v1.data_proxy_service_pb2.GetDataResponse, collections.abc.Awaitable[elevon_idl.admin.v1.data_proxy_service_pb2.GetDataResponse]]:
+        """Answers data by its address. Idempotent; INVALID_ARGUMENT for an address that means nothing, NOT_FOUND when the node
+        is not known.
+        """
 
 def add_DataProxyServiceServicer_to_server(servicer: DataProxyServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

@@ -28,20 +28,31 @@ class _DescriptionFormat:
 class _DescriptionFormatEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_DescriptionFormat.ValueType], builtins.type):
     DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
     DESCRIPTION_FORMAT_UNKNOWN: _DescriptionFormat.ValueType  # 0
+    """Not said."""
     DESCRIPTION_FORMAT_MARKDOWN: _DescriptionFormat.ValueType  # 1
+    """Markdown."""
     DESCRIPTION_FORMAT_HTML: _DescriptionFormat.ValueType  # 2
+    """HTML."""
     DESCRIPTION_FORMAT_RST: _DescriptionFormat.ValueType  # 3
+    """reStructuredText."""
 
-class DescriptionFormat(_DescriptionFormat, metaclass=_DescriptionFormatEnumTypeWrapper): ...
+class DescriptionFormat(_DescriptionFormat, metaclass=_DescriptionFormatEnumTypeWrapper):
+    """How a description is written."""
 
 DESCRIPTION_FORMAT_UNKNOWN: DescriptionFormat.ValueType  # 0
+"""Not said."""
 DESCRIPTION_FORMAT_MARKDOWN: DescriptionFormat.ValueType  # 1
+"""Markdown."""
 DESCRIPTION_FORMAT_HTML: DescriptionFormat.ValueType  # 2
+"""HTML."""
 DESCRIPTION_FORMAT_RST: DescriptionFormat.ValueType  # 3
+"""reStructuredText."""
 global___DescriptionFormat = DescriptionFormat
 
 @typing.final
 class DescriptionEntity(google.protobuf.message.Message):
+    """What its author wrote about a task or workflow."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     ID_FIELD_NUMBER: builtins.int
@@ -50,14 +61,23 @@ class DescriptionEntity(google.protobuf.message.Message):
     SOURCE_CODE_FIELD_NUMBER: builtins.int
     TAGS_FIELD_NUMBER: builtins.int
     short_description: builtins.str
+    """A sentence."""
     @property
-    def id(self) -> elevon_idl.core.v1.identifier_pb2.Identifier: ...
+    def id(self) -> elevon_idl.core.v1.identifier_pb2.Identifier:
+        """The task or workflow."""
+
     @property
-    def long_description(self) -> global___Description: ...
+    def long_description(self) -> global___Description:
+        """More."""
+
     @property
-    def source_code(self) -> global___SourceCode: ...
+    def source_code(self) -> global___SourceCode:
+        """Its source."""
+
     @property
-    def tags(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]: ...
+    def tags(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Words to find it by."""
+
     def __init__(
         self,
         *,
@@ -74,6 +94,8 @@ global___DescriptionEntity = DescriptionEntity
 
 @typing.final
 class Description(google.protobuf.message.Message):
+    """A text about something."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     VALUE_FIELD_NUMBER: builtins.int
@@ -81,9 +103,13 @@ class Description(google.protobuf.message.Message):
     FORMAT_FIELD_NUMBER: builtins.int
     ICON_LINK_FIELD_NUMBER: builtins.int
     value: builtins.str
+    """The text itself; at most 4 KiB by convention of SDKs."""
     uri: builtins.str
+    """Where it is."""
     format: global___DescriptionFormat.ValueType
+    """How it is written."""
     icon_link: builtins.str
+    """A picture."""
     def __init__(
         self,
         *,
@@ -100,10 +126,13 @@ global___Description = Description
 
 @typing.final
 class SourceCode(google.protobuf.message.Message):
+    """Where source code is."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     LINK_FIELD_NUMBER: builtins.int
     link: builtins.str
+    """Its address."""
     def __init__(
         self,
         *,
@@ -115,13 +144,20 @@ global___SourceCode = SourceCode
 
 @typing.final
 class DescriptionEntityList(google.protobuf.message.Message):
+    """A page of descriptions."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     DESCRIPTIONENTITIES_FIELD_NUMBER: builtins.int
     TOKEN_FIELD_NUMBER: builtins.int
     token: builtins.str
+    """Where to go on: the decimal offset that the previous page answered; empty for the first page. In an answer, empty on
+    the last page.
+    """
     @property
-    def descriptionEntities(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___DescriptionEntity]: ...
+    def descriptionEntities(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___DescriptionEntity]:
+        """The descriptions."""
+
     def __init__(
         self,
         *,
@@ -134,6 +170,8 @@ global___DescriptionEntityList = DescriptionEntityList
 
 @typing.final
 class DescriptionEntityListRequest(google.protobuf.message.Message):
+    """Asks for the descriptions of a name's versions."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     RESOURCE_TYPE_FIELD_NUMBER: builtins.int
@@ -143,13 +181,23 @@ class DescriptionEntityListRequest(google.protobuf.message.Message):
     FILTERS_FIELD_NUMBER: builtins.int
     SORT_BY_FIELD_NUMBER: builtins.int
     resource_type: elevon_idl.core.v1.identifier_pb2.ResourceType.ValueType
+    """What it names. Required."""
     limit: builtins.int
+    """The most rows to answer. Required, more than 0."""
     token: builtins.str
+    """Where to go on: the decimal offset that the previous page answered; empty for the first page. In an answer, empty on
+    the last page.
+    """
     filters: builtins.str
+    """Filters joined by "+": function(field,value), for instance eq(phase,RUNNING)+value_in(name,a;b)."""
     @property
-    def id(self) -> elevon_idl.admin.v1.common_pb2.NamedEntityIdentifier: ...
+    def id(self) -> elevon_idl.admin.v1.common_pb2.NamedEntityIdentifier:
+        """The name. Required."""
+
     @property
-    def sort_by(self) -> elevon_idl.admin.v1.common_pb2.Sort: ...
+    def sort_by(self) -> elevon_idl.admin.v1.common_pb2.Sort:
+        """The order; newest first when absent."""
+
     def __init__(
         self,
         *,

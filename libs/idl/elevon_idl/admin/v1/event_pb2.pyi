@@ -13,10 +13,13 @@ DESCRIPTOR: google.protobuf.descriptor.FileDescriptor
 
 @typing.final
 class EventErrorAlreadyInTerminalState(google.protobuf.message.Message):
+    """The execution had ended."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     CURRENT_PHASE_FIELD_NUMBER: builtins.int
     current_phase: builtins.str
+    """The name of the phase it is in."""
     def __init__(
         self,
         *,
@@ -28,10 +31,13 @@ global___EventErrorAlreadyInTerminalState = EventErrorAlreadyInTerminalState
 
 @typing.final
 class EventErrorIncompatibleCluster(google.protobuf.message.Message):
+    """The event comes from an engine that does not own the execution."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     CLUSTER_FIELD_NUMBER: builtins.int
     cluster: builtins.str
+    """The engine that sent it."""
     def __init__(
         self,
         *,
@@ -43,14 +49,20 @@ global___EventErrorIncompatibleCluster = EventErrorIncompatibleCluster
 
 @typing.final
 class EventFailureReason(google.protobuf.message.Message):
+    """Why an event was refused; a detail of FAILED_PRECONDITION."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     ALREADY_IN_TERMINAL_STATE_FIELD_NUMBER: builtins.int
     INCOMPATIBLE_CLUSTER_FIELD_NUMBER: builtins.int
     @property
-    def already_in_terminal_state(self) -> global___EventErrorAlreadyInTerminalState: ...
+    def already_in_terminal_state(self) -> global___EventErrorAlreadyInTerminalState:
+        """The execution had ended."""
+
     @property
-    def incompatible_cluster(self) -> global___EventErrorIncompatibleCluster: ...
+    def incompatible_cluster(self) -> global___EventErrorIncompatibleCluster:
+        """The sender does not own it."""
+
     def __init__(
         self,
         *,
@@ -65,13 +77,18 @@ global___EventFailureReason = EventFailureReason
 
 @typing.final
 class WorkflowExecutionEventRequest(google.protobuf.message.Message):
+    """Reports a workflow execution's change."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     REQUEST_ID_FIELD_NUMBER: builtins.int
     EVENT_FIELD_NUMBER: builtins.int
     request_id: builtins.str
+    """The sender's name for the call; for logs."""
     @property
-    def event(self) -> elevon_idl.event.v1.event_pb2.WorkflowExecutionEvent: ...
+    def event(self) -> elevon_idl.event.v1.event_pb2.WorkflowExecutionEvent:
+        """The change. Required."""
+
     def __init__(
         self,
         *,
@@ -85,6 +102,8 @@ global___WorkflowExecutionEventRequest = WorkflowExecutionEventRequest
 
 @typing.final
 class WorkflowExecutionEventResponse(google.protobuf.message.Message):
+    """It is recorded."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     def __init__(
@@ -95,13 +114,18 @@ global___WorkflowExecutionEventResponse = WorkflowExecutionEventResponse
 
 @typing.final
 class NodeExecutionEventRequest(google.protobuf.message.Message):
+    """Reports a node execution's change."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     REQUEST_ID_FIELD_NUMBER: builtins.int
     EVENT_FIELD_NUMBER: builtins.int
     request_id: builtins.str
+    """The sender's name for the call; for logs."""
     @property
-    def event(self) -> elevon_idl.event.v1.event_pb2.NodeExecutionEvent: ...
+    def event(self) -> elevon_idl.event.v1.event_pb2.NodeExecutionEvent:
+        """The change. Required."""
+
     def __init__(
         self,
         *,
@@ -115,6 +139,8 @@ global___NodeExecutionEventRequest = NodeExecutionEventRequest
 
 @typing.final
 class NodeExecutionEventResponse(google.protobuf.message.Message):
+    """It is recorded."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     def __init__(
@@ -125,13 +151,18 @@ global___NodeExecutionEventResponse = NodeExecutionEventResponse
 
 @typing.final
 class TaskExecutionEventRequest(google.protobuf.message.Message):
+    """Reports an attempt's change."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     REQUEST_ID_FIELD_NUMBER: builtins.int
     EVENT_FIELD_NUMBER: builtins.int
     request_id: builtins.str
+    """The sender's name for the call; for logs."""
     @property
-    def event(self) -> elevon_idl.event.v1.event_pb2.TaskExecutionEvent: ...
+    def event(self) -> elevon_idl.event.v1.event_pb2.TaskExecutionEvent:
+        """The change. Required."""
+
     def __init__(
         self,
         *,
@@ -145,6 +176,8 @@ global___TaskExecutionEventRequest = TaskExecutionEventRequest
 
 @typing.final
 class TaskExecutionEventResponse(google.protobuf.message.Message):
+    """It is recorded."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     def __init__(

@@ -39,16 +39,23 @@ class _ExecutionState:
 class _ExecutionStateEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_ExecutionState.ValueType], builtins.type):
     DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
     EXECUTION_ACTIVE: _ExecutionState.ValueType  # 0
+    """It is shown."""
     EXECUTION_ARCHIVED: _ExecutionState.ValueType  # 1
+    """It is hidden from lists that do not filter by state."""
 
-class ExecutionState(_ExecutionState, metaclass=_ExecutionStateEnumTypeWrapper): ...
+class ExecutionState(_ExecutionState, metaclass=_ExecutionStateEnumTypeWrapper):
+    """Whether an execution is shown."""
 
 EXECUTION_ACTIVE: ExecutionState.ValueType  # 0
+"""It is shown."""
 EXECUTION_ARCHIVED: ExecutionState.ValueType  # 1
+"""It is hidden from lists that do not filter by state."""
 global___ExecutionState = ExecutionState
 
 @typing.final
 class ExecutionCreateRequest(google.protobuf.message.Message):
+    """Launches something."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     PROJECT_FIELD_NUMBER: builtins.int
@@ -58,13 +65,21 @@ class ExecutionCreateRequest(google.protobuf.message.Message):
     INPUTS_FIELD_NUMBER: builtins.int
     ORG_FIELD_NUMBER: builtins.int
     project: builtins.str
+    """Project it runs in. Required; may differ from the launch plan's."""
     domain: builtins.str
+    """Domain it runs in. Required."""
     name: builtins.str
+    """Its name; one is made when empty. At most 63 lower-case letters, digits and hyphens, a letter first."""
     org: builtins.str
+    """Accepted and ignored."""
     @property
-    def spec(self) -> global___ExecutionSpec: ...
+    def spec(self) -> global___ExecutionSpec:
+        """What is launched and how. Required."""
+
     @property
-    def inputs(self) -> elevon_idl.core.v1.literal_pb2.LiteralMap: ...
+    def inputs(self) -> elevon_idl.core.v1.literal_pb2.LiteralMap:
+        """The inputs; spec.inputs is read when empty."""
+
     def __init__(
         self,
         *,
@@ -82,15 +97,21 @@ global___ExecutionCreateRequest = ExecutionCreateRequest
 
 @typing.final
 class ExecutionRelaunchRequest(google.protobuf.message.Message):
+    """Launches the same again."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     ID_FIELD_NUMBER: builtins.int
     NAME_FIELD_NUMBER: builtins.int
     OVERWRITE_CACHE_FIELD_NUMBER: builtins.int
     name: builtins.str
+    """The new one's name; one is made when empty."""
     overwrite_cache: builtins.bool
+    """True when cached outputs are computed anew."""
     @property
-    def id(self) -> elevon_idl.core.v1.identifier_pb2.WorkflowExecutionIdentifier: ...
+    def id(self) -> elevon_idl.core.v1.identifier_pb2.WorkflowExecutionIdentifier:
+        """The execution to launch again."""
+
     def __init__(
         self,
         *,
@@ -105,16 +126,23 @@ global___ExecutionRelaunchRequest = ExecutionRelaunchRequest
 
 @typing.final
 class ExecutionRecoverRequest(google.protobuf.message.Message):
+    """Launches the same again, taking over what succeeded."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     ID_FIELD_NUMBER: builtins.int
     NAME_FIELD_NUMBER: builtins.int
     METADATA_FIELD_NUMBER: builtins.int
     name: builtins.str
+    """The new one's name; one is made when empty."""
     @property
-    def id(self) -> elevon_idl.core.v1.identifier_pb2.WorkflowExecutionIdentifier: ...
+    def id(self) -> elevon_idl.core.v1.identifier_pb2.WorkflowExecutionIdentifier:
+        """The execution to recover."""
+
     @property
-    def metadata(self) -> global___ExecutionMetadata: ...
+    def metadata(self) -> global___ExecutionMetadata:
+        """Where it belongs, when it is a child of another."""
+
     def __init__(
         self,
         *,
@@ -129,11 +157,15 @@ global___ExecutionRecoverRequest = ExecutionRecoverRequest
 
 @typing.final
 class ExecutionCreateResponse(google.protobuf.message.Message):
+    """It is launched."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     ID_FIELD_NUMBER: builtins.int
     @property
-    def id(self) -> elevon_idl.core.v1.identifier_pb2.WorkflowExecutionIdentifier: ...
+    def id(self) -> elevon_idl.core.v1.identifier_pb2.WorkflowExecutionIdentifier:
+        """Its name."""
+
     def __init__(
         self,
         *,
@@ -146,11 +178,15 @@ global___ExecutionCreateResponse = ExecutionCreateResponse
 
 @typing.final
 class WorkflowExecutionGetRequest(google.protobuf.message.Message):
+    """Asks for an execution."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     ID_FIELD_NUMBER: builtins.int
     @property
-    def id(self) -> elevon_idl.core.v1.identifier_pb2.WorkflowExecutionIdentifier: ...
+    def id(self) -> elevon_idl.core.v1.identifier_pb2.WorkflowExecutionIdentifier:
+        """Its name. Required."""
+
     def __init__(
         self,
         *,
@@ -163,17 +199,25 @@ global___WorkflowExecutionGetRequest = WorkflowExecutionGetRequest
 
 @typing.final
 class Execution(google.protobuf.message.Message):
+    """An execution of a workflow or of a single task."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     ID_FIELD_NUMBER: builtins.int
     SPEC_FIELD_NUMBER: builtins.int
     CLOSURE_FIELD_NUMBER: builtins.int
     @property
-    def id(self) -> elevon_idl.core.v1.identifier_pb2.WorkflowExecutionIdentifier: ...
+    def id(self) -> elevon_idl.core.v1.identifier_pb2.WorkflowExecutionIdentifier:
+        """Its name."""
+
     @property
-    def spec(self) -> global___ExecutionSpec: ...
+    def spec(self) -> global___ExecutionSpec:
+        """What was asked for."""
+
     @property
-    def closure(self) -> global___ExecutionClosure: ...
+    def closure(self) -> global___ExecutionClosure:
+        """What came of it."""
+
     def __init__(
         self,
         *,
@@ -188,13 +232,20 @@ global___Execution = Execution
 
 @typing.final
 class ExecutionList(google.protobuf.message.Message):
+    """A page of executions."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     EXECUTIONS_FIELD_NUMBER: builtins.int
     TOKEN_FIELD_NUMBER: builtins.int
     token: builtins.str
+    """Where to go on: the decimal offset that the previous page answered; empty for the first page. In an answer, empty on
+    the last page.
+    """
     @property
-    def executions(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Execution]: ...
+    def executions(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Execution]:
+        """The executions; error messages are cut to 100 bytes."""
+
     def __init__(
         self,
         *,
@@ -207,13 +258,18 @@ global___ExecutionList = ExecutionList
 
 @typing.final
 class LiteralMapBlob(google.protobuf.message.Message):
+    """Where a literal map is."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     VALUES_FIELD_NUMBER: builtins.int
     URI_FIELD_NUMBER: builtins.int
     uri: builtins.str
+    """Its address."""
     @property
-    def values(self) -> elevon_idl.core.v1.literal_pb2.LiteralMap: ...
+    def values(self) -> elevon_idl.core.v1.literal_pb2.LiteralMap:
+        """The map itself; never filled, clients of today cannot read it."""
+
     def __init__(
         self,
         *,
@@ -228,12 +284,16 @@ global___LiteralMapBlob = LiteralMapBlob
 
 @typing.final
 class AbortMetadata(google.protobuf.message.Message):
+    """Why an execution was stopped."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     CAUSE_FIELD_NUMBER: builtins.int
     PRINCIPAL_FIELD_NUMBER: builtins.int
     cause: builtins.str
+    """The reason given."""
     principal: builtins.str
+    """Who asked for it."""
     def __init__(
         self,
         *,
@@ -246,6 +306,8 @@ global___AbortMetadata = AbortMetadata
 
 @typing.final
 class ExecutionClosure(google.protobuf.message.Message):
+    """What came of an execution."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     OUTPUTS_FIELD_NUMBER: builtins.int
@@ -263,31 +325,57 @@ class ExecutionClosure(google.protobuf.message.Message):
     WORKFLOW_ID_FIELD_NUMBER: builtins.int
     STATE_CHANGE_DETAILS_FIELD_NUMBER: builtins.int
     abort_cause: builtins.str
+    """Superseded by abort_metadata."""
     phase: elevon_idl.core.v1.execution_pb2.WorkflowExecution.Phase.ValueType
+    """Where it stands."""
     @property
-    def outputs(self) -> global___LiteralMapBlob: ...
+    def outputs(self) -> global___LiteralMapBlob:
+        """Where the outputs are; on success."""
+
     @property
-    def error(self) -> elevon_idl.core.v1.execution_pb2.ExecutionError: ...
+    def error(self) -> elevon_idl.core.v1.execution_pb2.ExecutionError:
+        """Why it failed."""
+
     @property
-    def abort_metadata(self) -> global___AbortMetadata: ...
+    def abort_metadata(self) -> global___AbortMetadata:
+        """Why it was stopped."""
+
     @property
-    def output_data(self) -> elevon_idl.core.v1.literal_pb2.LiteralMap: ...
+    def output_data(self) -> elevon_idl.core.v1.literal_pb2.LiteralMap:
+        """Superseded by the data calls."""
+
     @property
-    def computed_inputs(self) -> elevon_idl.core.v1.literal_pb2.LiteralMap: ...
+    def computed_inputs(self) -> elevon_idl.core.v1.literal_pb2.LiteralMap:
+        """Superseded by the data calls."""
+
     @property
-    def started_at(self) -> google.protobuf.timestamp_pb2.Timestamp: ...
+    def started_at(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """When it began to run."""
+
     @property
-    def duration(self) -> google.protobuf.duration_pb2.Duration: ...
+    def duration(self) -> google.protobuf.duration_pb2.Duration:
+        """How long it ran; set at the end."""
+
     @property
-    def created_at(self) -> google.protobuf.timestamp_pb2.Timestamp: ...
+    def created_at(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """When admin accepted it."""
+
     @property
-    def updated_at(self) -> google.protobuf.timestamp_pb2.Timestamp: ...
+    def updated_at(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """When its latest event occurred."""
+
     @property
-    def notifications(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[elevon_idl.admin.v1.common_pb2.Notification]: ...
+    def notifications(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[elevon_idl.admin.v1.common_pb2.Notification]:
+        """Whom to tell when it ends."""
+
     @property
-    def workflow_id(self) -> elevon_idl.core.v1.identifier_pb2.Identifier: ...
+    def workflow_id(self) -> elevon_idl.core.v1.identifier_pb2.Identifier:
+        """The workflow that runs; for a single task one that admin made."""
+
     @property
-    def state_change_details(self) -> global___ExecutionStateChangeDetails: ...
+    def state_change_details(self) -> global___ExecutionStateChangeDetails:
+        """Since when and by whom it is shown or hidden."""
+
     def __init__(
         self,
         *,
@@ -314,12 +402,16 @@ global___ExecutionClosure = ExecutionClosure
 
 @typing.final
 class SystemMetadata(google.protobuf.message.Message):
+    """Where an execution runs."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     EXECUTION_CLUSTER_FIELD_NUMBER: builtins.int
     NAMESPACE_FIELD_NUMBER: builtins.int
     execution_cluster: builtins.str
+    """The cluster."""
     namespace: builtins.str
+    """The namespace."""
     def __init__(
         self,
         *,
@@ -332,6 +424,8 @@ global___SystemMetadata = SystemMetadata
 
 @typing.final
 class ExecutionMetadata(google.protobuf.message.Message):
+    """How an execution came about."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     class _ExecutionMode:
@@ -341,21 +435,37 @@ class ExecutionMetadata(google.protobuf.message.Message):
     class _ExecutionModeEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[ExecutionMetadata._ExecutionMode.ValueType], builtins.type):
         DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
         MANUAL: ExecutionMetadata._ExecutionMode.ValueType  # 0
+        """A person or a program."""
         SCHEDULED: ExecutionMetadata._ExecutionMode.ValueType  # 1
+        """A schedule."""
         SYSTEM: ExecutionMetadata._ExecutionMode.ValueType  # 2
+        """The platform."""
         RELAUNCH: ExecutionMetadata._ExecutionMode.ValueType  # 3
+        """A relaunch of another."""
         CHILD_WORKFLOW: ExecutionMetadata._ExecutionMode.ValueType  # 4
+        """A node of another."""
         RECOVERED: ExecutionMetadata._ExecutionMode.ValueType  # 5
+        """A recovery of another."""
         TRIGGER: ExecutionMetadata._ExecutionMode.ValueType  # 6
+        """Data that arrived."""
 
-    class ExecutionMode(_ExecutionMode, metaclass=_ExecutionModeEnumTypeWrapper): ...
+    class ExecutionMode(_ExecutionMode, metaclass=_ExecutionModeEnumTypeWrapper):
+        """What launched it."""
+
     MANUAL: ExecutionMetadata.ExecutionMode.ValueType  # 0
+    """A person or a program."""
     SCHEDULED: ExecutionMetadata.ExecutionMode.ValueType  # 1
+    """A schedule."""
     SYSTEM: ExecutionMetadata.ExecutionMode.ValueType  # 2
+    """The platform."""
     RELAUNCH: ExecutionMetadata.ExecutionMode.ValueType  # 3
+    """A relaunch of another."""
     CHILD_WORKFLOW: ExecutionMetadata.ExecutionMode.ValueType  # 4
+    """A node of another."""
     RECOVERED: ExecutionMetadata.ExecutionMode.ValueType  # 5
+    """A recovery of another."""
     TRIGGER: ExecutionMetadata.ExecutionMode.ValueType  # 6
+    """Data that arrived."""
 
     MODE_FIELD_NUMBER: builtins.int
     PRINCIPAL_FIELD_NUMBER: builtins.int
@@ -366,18 +476,31 @@ class ExecutionMetadata(google.protobuf.message.Message):
     SYSTEM_METADATA_FIELD_NUMBER: builtins.int
     ARTIFACT_IDS_FIELD_NUMBER: builtins.int
     mode: global___ExecutionMetadata.ExecutionMode.ValueType
+    """What launched it."""
     principal: builtins.str
+    """Who launched it; set by admin, whatever the request says."""
     nesting: builtins.int
+    """How deep below the first execution; set by admin."""
     @property
-    def scheduled_at(self) -> google.protobuf.timestamp_pb2.Timestamp: ...
+    def scheduled_at(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """When the schedule wanted it."""
+
     @property
-    def parent_node_execution(self) -> elevon_idl.core.v1.identifier_pb2.NodeExecutionIdentifier: ...
+    def parent_node_execution(self) -> elevon_idl.core.v1.identifier_pb2.NodeExecutionIdentifier:
+        """The node that launched it."""
+
     @property
-    def reference_execution(self) -> elevon_idl.core.v1.identifier_pb2.WorkflowExecutionIdentifier: ...
+    def reference_execution(self) -> elevon_idl.core.v1.identifier_pb2.WorkflowExecutionIdentifier:
+        """The execution that it relaunches or recovers."""
+
     @property
-    def system_metadata(self) -> global___SystemMetadata: ...
+    def system_metadata(self) -> global___SystemMetadata:
+        """Where it runs; set by admin."""
+
     @property
-    def artifact_ids(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[elevon_idl.core.v1.artifact_pb2.ArtifactID]: ...
+    def artifact_ids(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[elevon_idl.core.v1.artifact_pb2.ArtifactID]:
+        """Accepted and ignored."""
+
     def __init__(
         self,
         *,
@@ -397,11 +520,15 @@ global___ExecutionMetadata = ExecutionMetadata
 
 @typing.final
 class NotificationList(google.protobuf.message.Message):
+    """Notifications."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     NOTIFICATIONS_FIELD_NUMBER: builtins.int
     @property
-    def notifications(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[elevon_idl.admin.v1.common_pb2.Notification]: ...
+    def notifications(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[elevon_idl.admin.v1.common_pb2.Notification]:
+        """The notifications."""
+
     def __init__(
         self,
         *,
@@ -413,6 +540,8 @@ global___NotificationList = NotificationList
 
 @typing.final
 class ExecutionSpec(google.protobuf.message.Message):
+    """What is launched and how; what is absent comes from the launch plan, then from attributes, then from the installation."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     LAUNCH_PLAN_FIELD_NUMBER: builtins.int
@@ -435,40 +564,75 @@ class ExecutionSpec(google.protobuf.message.Message):
     EXECUTION_CLUSTER_LABEL_FIELD_NUMBER: builtins.int
     EXECUTION_ENV_ASSIGNMENTS_FIELD_NUMBER: builtins.int
     disable_all: builtins.bool
+    """True: nobody."""
     max_parallelism: builtins.int
+    """How many nodes may be active at once; 0 leaves it to the next source."""
     overwrite_cache: builtins.bool
+    """True when cached outputs are computed anew."""
     @property
-    def launch_plan(self) -> elevon_idl.core.v1.identifier_pb2.Identifier: ...
+    def launch_plan(self) -> elevon_idl.core.v1.identifier_pb2.Identifier:
+        """The launch plan, or with resource type TASK a single task. Required."""
+
     @property
-    def inputs(self) -> elevon_idl.core.v1.literal_pb2.LiteralMap: ...
+    def inputs(self) -> elevon_idl.core.v1.literal_pb2.LiteralMap:
+        """Superseded by the request's inputs."""
+
     @property
-    def metadata(self) -> global___ExecutionMetadata: ...
+    def metadata(self) -> global___ExecutionMetadata:
+        """How it came about."""
+
     @property
-    def notifications(self) -> global___NotificationList: ...
+    def notifications(self) -> global___NotificationList:
+        """These."""
+
     @property
-    def labels(self) -> elevon_idl.admin.v1.common_pb2.Labels: ...
+    def labels(self) -> elevon_idl.admin.v1.common_pb2.Labels:
+        """Labels; they replace the launch plan's."""
+
     @property
-    def annotations(self) -> elevon_idl.admin.v1.common_pb2.Annotations: ...
+    def annotations(self) -> elevon_idl.admin.v1.common_pb2.Annotations:
+        """Annotations; they replace the launch plan's."""
+
     @property
-    def security_context(self) -> elevon_idl.core.v1.security_pb2.SecurityContext: ...
+    def security_context(self) -> elevon_idl.core.v1.security_pb2.SecurityContext:
+        """Whom tasks run as."""
+
     @property
-    def auth_role(self) -> elevon_idl.admin.v1.common_pb2.AuthRole: ...
+    def auth_role(self) -> elevon_idl.admin.v1.common_pb2.AuthRole:
+        """Superseded by security_context."""
+
     @property
-    def quality_of_service(self) -> elevon_idl.core.v1.execution_pb2.QualityOfService: ...
+    def quality_of_service(self) -> elevon_idl.core.v1.execution_pb2.QualityOfService:
+        """How urgent it is; kept, not acted on."""
+
     @property
-    def raw_output_data_config(self) -> elevon_idl.admin.v1.common_pb2.RawOutputDataConfig: ...
+    def raw_output_data_config(self) -> elevon_idl.admin.v1.common_pb2.RawOutputDataConfig:
+        """Where tasks put their raw data."""
+
     @property
-    def cluster_assignment(self) -> elevon_idl.admin.v1.cluster_assignment_pb2.ClusterAssignment: ...
+    def cluster_assignment(self) -> elevon_idl.admin.v1.cluster_assignment_pb2.ClusterAssignment:
+        """Where it runs."""
+
     @property
-    def interruptible(self) -> google.protobuf.wrappers_pb2.BoolValue: ...
+    def interruptible(self) -> google.protobuf.wrappers_pb2.BoolValue:
+        """Whether machines may be taken away; absent leaves it to the nodes."""
+
     @property
-    def envs(self) -> elevon_idl.admin.v1.common_pb2.Envs: ...
+    def envs(self) -> elevon_idl.admin.v1.common_pb2.Envs:
+        """Environment variables for its tasks."""
+
     @property
-    def tags(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]: ...
+    def tags(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Words to find it by; labels supersede them."""
+
     @property
-    def execution_cluster_label(self) -> elevon_idl.admin.v1.matchable_resource_pb2.ExecutionClusterLabel: ...
+    def execution_cluster_label(self) -> elevon_idl.admin.v1.matchable_resource_pb2.ExecutionClusterLabel:
+        """The label of the cluster it runs on."""
+
     @property
-    def execution_env_assignments(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[elevon_idl.core.v1.execution_environment_pb2.ExecutionEnvAssignment]: ...
+    def execution_env_assignments(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[elevon_idl.core.v1.execution_environment_pb2.ExecutionEnvAssignment]:
+        """Nodes that run in prepared environments."""
+
     def __init__(
         self,
         *,
@@ -500,13 +664,18 @@ global___ExecutionSpec = ExecutionSpec
 
 @typing.final
 class ExecutionTerminateRequest(google.protobuf.message.Message):
+    """Stops an execution."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     ID_FIELD_NUMBER: builtins.int
     CAUSE_FIELD_NUMBER: builtins.int
     cause: builtins.str
+    """Why; shown with the execution."""
     @property
-    def id(self) -> elevon_idl.core.v1.identifier_pb2.WorkflowExecutionIdentifier: ...
+    def id(self) -> elevon_idl.core.v1.identifier_pb2.WorkflowExecutionIdentifier:
+        """Its name. Required."""
+
     def __init__(
         self,
         *,
@@ -520,6 +689,8 @@ global___ExecutionTerminateRequest = ExecutionTerminateRequest
 
 @typing.final
 class ExecutionTerminateResponse(google.protobuf.message.Message):
+    """It is being stopped."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     def __init__(
@@ -530,11 +701,15 @@ global___ExecutionTerminateResponse = ExecutionTerminateResponse
 
 @typing.final
 class WorkflowExecutionGetDataRequest(google.protobuf.message.Message):
+    """Asks for an execution's inputs and outputs."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     ID_FIELD_NUMBER: builtins.int
     @property
-    def id(self) -> elevon_idl.core.v1.identifier_pb2.WorkflowExecutionIdentifier: ...
+    def id(self) -> elevon_idl.core.v1.identifier_pb2.WorkflowExecutionIdentifier:
+        """Its name. Required."""
+
     def __init__(
         self,
         *,
@@ -547,6 +722,8 @@ global___WorkflowExecutionGetDataRequest = WorkflowExecutionGetDataRequest
 
 @typing.final
 class WorkflowExecutionGetDataResponse(google.protobuf.message.Message):
+    """An execution's inputs and outputs."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     OUTPUTS_FIELD_NUMBER: builtins.int
@@ -554,13 +731,21 @@ class WorkflowExecutionGetDataResponse(google.protobuf.message.Message):
     FULL_INPUTS_FIELD_NUMBER: builtins.int
     FULL_OUTPUTS_FIELD_NUMBER: builtins.int
     @property
-    def outputs(self) -> elevon_idl.admin.v1.common_pb2.UrlBlob: ...
+    def outputs(self) -> elevon_idl.admin.v1.common_pb2.UrlBlob:
+        """Superseded by full_outputs."""
+
     @property
-    def inputs(self) -> elevon_idl.admin.v1.common_pb2.UrlBlob: ...
+    def inputs(self) -> elevon_idl.admin.v1.common_pb2.UrlBlob:
+        """Superseded by full_inputs."""
+
     @property
-    def full_inputs(self) -> elevon_idl.core.v1.literal_pb2.LiteralMap: ...
+    def full_inputs(self) -> elevon_idl.core.v1.literal_pb2.LiteralMap:
+        """The inputs; empty when they are too large to travel."""
+
     @property
-    def full_outputs(self) -> elevon_idl.core.v1.literal_pb2.LiteralMap: ...
+    def full_outputs(self) -> elevon_idl.core.v1.literal_pb2.LiteralMap:
+        """The outputs; empty when there are none, or when they are too large to travel."""
+
     def __init__(
         self,
         *,
@@ -576,13 +761,18 @@ global___WorkflowExecutionGetDataResponse = WorkflowExecutionGetDataResponse
 
 @typing.final
 class ExecutionUpdateRequest(google.protobuf.message.Message):
+    """Shows or hides an execution."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     ID_FIELD_NUMBER: builtins.int
     STATE_FIELD_NUMBER: builtins.int
     state: global___ExecutionState.ValueType
+    """Whether it is shown."""
     @property
-    def id(self) -> elevon_idl.core.v1.identifier_pb2.WorkflowExecutionIdentifier: ...
+    def id(self) -> elevon_idl.core.v1.identifier_pb2.WorkflowExecutionIdentifier:
+        """Its name. Required."""
+
     def __init__(
         self,
         *,
@@ -596,15 +786,21 @@ global___ExecutionUpdateRequest = ExecutionUpdateRequest
 
 @typing.final
 class ExecutionStateChangeDetails(google.protobuf.message.Message):
+    """Since when and by whom an execution is shown or hidden."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     STATE_FIELD_NUMBER: builtins.int
     OCCURRED_AT_FIELD_NUMBER: builtins.int
     PRINCIPAL_FIELD_NUMBER: builtins.int
     state: global___ExecutionState.ValueType
+    """Whether it is shown."""
     principal: builtins.str
+    """By whom."""
     @property
-    def occurred_at(self) -> google.protobuf.timestamp_pb2.Timestamp: ...
+    def occurred_at(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """Since when."""
+
     def __init__(
         self,
         *,
@@ -619,6 +815,8 @@ global___ExecutionStateChangeDetails = ExecutionStateChangeDetails
 
 @typing.final
 class ExecutionUpdateResponse(google.protobuf.message.Message):
+    """It is done."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     def __init__(
@@ -629,13 +827,18 @@ global___ExecutionUpdateResponse = ExecutionUpdateResponse
 
 @typing.final
 class WorkflowExecutionGetMetricsRequest(google.protobuf.message.Message):
+    """Asks where an execution's time went."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     ID_FIELD_NUMBER: builtins.int
     DEPTH_FIELD_NUMBER: builtins.int
     depth: builtins.int
+    """How deep to look into it; -1 for all."""
     @property
-    def id(self) -> elevon_idl.core.v1.identifier_pb2.WorkflowExecutionIdentifier: ...
+    def id(self) -> elevon_idl.core.v1.identifier_pb2.WorkflowExecutionIdentifier:
+        """Its name. Required."""
+
     def __init__(
         self,
         *,
@@ -649,11 +852,15 @@ global___WorkflowExecutionGetMetricsRequest = WorkflowExecutionGetMetricsRequest
 
 @typing.final
 class WorkflowExecutionGetMetricsResponse(google.protobuf.message.Message):
+    """Where an execution's time went."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     SPAN_FIELD_NUMBER: builtins.int
     @property
-    def span(self) -> elevon_idl.core.v1.metrics_pb2.Span: ...
+    def span(self) -> elevon_idl.core.v1.metrics_pb2.Span:
+        """The whole, with its parts."""
+
     def __init__(
         self,
         *,

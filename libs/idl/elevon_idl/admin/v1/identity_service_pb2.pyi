@@ -13,6 +13,8 @@ DESCRIPTOR: google.protobuf.descriptor.FileDescriptor
 
 @typing.final
 class UserInfoRequest(google.protobuf.message.Message):
+    """Asks who the caller is."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     def __init__(
@@ -23,6 +25,8 @@ global___UserInfoRequest = UserInfoRequest
 
 @typing.final
 class UserInfoResponse(google.protobuf.message.Message):
+    """Who the caller is; empty when authentication is off."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     SUBJECT_FIELD_NUMBER: builtins.int
@@ -34,14 +38,23 @@ class UserInfoResponse(google.protobuf.message.Message):
     PICTURE_FIELD_NUMBER: builtins.int
     ADDITIONAL_CLAIMS_FIELD_NUMBER: builtins.int
     subject: builtins.str
+    """The identifier, stable."""
     name: builtins.str
+    """The full name."""
     preferred_username: builtins.str
+    """The short name."""
     given_name: builtins.str
+    """The given name."""
     family_name: builtins.str
+    """The family name."""
     email: builtins.str
+    """The mail address."""
     picture: builtins.str
+    """A picture's address."""
     @property
-    def additional_claims(self) -> google.protobuf.struct_pb2.Struct: ...
+    def additional_claims(self) -> google.protobuf.struct_pb2.Struct:
+        """What else the provider tells."""
+
     def __init__(
         self,
         *,

@@ -26,7 +26,8 @@ if _version_not_supported:
 
 
 class IdentityServiceStub(object):
-    """Missing associated documentation comment in .proto file."""
+    """Who the caller is.
+    """
 
     def __init__(self, channel):
         """Constructor.
@@ -42,10 +43,12 @@ class IdentityServiceStub(object):
 
 
 class IdentityServiceServicer(object):
-    """Missing associated documentation comment in .proto file."""
+    """Who the caller is.
+    """
 
     def UserInfo(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Tells who the caller is. Idempotent; UNIMPLEMENTED when authentication is off.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -67,7 +70,8 @@ def add_IdentityServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class IdentityService(object):
-    """Missing associated documentation comment in .proto file."""
+    """Who the caller is.
+    """
 
     @staticmethod
     def UserInfo(request,

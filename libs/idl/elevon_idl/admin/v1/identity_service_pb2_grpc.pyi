@@ -18,24 +18,33 @@ class _ServicerContext(grpc.ServicerContext, grpc.aio.ServicerContext):  # type:
     ...
 
 class IdentityServiceStub:
+    """Who the caller is."""
+
     def __init__(self, channel: typing.Union[grpc.Channel, grpc.aio.Channel]) -> None: ...
     UserInfo: grpc.UnaryUnaryMultiCallable[
         elevon_idl.admin.v1.identity_service_pb2.UserInfoRequest,
         elevon_idl.admin.v1.identity_service_pb2.UserInfoResponse,
     ]
+    """Tells who the caller is. Idempotent; UNIMPLEMENTED when authentication is off."""
 
 class IdentityServiceAsyncStub:
+    """Who the caller is."""
+
     UserInfo: grpc.aio.UnaryUnaryMultiCallable[
         elevon_idl.admin.v1.identity_service_pb2.UserInfoRequest,
         elevon_idl.admin.v1.identity_service_pb2.UserInfoResponse,
     ]
+    """Tells who the caller is. Idempotent; UNIMPLEMENTED when authentication is off."""
 
 class IdentityServiceServicer(metaclass=abc.ABCMeta):
+    """Who the caller is."""
+
     @abc.abstractmethod
     def UserInfo(
         self,
         request: elevon_idl.admin.v1.identity_service_pb2.UserInfoRequest,
         context: _ServicerContext,
-    ) -> typing.Union[elevon_idl.admin.v1.identity_service_pb2.UserInfoResponse, collections.abc.Awaitable[elevon_idl.admin.v1.identity_service_pb2.UserInfoResponse]]: ...
+    ) -> typing.Union[elevon_idl.admin.v1.identity_service_pb2.UserInfoResponse, collections.abc.Awaitable[elevon_idl.admin.v1.identity_service_pb2.UserInfoResponse]]:
+        """Tells who the caller is. Idempotent; UNIMPLEMENTED when authentication is off."""
 
 def add_IdentityServiceServicer_to_server(servicer: IdentityServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

@@ -38,12 +38,17 @@ class _LaunchPlanState:
 class _LaunchPlanStateEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_LaunchPlanState.ValueType], builtins.type):
     DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
     INACTIVE: _LaunchPlanState.ValueType  # 0
+    """It is not; it can be launched all the same."""
     ACTIVE: _LaunchPlanState.ValueType  # 1
+    """It is: its schedule runs. At most one version of a name."""
 
-class LaunchPlanState(_LaunchPlanState, metaclass=_LaunchPlanStateEnumTypeWrapper): ...
+class LaunchPlanState(_LaunchPlanState, metaclass=_LaunchPlanStateEnumTypeWrapper):
+    """Whether a launch plan is the one in force."""
 
 INACTIVE: LaunchPlanState.ValueType  # 0
+"""It is not; it can be launched all the same."""
 ACTIVE: LaunchPlanState.ValueType  # 1
+"""It is: its schedule runs. At most one version of a name."""
 global___LaunchPlanState = LaunchPlanState
 
 class _ConcurrencyLimitBehavior:
@@ -53,24 +58,35 @@ class _ConcurrencyLimitBehavior:
 class _ConcurrencyLimitBehaviorEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_ConcurrencyLimitBehavior.ValueType], builtins.type):
     DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
     CONCURRENCY_LIMIT_BEHAVIOR_UNSPECIFIED: _ConcurrencyLimitBehavior.ValueType  # 0
+    """It is launched."""
     CONCURRENCY_LIMIT_BEHAVIOR_SKIP: _ConcurrencyLimitBehavior.ValueType  # 1
+    """It is refused with ALREADY_EXISTS."""
 
-class ConcurrencyLimitBehavior(_ConcurrencyLimitBehavior, metaclass=_ConcurrencyLimitBehaviorEnumTypeWrapper): ...
+class ConcurrencyLimitBehavior(_ConcurrencyLimitBehavior, metaclass=_ConcurrencyLimitBehaviorEnumTypeWrapper):
+    """What happens to an execution beyond the limit."""
 
 CONCURRENCY_LIMIT_BEHAVIOR_UNSPECIFIED: ConcurrencyLimitBehavior.ValueType  # 0
+"""It is launched."""
 CONCURRENCY_LIMIT_BEHAVIOR_SKIP: ConcurrencyLimitBehavior.ValueType  # 1
+"""It is refused with ALREADY_EXISTS."""
 global___ConcurrencyLimitBehavior = ConcurrencyLimitBehavior
 
 @typing.final
 class LaunchPlanCreateRequest(google.protobuf.message.Message):
+    """Registers a launch plan."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     ID_FIELD_NUMBER: builtins.int
     SPEC_FIELD_NUMBER: builtins.int
     @property
-    def id(self) -> elevon_idl.core.v1.identifier_pb2.Identifier: ...
+    def id(self) -> elevon_idl.core.v1.identifier_pb2.Identifier:
+        """Its identifier. Required."""
+
     @property
-    def spec(self) -> global___LaunchPlanSpec: ...
+    def spec(self) -> global___LaunchPlanSpec:
+        """The launch plan. Required."""
+
     def __init__(
         self,
         *,
@@ -84,6 +100,8 @@ global___LaunchPlanCreateRequest = LaunchPlanCreateRequest
 
 @typing.final
 class LaunchPlanCreateResponse(google.protobuf.message.Message):
+    """It is registered."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     def __init__(
@@ -94,17 +112,25 @@ global___LaunchPlanCreateResponse = LaunchPlanCreateResponse
 
 @typing.final
 class LaunchPlan(google.protobuf.message.Message):
+    """A workflow with defaults, fixed inputs, a schedule and settings."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     ID_FIELD_NUMBER: builtins.int
     SPEC_FIELD_NUMBER: builtins.int
     CLOSURE_FIELD_NUMBER: builtins.int
     @property
-    def id(self) -> elevon_idl.core.v1.identifier_pb2.Identifier: ...
+    def id(self) -> elevon_idl.core.v1.identifier_pb2.Identifier:
+        """Its identifier."""
+
     @property
-    def spec(self) -> global___LaunchPlanSpec: ...
+    def spec(self) -> global___LaunchPlanSpec:
+        """The launch plan as registered, default_inputs completed from the workflow."""
+
     @property
-    def closure(self) -> global___LaunchPlanClosure: ...
+    def closure(self) -> global___LaunchPlanClosure:
+        """Its state and its interface."""
+
     def __init__(
         self,
         *,
@@ -119,13 +145,20 @@ global___LaunchPlan = LaunchPlan
 
 @typing.final
 class LaunchPlanList(google.protobuf.message.Message):
+    """A page of launch plans."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     LAUNCH_PLANS_FIELD_NUMBER: builtins.int
     TOKEN_FIELD_NUMBER: builtins.int
     token: builtins.str
+    """Where to go on: the decimal offset that the previous page answered; empty for the first page. In an answer, empty on
+    the last page.
+    """
     @property
-    def launch_plans(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___LaunchPlan]: ...
+    def launch_plans(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___LaunchPlan]:
+        """The launch plans."""
+
     def __init__(
         self,
         *,
@@ -138,12 +171,16 @@ global___LaunchPlanList = LaunchPlanList
 
 @typing.final
 class Auth(google.protobuf.message.Message):
+    """Whom tasks run as; superseded by the security context."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     ASSUMABLE_IAM_ROLE_FIELD_NUMBER: builtins.int
     KUBERNETES_SERVICE_ACCOUNT_FIELD_NUMBER: builtins.int
     assumable_iam_role: builtins.str
+    """A role of the cloud."""
     kubernetes_service_account: builtins.str
+    """A service account of the cluster."""
     def __init__(
         self,
         *,
@@ -156,6 +193,8 @@ global___Auth = Auth
 
 @typing.final
 class LaunchPlanSpec(google.protobuf.message.Message):
+    """How a workflow is launched."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     WORKFLOW_ID_FIELD_NUMBER: builtins.int
@@ -178,40 +217,75 @@ class LaunchPlanSpec(google.protobuf.message.Message):
     CLUSTER_ASSIGNMENT_FIELD_NUMBER: builtins.int
     CONCURRENCY_POLICY_FIELD_NUMBER: builtins.int
     role: builtins.str
+    """Superseded by security_context."""
     max_parallelism: builtins.int
+    """How many nodes may be active at once; 0 leaves it to the next source."""
     overwrite_cache: builtins.bool
+    """True when cached outputs are computed anew."""
     @property
-    def workflow_id(self) -> elevon_idl.core.v1.identifier_pb2.Identifier: ...
+    def workflow_id(self) -> elevon_idl.core.v1.identifier_pb2.Identifier:
+        """The workflow. Required; must be registered."""
+
     @property
-    def entity_metadata(self) -> global___LaunchPlanMetadata: ...
+    def entity_metadata(self) -> global___LaunchPlanMetadata:
+        """Schedule and notifications."""
+
     @property
-    def default_inputs(self) -> elevon_idl.core.v1.interface_pb2.ParameterMap: ...
+    def default_inputs(self) -> elevon_idl.core.v1.interface_pb2.ParameterMap:
+        """Inputs that an execution may leave out."""
+
     @property
-    def fixed_inputs(self) -> elevon_idl.core.v1.literal_pb2.LiteralMap: ...
+    def fixed_inputs(self) -> elevon_idl.core.v1.literal_pb2.LiteralMap:
+        """Inputs that an execution may not change."""
+
     @property
-    def labels(self) -> elevon_idl.admin.v1.common_pb2.Labels: ...
+    def labels(self) -> elevon_idl.admin.v1.common_pb2.Labels:
+        """Labels of its executions."""
+
     @property
-    def annotations(self) -> elevon_idl.admin.v1.common_pb2.Annotations: ...
+    def annotations(self) -> elevon_idl.admin.v1.common_pb2.Annotations:
+        """Annotations of its executions."""
+
     @property
-    def auth(self) -> global___Auth: ...
+    def auth(self) -> global___Auth:
+        """Superseded by security_context."""
+
     @property
-    def auth_role(self) -> elevon_idl.admin.v1.common_pb2.AuthRole: ...
+    def auth_role(self) -> elevon_idl.admin.v1.common_pb2.AuthRole:
+        """Superseded by security_context."""
+
     @property
-    def security_context(self) -> elevon_idl.core.v1.security_pb2.SecurityContext: ...
+    def security_context(self) -> elevon_idl.core.v1.security_pb2.SecurityContext:
+        """Whom tasks run as."""
+
     @property
-    def quality_of_service(self) -> elevon_idl.core.v1.execution_pb2.QualityOfService: ...
+    def quality_of_service(self) -> elevon_idl.core.v1.execution_pb2.QualityOfService:
+        """How urgent its executions are; kept, not acted on."""
+
     @property
-    def raw_output_data_config(self) -> elevon_idl.admin.v1.common_pb2.RawOutputDataConfig: ...
+    def raw_output_data_config(self) -> elevon_idl.admin.v1.common_pb2.RawOutputDataConfig:
+        """Where tasks put their raw data."""
+
     @property
-    def interruptible(self) -> google.protobuf.wrappers_pb2.BoolValue: ...
+    def interruptible(self) -> google.protobuf.wrappers_pb2.BoolValue:
+        """Whether machines may be taken away."""
+
     @property
-    def envs(self) -> elevon_idl.admin.v1.common_pb2.Envs: ...
+    def envs(self) -> elevon_idl.admin.v1.common_pb2.Envs:
+        """Environment variables for tasks."""
+
     @property
-    def execution_env_assignments(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[elevon_idl.core.v1.execution_environment_pb2.ExecutionEnvAssignment]: ...
+    def execution_env_assignments(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[elevon_idl.core.v1.execution_environment_pb2.ExecutionEnvAssignment]:
+        """Nodes that run in prepared environments."""
+
     @property
-    def cluster_assignment(self) -> elevon_idl.admin.v1.cluster_assignment_pb2.ClusterAssignment: ...
+    def cluster_assignment(self) -> elevon_idl.admin.v1.cluster_assignment_pb2.ClusterAssignment:
+        """Where executions run; kept, not acted on."""
+
     @property
-    def concurrency_policy(self) -> global___ConcurrencyPolicy: ...
+    def concurrency_policy(self) -> global___ConcurrencyPolicy:
+        """How many executions may run at once."""
+
     def __init__(
         self,
         *,
@@ -242,12 +316,16 @@ global___LaunchPlanSpec = LaunchPlanSpec
 
 @typing.final
 class ConcurrencyPolicy(google.protobuf.message.Message):
+    """How many executions of a launch plan may run at once."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     MAX_FIELD_NUMBER: builtins.int
     BEHAVIOR_FIELD_NUMBER: builtins.int
     max: builtins.int
+    """So many."""
     behavior: global___ConcurrencyLimitBehavior.ValueType
+    """What happens to one more."""
     def __init__(
         self,
         *,
@@ -260,6 +338,8 @@ global___ConcurrencyPolicy = ConcurrencyPolicy
 
 @typing.final
 class LaunchPlanClosure(google.protobuf.message.Message):
+    """A launch plan's state and interface."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     STATE_FIELD_NUMBER: builtins.int
@@ -268,14 +348,23 @@ class LaunchPlanClosure(google.protobuf.message.Message):
     CREATED_AT_FIELD_NUMBER: builtins.int
     UPDATED_AT_FIELD_NUMBER: builtins.int
     state: global___LaunchPlanState.ValueType
+    """Whether it is the one in force."""
     @property
-    def expected_inputs(self) -> elevon_idl.core.v1.interface_pb2.ParameterMap: ...
+    def expected_inputs(self) -> elevon_idl.core.v1.interface_pb2.ParameterMap:
+        """What an execution gives or may give."""
+
     @property
-    def expected_outputs(self) -> elevon_idl.core.v1.interface_pb2.VariableMap: ...
+    def expected_outputs(self) -> elevon_idl.core.v1.interface_pb2.VariableMap:
+        """What an execution yields."""
+
     @property
-    def created_at(self) -> google.protobuf.timestamp_pb2.Timestamp: ...
+    def created_at(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """When it was registered."""
+
     @property
-    def updated_at(self) -> google.protobuf.timestamp_pb2.Timestamp: ...
+    def updated_at(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """When its state changed last."""
+
     def __init__(
         self,
         *,
@@ -292,17 +381,25 @@ global___LaunchPlanClosure = LaunchPlanClosure
 
 @typing.final
 class LaunchPlanMetadata(google.protobuf.message.Message):
+    """When a launch plan is launched, and whom to tell."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     SCHEDULE_FIELD_NUMBER: builtins.int
     NOTIFICATIONS_FIELD_NUMBER: builtins.int
     LAUNCH_CONDITIONS_FIELD_NUMBER: builtins.int
     @property
-    def schedule(self) -> elevon_idl.admin.v1.schedule_pb2.Schedule: ...
+    def schedule(self) -> elevon_idl.admin.v1.schedule_pb2.Schedule:
+        """The schedule."""
+
     @property
-    def notifications(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[elevon_idl.admin.v1.common_pb2.Notification]: ...
+    def notifications(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[elevon_idl.admin.v1.common_pb2.Notification]:
+        """Whom to tell when an execution ends."""
+
     @property
-    def launch_conditions(self) -> google.protobuf.any_pb2.Any: ...
+    def launch_conditions(self) -> google.protobuf.any_pb2.Any:
+        """Not supported; must be unset."""
+
     def __init__(
         self,
         *,
@@ -317,13 +414,18 @@ global___LaunchPlanMetadata = LaunchPlanMetadata
 
 @typing.final
 class LaunchPlanUpdateRequest(google.protobuf.message.Message):
+    """Changes a launch plan's state."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     ID_FIELD_NUMBER: builtins.int
     STATE_FIELD_NUMBER: builtins.int
     state: global___LaunchPlanState.ValueType
+    """The new state; ACTIVE makes the present active version inactive."""
     @property
-    def id(self) -> elevon_idl.core.v1.identifier_pb2.Identifier: ...
+    def id(self) -> elevon_idl.core.v1.identifier_pb2.Identifier:
+        """Its identifier. Required."""
+
     def __init__(
         self,
         *,
@@ -337,6 +439,8 @@ global___LaunchPlanUpdateRequest = LaunchPlanUpdateRequest
 
 @typing.final
 class LaunchPlanUpdateResponse(google.protobuf.message.Message):
+    """It is done."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     def __init__(
@@ -347,11 +451,15 @@ global___LaunchPlanUpdateResponse = LaunchPlanUpdateResponse
 
 @typing.final
 class ActiveLaunchPlanRequest(google.protobuf.message.Message):
+    """Asks for the version in force."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     ID_FIELD_NUMBER: builtins.int
     @property
-    def id(self) -> elevon_idl.admin.v1.common_pb2.NamedEntityIdentifier: ...
+    def id(self) -> elevon_idl.admin.v1.common_pb2.NamedEntityIdentifier:
+        """The launch plan's name. Required."""
+
     def __init__(
         self,
         *,
@@ -364,6 +472,8 @@ global___ActiveLaunchPlanRequest = ActiveLaunchPlanRequest
 
 @typing.final
 class ActiveLaunchPlanListRequest(google.protobuf.message.Message):
+    """Asks for all versions in force."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     PROJECT_FIELD_NUMBER: builtins.int
@@ -373,12 +483,21 @@ class ActiveLaunchPlanListRequest(google.protobuf.message.Message):
     SORT_BY_FIELD_NUMBER: builtins.int
     ORG_FIELD_NUMBER: builtins.int
     project: builtins.str
+    """Project. Required."""
     domain: builtins.str
+    """Domain. Required."""
     limit: builtins.int
+    """The most rows to answer. Required, more than 0."""
     token: builtins.str
+    """Where to go on: the decimal offset that the previous page answered; empty for the first page. In an answer, empty on
+    the last page.
+    """
     org: builtins.str
+    """Accepted and ignored."""
     @property
-    def sort_by(self) -> elevon_idl.admin.v1.common_pb2.Sort: ...
+    def sort_by(self) -> elevon_idl.admin.v1.common_pb2.Sort:
+        """The order; newest first when absent."""
+
     def __init__(
         self,
         *,

@@ -32,28 +32,47 @@ class _MatchableResource:
 class _MatchableResourceEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_MatchableResource.ValueType], builtins.type):
     DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
     TASK_RESOURCE: _MatchableResource.ValueType  # 0
+    """What containers get and may ask for."""
     CLUSTER_RESOURCE: _MatchableResource.ValueType  # 1
+    """Values for the templates of namespaces."""
     EXECUTION_QUEUE: _MatchableResource.ValueType  # 2
+    """Queues of executions."""
     EXECUTION_CLUSTER_LABEL: _MatchableResource.ValueType  # 3
+    """The label of the cluster that executions run on."""
     QUALITY_OF_SERVICE_SPECIFICATION: _MatchableResource.ValueType  # 4
+    """Urgency; cannot be set."""
     PLUGIN_OVERRIDE: _MatchableResource.ValueType  # 5
+    """Plugins for task types."""
     WORKFLOW_EXECUTION_CONFIG: _MatchableResource.ValueType  # 6
+    """Settings of executions."""
     CLUSTER_ASSIGNMENT: _MatchableResource.ValueType  # 7
+    """The pool of clusters that executions run on."""
 
-class MatchableResource(_MatchableResource, metaclass=_MatchableResourceEnumTypeWrapper): ...
+class MatchableResource(_MatchableResource, metaclass=_MatchableResourceEnumTypeWrapper):
+    """A kind of setting for projects, domains and workflows."""
 
 TASK_RESOURCE: MatchableResource.ValueType  # 0
+"""What containers get and may ask for."""
 CLUSTER_RESOURCE: MatchableResource.ValueType  # 1
+"""Values for the templates of namespaces."""
 EXECUTION_QUEUE: MatchableResource.ValueType  # 2
+"""Queues of executions."""
 EXECUTION_CLUSTER_LABEL: MatchableResource.ValueType  # 3
+"""The label of the cluster that executions run on."""
 QUALITY_OF_SERVICE_SPECIFICATION: MatchableResource.ValueType  # 4
+"""Urgency; cannot be set."""
 PLUGIN_OVERRIDE: MatchableResource.ValueType  # 5
+"""Plugins for task types."""
 WORKFLOW_EXECUTION_CONFIG: MatchableResource.ValueType  # 6
+"""Settings of executions."""
 CLUSTER_ASSIGNMENT: MatchableResource.ValueType  # 7
+"""The pool of clusters that executions run on."""
 global___MatchableResource = MatchableResource
 
 @typing.final
 class TaskResourceSpec(google.protobuf.message.Message):
+    """Amounts, as Kubernetes quantities; empty ones are not set."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     CPU_FIELD_NUMBER: builtins.int
@@ -62,10 +81,15 @@ class TaskResourceSpec(google.protobuf.message.Message):
     STORAGE_FIELD_NUMBER: builtins.int
     EPHEMERAL_STORAGE_FIELD_NUMBER: builtins.int
     cpu: builtins.str
+    """Processor cores."""
     gpu: builtins.str
+    """Graphics processors."""
     memory: builtins.str
+    """Memory."""
     storage: builtins.str
+    """Ignored."""
     ephemeral_storage: builtins.str
+    """Disk that ends with the container."""
     def __init__(
         self,
         *,
@@ -81,14 +105,20 @@ global___TaskResourceSpec = TaskResourceSpec
 
 @typing.final
 class TaskResourceAttributes(google.protobuf.message.Message):
+    """What containers get and may ask for."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     DEFAULTS_FIELD_NUMBER: builtins.int
     LIMITS_FIELD_NUMBER: builtins.int
     @property
-    def defaults(self) -> global___TaskResourceSpec: ...
+    def defaults(self) -> global___TaskResourceSpec:
+        """What one gets that asks for nothing."""
+
     @property
-    def limits(self) -> global___TaskResourceSpec: ...
+    def limits(self) -> global___TaskResourceSpec:
+        """The most one may ask for."""
+
     def __init__(
         self,
         *,
@@ -102,6 +132,8 @@ global___TaskResourceAttributes = TaskResourceAttributes
 
 @typing.final
 class ClusterResourceAttributes(google.protobuf.message.Message):
+    """Values for the templates of namespaces."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     @typing.final
@@ -122,7 +154,9 @@ class ClusterResourceAttributes(google.protobuf.message.Message):
 
     ATTRIBUTES_FIELD_NUMBER: builtins.int
     @property
-    def attributes(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]: ...
+    def attributes(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]:
+        """By the name in the template."""
+
     def __init__(
         self,
         *,
@@ -134,11 +168,15 @@ global___ClusterResourceAttributes = ClusterResourceAttributes
 
 @typing.final
 class ExecutionQueueAttributes(google.protobuf.message.Message):
+    """Queues of executions."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     TAGS_FIELD_NUMBER: builtins.int
     @property
-    def tags(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]: ...
+    def tags(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """The tags of the queues."""
+
     def __init__(
         self,
         *,
@@ -150,10 +188,13 @@ global___ExecutionQueueAttributes = ExecutionQueueAttributes
 
 @typing.final
 class ExecutionClusterLabel(google.protobuf.message.Message):
+    """The cluster that executions run on."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     VALUE_FIELD_NUMBER: builtins.int
     value: builtins.str
+    """Its label."""
     def __init__(
         self,
         *,
@@ -165,6 +206,8 @@ global___ExecutionClusterLabel = ExecutionClusterLabel
 
 @typing.final
 class PluginOverride(google.protobuf.message.Message):
+    """Plugins for a task type."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     class _MissingPluginBehavior:
@@ -174,19 +217,29 @@ class PluginOverride(google.protobuf.message.Message):
     class _MissingPluginBehaviorEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[PluginOverride._MissingPluginBehavior.ValueType], builtins.type):
         DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
         FAIL: PluginOverride._MissingPluginBehavior.ValueType  # 0
+        """The task fails."""
         USE_DEFAULT: PluginOverride._MissingPluginBehavior.ValueType  # 1
+        """The default plugin runs it."""
 
-    class MissingPluginBehavior(_MissingPluginBehavior, metaclass=_MissingPluginBehaviorEnumTypeWrapper): ...
+    class MissingPluginBehavior(_MissingPluginBehavior, metaclass=_MissingPluginBehaviorEnumTypeWrapper):
+        """What happens when none of them is there."""
+
     FAIL: PluginOverride.MissingPluginBehavior.ValueType  # 0
+    """The task fails."""
     USE_DEFAULT: PluginOverride.MissingPluginBehavior.ValueType  # 1
+    """The default plugin runs it."""
 
     TASK_TYPE_FIELD_NUMBER: builtins.int
     PLUGIN_ID_FIELD_NUMBER: builtins.int
     MISSING_PLUGIN_BEHAVIOR_FIELD_NUMBER: builtins.int
     task_type: builtins.str
+    """The task type."""
     missing_plugin_behavior: global___PluginOverride.MissingPluginBehavior.ValueType
+    """What happens when none of them is there."""
     @property
-    def plugin_id(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]: ...
+    def plugin_id(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """The plugins, the preferred one first."""
+
     def __init__(
         self,
         *,
@@ -200,11 +253,15 @@ global___PluginOverride = PluginOverride
 
 @typing.final
 class PluginOverrides(google.protobuf.message.Message):
+    """Plugins for task types."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     OVERRIDES_FIELD_NUMBER: builtins.int
     @property
-    def overrides(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___PluginOverride]: ...
+    def overrides(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___PluginOverride]:
+        """One for each task type; an update replaces those it names."""
+
     def __init__(
         self,
         *,
@@ -216,6 +273,8 @@ global___PluginOverrides = PluginOverrides
 
 @typing.final
 class WorkflowExecutionConfig(google.protobuf.message.Message):
+    """Settings of executions, below those of request and launch plan."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     MAX_PARALLELISM_FIELD_NUMBER: builtins.int
@@ -228,21 +287,37 @@ class WorkflowExecutionConfig(google.protobuf.message.Message):
     ENVS_FIELD_NUMBER: builtins.int
     EXECUTION_ENV_ASSIGNMENTS_FIELD_NUMBER: builtins.int
     max_parallelism: builtins.int
+    """How many nodes may be active at once."""
     overwrite_cache: builtins.bool
+    """True when cached outputs are computed anew."""
     @property
-    def security_context(self) -> elevon_idl.core.v1.security_pb2.SecurityContext: ...
+    def security_context(self) -> elevon_idl.core.v1.security_pb2.SecurityContext:
+        """Whom tasks run as."""
+
     @property
-    def raw_output_data_config(self) -> elevon_idl.admin.v1.common_pb2.RawOutputDataConfig: ...
+    def raw_output_data_config(self) -> elevon_idl.admin.v1.common_pb2.RawOutputDataConfig:
+        """Where tasks put their raw data."""
+
     @property
-    def labels(self) -> elevon_idl.admin.v1.common_pb2.Labels: ...
+    def labels(self) -> elevon_idl.admin.v1.common_pb2.Labels:
+        """Labels."""
+
     @property
-    def annotations(self) -> elevon_idl.admin.v1.common_pb2.Annotations: ...
+    def annotations(self) -> elevon_idl.admin.v1.common_pb2.Annotations:
+        """Annotations."""
+
     @property
-    def interruptible(self) -> google.protobuf.wrappers_pb2.BoolValue: ...
+    def interruptible(self) -> google.protobuf.wrappers_pb2.BoolValue:
+        """Whether machines may be taken away."""
+
     @property
-    def envs(self) -> elevon_idl.admin.v1.common_pb2.Envs: ...
+    def envs(self) -> elevon_idl.admin.v1.common_pb2.Envs:
+        """Environment variables for tasks."""
+
     @property
-    def execution_env_assignments(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[elevon_idl.core.v1.execution_environment_pb2.ExecutionEnvAssignment]: ...
+    def execution_env_assignments(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[elevon_idl.core.v1.execution_environment_pb2.ExecutionEnvAssignment]:
+        """Nodes that run in prepared environments."""
+
     def __init__(
         self,
         *,
@@ -263,6 +338,8 @@ global___WorkflowExecutionConfig = WorkflowExecutionConfig
 
 @typing.final
 class MatchingAttributes(google.protobuf.message.Message):
+    """A setting."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     TASK_RESOURCE_ATTRIBUTES_FIELD_NUMBER: builtins.int
@@ -274,21 +351,37 @@ class MatchingAttributes(google.protobuf.message.Message):
     WORKFLOW_EXECUTION_CONFIG_FIELD_NUMBER: builtins.int
     CLUSTER_ASSIGNMENT_FIELD_NUMBER: builtins.int
     @property
-    def task_resource_attributes(self) -> global___TaskResourceAttributes: ...
+    def task_resource_attributes(self) -> global___TaskResourceAttributes:
+        """What containers get and may ask for."""
+
     @property
-    def cluster_resource_attributes(self) -> global___ClusterResourceAttributes: ...
+    def cluster_resource_attributes(self) -> global___ClusterResourceAttributes:
+        """Values for the templates of namespaces."""
+
     @property
-    def execution_queue_attributes(self) -> global___ExecutionQueueAttributes: ...
+    def execution_queue_attributes(self) -> global___ExecutionQueueAttributes:
+        """Queues of executions."""
+
     @property
-    def execution_cluster_label(self) -> global___ExecutionClusterLabel: ...
+    def execution_cluster_label(self) -> global___ExecutionClusterLabel:
+        """The cluster that executions run on."""
+
     @property
-    def quality_of_service(self) -> elevon_idl.core.v1.execution_pb2.QualityOfService: ...
+    def quality_of_service(self) -> elevon_idl.core.v1.execution_pb2.QualityOfService:
+        """Urgency; refused."""
+
     @property
-    def plugin_overrides(self) -> global___PluginOverrides: ...
+    def plugin_overrides(self) -> global___PluginOverrides:
+        """Plugins for task types."""
+
     @property
-    def workflow_execution_config(self) -> global___WorkflowExecutionConfig: ...
+    def workflow_execution_config(self) -> global___WorkflowExecutionConfig:
+        """Settings of executions."""
+
     @property
-    def cluster_assignment(self) -> elevon_idl.admin.v1.cluster_assignment_pb2.ClusterAssignment: ...
+    def cluster_assignment(self) -> elevon_idl.admin.v1.cluster_assignment_pb2.ClusterAssignment:
+        """The pool of clusters that executions run on."""
+
     def __init__(
         self,
         *,
@@ -309,6 +402,8 @@ global___MatchingAttributes = MatchingAttributes
 
 @typing.final
 class MatchableAttributesConfiguration(google.protobuf.message.Message):
+    """A setting and what it applies to; empty parts apply to all."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     ATTRIBUTES_FIELD_NUMBER: builtins.int
@@ -318,12 +413,19 @@ class MatchableAttributesConfiguration(google.protobuf.message.Message):
     LAUNCH_PLAN_FIELD_NUMBER: builtins.int
     ORG_FIELD_NUMBER: builtins.int
     domain: builtins.str
+    """The domain."""
     project: builtins.str
+    """The project."""
     workflow: builtins.str
+    """The workflow."""
     launch_plan: builtins.str
+    """The launch plan."""
     org: builtins.str
+    """Accepted and ignored."""
     @property
-    def attributes(self) -> global___MatchingAttributes: ...
+    def attributes(self) -> global___MatchingAttributes:
+        """The setting."""
+
     def __init__(
         self,
         *,
@@ -341,12 +443,16 @@ global___MatchableAttributesConfiguration = MatchableAttributesConfiguration
 
 @typing.final
 class ListMatchableAttributesRequest(google.protobuf.message.Message):
+    """Asks for all settings of a kind."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     RESOURCE_TYPE_FIELD_NUMBER: builtins.int
     ORG_FIELD_NUMBER: builtins.int
     resource_type: global___MatchableResource.ValueType
+    """The kind."""
     org: builtins.str
+    """Accepted and ignored."""
     def __init__(
         self,
         *,
@@ -359,11 +465,15 @@ global___ListMatchableAttributesRequest = ListMatchableAttributesRequest
 
 @typing.final
 class ListMatchableAttributesResponse(google.protobuf.message.Message):
+    """All settings of a kind."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     CONFIGURATIONS_FIELD_NUMBER: builtins.int
     @property
-    def configurations(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___MatchableAttributesConfiguration]: ...
+    def configurations(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___MatchableAttributesConfiguration]:
+        """The settings, the most particular first."""
+
     def __init__(
         self,
         *,

@@ -22,11 +22,15 @@ DESCRIPTOR: google.protobuf.descriptor.FileDescriptor
 
 @typing.final
 class NodeExecutionGetRequest(google.protobuf.message.Message):
+    """Asks for a node execution."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     ID_FIELD_NUMBER: builtins.int
     @property
-    def id(self) -> elevon_idl.core.v1.identifier_pb2.NodeExecutionIdentifier: ...
+    def id(self) -> elevon_idl.core.v1.identifier_pb2.NodeExecutionIdentifier:
+        """Its name. Required."""
+
     def __init__(
         self,
         *,
@@ -39,6 +43,8 @@ global___NodeExecutionGetRequest = NodeExecutionGetRequest
 
 @typing.final
 class NodeExecutionListRequest(google.protobuf.message.Message):
+    """Asks for node executions."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     WORKFLOW_EXECUTION_ID_FIELD_NUMBER: builtins.int
@@ -48,13 +54,23 @@ class NodeExecutionListRequest(google.protobuf.message.Message):
     SORT_BY_FIELD_NUMBER: builtins.int
     UNIQUE_PARENT_ID_FIELD_NUMBER: builtins.int
     limit: builtins.int
+    """The most rows to answer. Required, more than 0."""
     token: builtins.str
+    """Where to go on: the decimal offset that the previous page answered; empty for the first page. In an answer, empty on
+    the last page.
+    """
     filters: builtins.str
+    """Filters joined by "+": function(field,value), for instance eq(phase,RUNNING)+value_in(name,a;b)."""
     unique_parent_id: builtins.str
+    """The id of the node above them; empty for the top level."""
     @property
-    def workflow_execution_id(self) -> elevon_idl.core.v1.identifier_pb2.WorkflowExecutionIdentifier: ...
+    def workflow_execution_id(self) -> elevon_idl.core.v1.identifier_pb2.WorkflowExecutionIdentifier:
+        """Their execution. Required."""
+
     @property
-    def sort_by(self) -> elevon_idl.admin.v1.common_pb2.Sort: ...
+    def sort_by(self) -> elevon_idl.admin.v1.common_pb2.Sort:
+        """The order; newest first when absent."""
+
     def __init__(
         self,
         *,
@@ -72,6 +88,8 @@ global___NodeExecutionListRequest = NodeExecutionListRequest
 
 @typing.final
 class NodeExecutionForTaskListRequest(google.protobuf.message.Message):
+    """Asks for the node executions below an attempt; only engines of old report such."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     TASK_EXECUTION_ID_FIELD_NUMBER: builtins.int
@@ -80,12 +98,21 @@ class NodeExecutionForTaskListRequest(google.protobuf.message.Message):
     FILTERS_FIELD_NUMBER: builtins.int
     SORT_BY_FIELD_NUMBER: builtins.int
     limit: builtins.int
+    """The most rows to answer. Required, more than 0."""
     token: builtins.str
+    """Where to go on: the decimal offset that the previous page answered; empty for the first page. In an answer, empty on
+    the last page.
+    """
     filters: builtins.str
+    """Filters joined by "+": function(field,value), for instance eq(phase,RUNNING)+value_in(name,a;b)."""
     @property
-    def task_execution_id(self) -> elevon_idl.core.v1.identifier_pb2.TaskExecutionIdentifier: ...
+    def task_execution_id(self) -> elevon_idl.core.v1.identifier_pb2.TaskExecutionIdentifier:
+        """The attempt. Required."""
+
     @property
-    def sort_by(self) -> elevon_idl.admin.v1.common_pb2.Sort: ...
+    def sort_by(self) -> elevon_idl.admin.v1.common_pb2.Sort:
+        """The order; newest first when absent."""
+
     def __init__(
         self,
         *,
@@ -102,6 +129,8 @@ global___NodeExecutionForTaskListRequest = NodeExecutionForTaskListRequest
 
 @typing.final
 class NodeExecution(google.protobuf.message.Message):
+    """A node, as one execution ran it."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     ID_FIELD_NUMBER: builtins.int
@@ -109,12 +138,19 @@ class NodeExecution(google.protobuf.message.Message):
     CLOSURE_FIELD_NUMBER: builtins.int
     METADATA_FIELD_NUMBER: builtins.int
     input_uri: builtins.str
+    """Where its inputs are; empty when they live in the database."""
     @property
-    def id(self) -> elevon_idl.core.v1.identifier_pb2.NodeExecutionIdentifier: ...
+    def id(self) -> elevon_idl.core.v1.identifier_pb2.NodeExecutionIdentifier:
+        """Its name."""
+
     @property
-    def closure(self) -> global___NodeExecutionClosure: ...
+    def closure(self) -> global___NodeExecutionClosure:
+        """What came of it."""
+
     @property
-    def metadata(self) -> global___NodeExecutionMetaData: ...
+    def metadata(self) -> global___NodeExecutionMetaData:
+        """How it relates to the workflow and to other nodes."""
+
     def __init__(
         self,
         *,
@@ -130,6 +166,8 @@ global___NodeExecution = NodeExecution
 
 @typing.final
 class NodeExecutionMetaData(google.protobuf.message.Message):
+    """How a node execution relates to the workflow and to other nodes."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     RETRY_GROUP_FIELD_NUMBER: builtins.int
@@ -139,11 +177,17 @@ class NodeExecutionMetaData(google.protobuf.message.Message):
     IS_ARRAY_FIELD_NUMBER: builtins.int
     IS_EAGER_FIELD_NUMBER: builtins.int
     retry_group: builtins.str
+    """The attempt of the node above that it belongs to."""
     is_parent_node: builtins.bool
+    """True when node executions are nested in it."""
     spec_node_id: builtins.str
+    """Its id in the compiled workflow."""
     is_dynamic: builtins.bool
+    """True when its task produced a workflow."""
     is_array: builtins.bool
+    """True when it maps over a list."""
     is_eager: builtins.bool
+    """True when its task launches executions."""
     def __init__(
         self,
         *,
@@ -160,13 +204,20 @@ global___NodeExecutionMetaData = NodeExecutionMetaData
 
 @typing.final
 class NodeExecutionList(google.protobuf.message.Message):
+    """A page of node executions."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     NODE_EXECUTIONS_FIELD_NUMBER: builtins.int
     TOKEN_FIELD_NUMBER: builtins.int
     token: builtins.str
+    """Where to go on: the decimal offset that the previous page answered; empty for the first page. In an answer, empty on
+    the last page.
+    """
     @property
-    def node_executions(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___NodeExecution]: ...
+    def node_executions(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___NodeExecution]:
+        """The node executions; error messages are cut to 100 bytes."""
+
     def __init__(
         self,
         *,
@@ -179,6 +230,8 @@ global___NodeExecutionList = NodeExecutionList
 
 @typing.final
 class NodeExecutionClosure(google.protobuf.message.Message):
+    """What came of a node."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     OUTPUT_URI_FIELD_NUMBER: builtins.int
@@ -194,25 +247,45 @@ class NodeExecutionClosure(google.protobuf.message.Message):
     DECK_URI_FIELD_NUMBER: builtins.int
     DYNAMIC_JOB_SPEC_URI_FIELD_NUMBER: builtins.int
     output_uri: builtins.str
+    """Where its outputs are; on success."""
     phase: elevon_idl.core.v1.execution_pb2.NodeExecution.Phase.ValueType
+    """Where it stands."""
     deck_uri: builtins.str
+    """Where its deck is."""
     dynamic_job_spec_uri: builtins.str
+    """Where its task wrote futures.pb."""
     @property
-    def error(self) -> elevon_idl.core.v1.execution_pb2.ExecutionError: ...
+    def error(self) -> elevon_idl.core.v1.execution_pb2.ExecutionError:
+        """Why it failed."""
+
     @property
-    def output_data(self) -> elevon_idl.core.v1.literal_pb2.LiteralMap: ...
+    def output_data(self) -> elevon_idl.core.v1.literal_pb2.LiteralMap:
+        """Superseded by the data calls."""
+
     @property
-    def started_at(self) -> google.protobuf.timestamp_pb2.Timestamp: ...
+    def started_at(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """When it began to run."""
+
     @property
-    def duration(self) -> google.protobuf.duration_pb2.Duration: ...
+    def duration(self) -> google.protobuf.duration_pb2.Duration:
+        """How long it ran; set at the end."""
+
     @property
-    def created_at(self) -> google.protobuf.timestamp_pb2.Timestamp: ...
+    def created_at(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """When its first event occurred."""
+
     @property
-    def updated_at(self) -> google.protobuf.timestamp_pb2.Timestamp: ...
+    def updated_at(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """When its latest event was reported."""
+
     @property
-    def workflow_node_metadata(self) -> global___WorkflowNodeMetadata: ...
+    def workflow_node_metadata(self) -> global___WorkflowNodeMetadata:
+        """For a node that launched an execution."""
+
     @property
-    def task_node_metadata(self) -> global___TaskNodeMetadata: ...
+    def task_node_metadata(self) -> global___TaskNodeMetadata:
+        """For a node that runs a task."""
+
     def __init__(
         self,
         *,
@@ -240,11 +313,15 @@ global___NodeExecutionClosure = NodeExecutionClosure
 
 @typing.final
 class WorkflowNodeMetadata(google.protobuf.message.Message):
+    """What is particular to a node that launched an execution."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     EXECUTIONID_FIELD_NUMBER: builtins.int
     @property
-    def executionId(self) -> elevon_idl.core.v1.identifier_pb2.WorkflowExecutionIdentifier: ...
+    def executionId(self) -> elevon_idl.core.v1.identifier_pb2.WorkflowExecutionIdentifier:
+        """The execution."""
+
     def __init__(
         self,
         *,
@@ -257,15 +334,21 @@ global___WorkflowNodeMetadata = WorkflowNodeMetadata
 
 @typing.final
 class TaskNodeMetadata(google.protobuf.message.Message):
+    """What is particular to a node that runs a task."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     CACHE_STATUS_FIELD_NUMBER: builtins.int
     CATALOG_KEY_FIELD_NUMBER: builtins.int
     CHECKPOINT_URI_FIELD_NUMBER: builtins.int
     cache_status: elevon_idl.core.v1.catalog_pb2.CatalogCacheStatus.ValueType
+    """What the catalog did for it."""
     checkpoint_uri: builtins.str
+    """Where the task keeps what its next attempt may continue from."""
     @property
-    def catalog_key(self) -> elevon_idl.core.v1.catalog_pb2.CatalogMetadata: ...
+    def catalog_key(self) -> elevon_idl.core.v1.catalog_pb2.CatalogMetadata:
+        """The catalog entry that was hit or written."""
+
     def __init__(
         self,
         *,
@@ -280,16 +363,23 @@ global___TaskNodeMetadata = TaskNodeMetadata
 
 @typing.final
 class DynamicWorkflowNodeMetadata(google.protobuf.message.Message):
+    """A workflow that a task produced."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     ID_FIELD_NUMBER: builtins.int
     COMPILED_WORKFLOW_FIELD_NUMBER: builtins.int
     DYNAMIC_JOB_SPEC_URI_FIELD_NUMBER: builtins.int
     dynamic_job_spec_uri: builtins.str
+    """Where its task wrote futures.pb."""
     @property
-    def id(self) -> elevon_idl.core.v1.identifier_pb2.Identifier: ...
+    def id(self) -> elevon_idl.core.v1.identifier_pb2.Identifier:
+        """The identifier the engine gave it."""
+
     @property
-    def compiled_workflow(self) -> elevon_idl.core.v1.compiled_workflow_pb2.CompiledWorkflowClosure: ...
+    def compiled_workflow(self) -> elevon_idl.core.v1.compiled_workflow_pb2.CompiledWorkflowClosure:
+        """The workflow as compiled."""
+
     def __init__(
         self,
         *,
@@ -304,11 +394,15 @@ global___DynamicWorkflowNodeMetadata = DynamicWorkflowNodeMetadata
 
 @typing.final
 class NodeExecutionGetDataRequest(google.protobuf.message.Message):
+    """Asks for a node execution's inputs and outputs."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     ID_FIELD_NUMBER: builtins.int
     @property
-    def id(self) -> elevon_idl.core.v1.identifier_pb2.NodeExecutionIdentifier: ...
+    def id(self) -> elevon_idl.core.v1.identifier_pb2.NodeExecutionIdentifier:
+        """Its name. Required."""
+
     def __init__(
         self,
         *,
@@ -321,6 +415,8 @@ global___NodeExecutionGetDataRequest = NodeExecutionGetDataRequest
 
 @typing.final
 class NodeExecutionGetDataResponse(google.protobuf.message.Message):
+    """A node execution's inputs and outputs."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     INPUTS_FIELD_NUMBER: builtins.int
@@ -330,17 +426,29 @@ class NodeExecutionGetDataResponse(google.protobuf.message.Message):
     DYNAMIC_WORKFLOW_FIELD_NUMBER: builtins.int
     FLYTE_URLS_FIELD_NUMBER: builtins.int
     @property
-    def inputs(self) -> elevon_idl.admin.v1.common_pb2.UrlBlob: ...
+    def inputs(self) -> elevon_idl.admin.v1.common_pb2.UrlBlob:
+        """Superseded by full_inputs."""
+
     @property
-    def outputs(self) -> elevon_idl.admin.v1.common_pb2.UrlBlob: ...
+    def outputs(self) -> elevon_idl.admin.v1.common_pb2.UrlBlob:
+        """Superseded by full_outputs."""
+
     @property
-    def full_inputs(self) -> elevon_idl.core.v1.literal_pb2.LiteralMap: ...
+    def full_inputs(self) -> elevon_idl.core.v1.literal_pb2.LiteralMap:
+        """The inputs; empty when they are too large to travel."""
+
     @property
-    def full_outputs(self) -> elevon_idl.core.v1.literal_pb2.LiteralMap: ...
+    def full_outputs(self) -> elevon_idl.core.v1.literal_pb2.LiteralMap:
+        """The outputs; empty when there are none, or when they are too large to travel."""
+
     @property
-    def dynamic_workflow(self) -> global___DynamicWorkflowNodeMetadata: ...
+    def dynamic_workflow(self) -> global___DynamicWorkflowNodeMetadata:
+        """The workflow that its task produced; absent for other nodes, which clients rely on."""
+
     @property
-    def flyte_urls(self) -> elevon_idl.admin.v1.common_pb2.FlyteURLs: ...
+    def flyte_urls(self) -> elevon_idl.admin.v1.common_pb2.FlyteURLs:
+        """Addresses of the same."""
+
     def __init__(
         self,
         *,
@@ -358,11 +466,15 @@ global___NodeExecutionGetDataResponse = NodeExecutionGetDataResponse
 
 @typing.final
 class GetDynamicNodeWorkflowRequest(google.protobuf.message.Message):
+    """Asks for the workflow that a task produced."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     ID_FIELD_NUMBER: builtins.int
     @property
-    def id(self) -> elevon_idl.core.v1.identifier_pb2.NodeExecutionIdentifier: ...
+    def id(self) -> elevon_idl.core.v1.identifier_pb2.NodeExecutionIdentifier:
+        """The node execution. Required."""
+
     def __init__(
         self,
         *,
@@ -375,11 +487,15 @@ global___GetDynamicNodeWorkflowRequest = GetDynamicNodeWorkflowRequest
 
 @typing.final
 class DynamicNodeWorkflowResponse(google.protobuf.message.Message):
+    """The workflow that a task produced."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     COMPILED_WORKFLOW_FIELD_NUMBER: builtins.int
     @property
-    def compiled_workflow(self) -> elevon_idl.core.v1.compiled_workflow_pb2.CompiledWorkflowClosure: ...
+    def compiled_workflow(self) -> elevon_idl.core.v1.compiled_workflow_pb2.CompiledWorkflowClosure:
+        """The workflow."""
+
     def __init__(
         self,
         *,

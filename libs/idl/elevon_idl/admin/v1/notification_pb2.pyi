@@ -14,6 +14,8 @@ DESCRIPTOR: google.protobuf.descriptor.FileDescriptor
 
 @typing.final
 class EmailMessage(google.protobuf.message.Message):
+    """A mail that tells of an execution's end."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     RECIPIENTS_EMAIL_FIELD_NUMBER: builtins.int
@@ -21,10 +23,15 @@ class EmailMessage(google.protobuf.message.Message):
     SUBJECT_LINE_FIELD_NUMBER: builtins.int
     BODY_FIELD_NUMBER: builtins.int
     sender_email: builtins.str
+    """From whom."""
     subject_line: builtins.str
+    """Its subject."""
     body: builtins.str
+    """Its text."""
     @property
-    def recipients_email(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]: ...
+    def recipients_email(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """To whom."""
+
     def __init__(
         self,
         *,

@@ -13,15 +13,21 @@ DESCRIPTOR: google.protobuf.descriptor.FileDescriptor
 
 @typing.final
 class ProjectAttributes(google.protobuf.message.Message):
+    """A setting of a project, whatever the domain."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     PROJECT_FIELD_NUMBER: builtins.int
     MATCHING_ATTRIBUTES_FIELD_NUMBER: builtins.int
     ORG_FIELD_NUMBER: builtins.int
     project: builtins.str
+    """Project. Required."""
     org: builtins.str
+    """Accepted and ignored."""
     @property
-    def matching_attributes(self) -> elevon_idl.admin.v1.matchable_resource_pb2.MatchingAttributes: ...
+    def matching_attributes(self) -> elevon_idl.admin.v1.matchable_resource_pb2.MatchingAttributes:
+        """The setting. Required."""
+
     def __init__(
         self,
         *,
@@ -36,11 +42,15 @@ global___ProjectAttributes = ProjectAttributes
 
 @typing.final
 class ProjectAttributesUpdateRequest(google.protobuf.message.Message):
+    """Sets something for a project."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     ATTRIBUTES_FIELD_NUMBER: builtins.int
     @property
-    def attributes(self) -> global___ProjectAttributes: ...
+    def attributes(self) -> global___ProjectAttributes:
+        """The setting. Required."""
+
     def __init__(
         self,
         *,
@@ -53,6 +63,8 @@ global___ProjectAttributesUpdateRequest = ProjectAttributesUpdateRequest
 
 @typing.final
 class ProjectAttributesUpdateResponse(google.protobuf.message.Message):
+    """It is set."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     def __init__(
@@ -63,14 +75,19 @@ global___ProjectAttributesUpdateResponse = ProjectAttributesUpdateResponse
 
 @typing.final
 class ProjectAttributesGetRequest(google.protobuf.message.Message):
+    """Asks for a project's own setting."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     PROJECT_FIELD_NUMBER: builtins.int
     RESOURCE_TYPE_FIELD_NUMBER: builtins.int
     ORG_FIELD_NUMBER: builtins.int
     project: builtins.str
+    """Project. Required."""
     resource_type: elevon_idl.admin.v1.matchable_resource_pb2.MatchableResource.ValueType
+    """The kind of setting."""
     org: builtins.str
+    """Accepted and ignored."""
     def __init__(
         self,
         *,
@@ -84,11 +101,15 @@ global___ProjectAttributesGetRequest = ProjectAttributesGetRequest
 
 @typing.final
 class ProjectAttributesGetResponse(google.protobuf.message.Message):
+    """A project's own setting."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     ATTRIBUTES_FIELD_NUMBER: builtins.int
     @property
-    def attributes(self) -> global___ProjectAttributes: ...
+    def attributes(self) -> global___ProjectAttributes:
+        """The setting."""
+
     def __init__(
         self,
         *,
@@ -101,14 +122,19 @@ global___ProjectAttributesGetResponse = ProjectAttributesGetResponse
 
 @typing.final
 class ProjectAttributesDeleteRequest(google.protobuf.message.Message):
+    """Removes a project's own setting."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     PROJECT_FIELD_NUMBER: builtins.int
     RESOURCE_TYPE_FIELD_NUMBER: builtins.int
     ORG_FIELD_NUMBER: builtins.int
     project: builtins.str
+    """Project. Required."""
     resource_type: elevon_idl.admin.v1.matchable_resource_pb2.MatchableResource.ValueType
+    """The kind of setting."""
     org: builtins.str
+    """Accepted and ignored."""
     def __init__(
         self,
         *,
@@ -122,6 +148,8 @@ global___ProjectAttributesDeleteRequest = ProjectAttributesDeleteRequest
 
 @typing.final
 class ProjectAttributesDeleteResponse(google.protobuf.message.Message):
+    """It is removed, or was not there."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     def __init__(

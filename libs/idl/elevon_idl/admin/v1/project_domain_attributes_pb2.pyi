@@ -13,6 +13,8 @@ DESCRIPTOR: google.protobuf.descriptor.FileDescriptor
 
 @typing.final
 class ProjectDomainAttributes(google.protobuf.message.Message):
+    """A setting of a domain of a project."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     PROJECT_FIELD_NUMBER: builtins.int
@@ -20,10 +22,15 @@ class ProjectDomainAttributes(google.protobuf.message.Message):
     MATCHING_ATTRIBUTES_FIELD_NUMBER: builtins.int
     ORG_FIELD_NUMBER: builtins.int
     project: builtins.str
+    """Project. Required."""
     domain: builtins.str
+    """Domain of the project. Required."""
     org: builtins.str
+    """Accepted and ignored."""
     @property
-    def matching_attributes(self) -> elevon_idl.admin.v1.matchable_resource_pb2.MatchingAttributes: ...
+    def matching_attributes(self) -> elevon_idl.admin.v1.matchable_resource_pb2.MatchingAttributes:
+        """The setting. Required."""
+
     def __init__(
         self,
         *,
@@ -39,11 +46,15 @@ global___ProjectDomainAttributes = ProjectDomainAttributes
 
 @typing.final
 class ProjectDomainAttributesUpdateRequest(google.protobuf.message.Message):
+    """Sets something for a domain of a project."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     ATTRIBUTES_FIELD_NUMBER: builtins.int
     @property
-    def attributes(self) -> global___ProjectDomainAttributes: ...
+    def attributes(self) -> global___ProjectDomainAttributes:
+        """The setting. Required."""
+
     def __init__(
         self,
         *,
@@ -56,6 +67,8 @@ global___ProjectDomainAttributesUpdateRequest = ProjectDomainAttributesUpdateReq
 
 @typing.final
 class ProjectDomainAttributesUpdateResponse(google.protobuf.message.Message):
+    """It is set."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     def __init__(
@@ -66,6 +79,8 @@ global___ProjectDomainAttributesUpdateResponse = ProjectDomainAttributesUpdateRe
 
 @typing.final
 class ProjectDomainAttributesGetRequest(google.protobuf.message.Message):
+    """Asks for the setting in force in a domain."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     PROJECT_FIELD_NUMBER: builtins.int
@@ -73,9 +88,13 @@ class ProjectDomainAttributesGetRequest(google.protobuf.message.Message):
     RESOURCE_TYPE_FIELD_NUMBER: builtins.int
     ORG_FIELD_NUMBER: builtins.int
     project: builtins.str
+    """Project. Required."""
     domain: builtins.str
+    """Domain of the project. Required."""
     resource_type: elevon_idl.admin.v1.matchable_resource_pb2.MatchableResource.ValueType
+    """The kind of setting."""
     org: builtins.str
+    """Accepted and ignored."""
     def __init__(
         self,
         *,
@@ -90,11 +109,15 @@ global___ProjectDomainAttributesGetRequest = ProjectDomainAttributesGetRequest
 
 @typing.final
 class ProjectDomainAttributesGetResponse(google.protobuf.message.Message):
+    """The setting in force, which may be the project's."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     ATTRIBUTES_FIELD_NUMBER: builtins.int
     @property
-    def attributes(self) -> global___ProjectDomainAttributes: ...
+    def attributes(self) -> global___ProjectDomainAttributes:
+        """The setting; its domain is empty when it is the project's."""
+
     def __init__(
         self,
         *,
@@ -107,6 +130,8 @@ global___ProjectDomainAttributesGetResponse = ProjectDomainAttributesGetResponse
 
 @typing.final
 class ProjectDomainAttributesDeleteRequest(google.protobuf.message.Message):
+    """Removes a domain's own setting."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     PROJECT_FIELD_NUMBER: builtins.int
@@ -114,9 +139,13 @@ class ProjectDomainAttributesDeleteRequest(google.protobuf.message.Message):
     RESOURCE_TYPE_FIELD_NUMBER: builtins.int
     ORG_FIELD_NUMBER: builtins.int
     project: builtins.str
+    """Project. Required."""
     domain: builtins.str
+    """Domain of the project. Required."""
     resource_type: elevon_idl.admin.v1.matchable_resource_pb2.MatchableResource.ValueType
+    """The kind of setting."""
     org: builtins.str
+    """Accepted and ignored."""
     def __init__(
         self,
         *,
@@ -131,6 +160,8 @@ global___ProjectDomainAttributesDeleteRequest = ProjectDomainAttributesDeleteReq
 
 @typing.final
 class ProjectDomainAttributesDeleteResponse(google.protobuf.message.Message):
+    """It is removed, or was not there."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     def __init__(

@@ -22,6 +22,8 @@ DESCRIPTOR: google.protobuf.descriptor.FileDescriptor
 
 @typing.final
 class GetDomainRequest(google.protobuf.message.Message):
+    """Asks for the domains."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     def __init__(
@@ -32,12 +34,16 @@ global___GetDomainRequest = GetDomainRequest
 
 @typing.final
 class Domain(google.protobuf.message.Message):
+    """A stage that every project has."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     ID_FIELD_NUMBER: builtins.int
     NAME_FIELD_NUMBER: builtins.int
     id: builtins.str
+    """Its identifier."""
     name: builtins.str
+    """Its name for people."""
     def __init__(
         self,
         *,
@@ -50,11 +56,15 @@ global___Domain = Domain
 
 @typing.final
 class GetDomainsResponse(google.protobuf.message.Message):
+    """The domains."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     DOMAINS_FIELD_NUMBER: builtins.int
     @property
-    def domains(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Domain]: ...
+    def domains(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Domain]:
+        """The domains, in the installation's order."""
+
     def __init__(
         self,
         *,
@@ -66,6 +76,8 @@ global___GetDomainsResponse = GetDomainsResponse
 
 @typing.final
 class Project(google.protobuf.message.Message):
+    """A project."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     class _ProjectState:
@@ -75,15 +87,25 @@ class Project(google.protobuf.message.Message):
     class _ProjectStateEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[Project._ProjectState.ValueType], builtins.type):
         DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
         ACTIVE: Project._ProjectState.ValueType  # 0
+        """It is."""
         ARCHIVED: Project._ProjectState.ValueType  # 1
+        """It is not: nothing can be registered or launched in it, and lists hide it."""
         SYSTEM_GENERATED: Project._ProjectState.ValueType  # 2
+        """Made by the platform."""
         SYSTEM_ARCHIVED: Project._ProjectState.ValueType  # 3
+        """Made by the platform and no longer in use."""
 
-    class ProjectState(_ProjectState, metaclass=_ProjectStateEnumTypeWrapper): ...
+    class ProjectState(_ProjectState, metaclass=_ProjectStateEnumTypeWrapper):
+        """Whether a project is in use."""
+
     ACTIVE: Project.ProjectState.ValueType  # 0
+    """It is."""
     ARCHIVED: Project.ProjectState.ValueType  # 1
+    """It is not: nothing can be registered or launched in it, and lists hide it."""
     SYSTEM_GENERATED: Project.ProjectState.ValueType  # 2
+    """Made by the platform."""
     SYSTEM_ARCHIVED: Project.ProjectState.ValueType  # 3
+    """Made by the platform and no longer in use."""
 
     ID_FIELD_NUMBER: builtins.int
     NAME_FIELD_NUMBER: builtins.int
@@ -93,14 +115,23 @@ class Project(google.protobuf.message.Message):
     STATE_FIELD_NUMBER: builtins.int
     ORG_FIELD_NUMBER: builtins.int
     id: builtins.str
+    """Its identifier: a DNS label of at most 63 characters."""
     name: builtins.str
+    """Its name for people; at most 64 bytes."""
     description: builtins.str
+    """What it is for; at most 300 bytes."""
     state: global___Project.ProjectState.ValueType
+    """Whether it is in use."""
     org: builtins.str
+    """Accepted and ignored."""
     @property
-    def domains(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Domain]: ...
+    def domains(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Domain]:
+        """Its domains; set by admin."""
+
     @property
-    def labels(self) -> elevon_idl.admin.v1.common_pb2.Labels: ...
+    def labels(self) -> elevon_idl.admin.v1.common_pb2.Labels:
+        """Its labels; executions inherit them."""
+
     def __init__(
         self,
         *,
@@ -119,13 +150,20 @@ global___Project = Project
 
 @typing.final
 class Projects(google.protobuf.message.Message):
+    """A page of projects."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     PROJECTS_FIELD_NUMBER: builtins.int
     TOKEN_FIELD_NUMBER: builtins.int
     token: builtins.str
+    """Where to go on: the decimal offset that the previous page answered; empty for the first page. In an answer, empty on
+    the last page.
+    """
     @property
-    def projects(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Project]: ...
+    def projects(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Project]:
+        """The projects."""
+
     def __init__(
         self,
         *,
@@ -138,6 +176,8 @@ global___Projects = Projects
 
 @typing.final
 class ProjectListRequest(google.protobuf.message.Message):
+    """Asks for projects."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     LIMIT_FIELD_NUMBER: builtins.int
@@ -146,11 +186,19 @@ class ProjectListRequest(google.protobuf.message.Message):
     SORT_BY_FIELD_NUMBER: builtins.int
     ORG_FIELD_NUMBER: builtins.int
     limit: builtins.int
+    """The most rows to answer. Required, more than 0."""
     token: builtins.str
+    """Where to go on: the decimal offset that the previous page answered; empty for the first page. In an answer, empty on
+    the last page.
+    """
     filters: builtins.str
+    """Filters joined by "+": function(field,value), for instance eq(phase,RUNNING)+value_in(name,a;b)."""
     org: builtins.str
+    """Accepted and ignored."""
     @property
-    def sort_by(self) -> elevon_idl.admin.v1.common_pb2.Sort: ...
+    def sort_by(self) -> elevon_idl.admin.v1.common_pb2.Sort:
+        """The order; newest first when absent."""
+
     def __init__(
         self,
         *,
@@ -167,11 +215,15 @@ global___ProjectListRequest = ProjectListRequest
 
 @typing.final
 class ProjectRegisterRequest(google.protobuf.message.Message):
+    """Registers a project."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     PROJECT_FIELD_NUMBER: builtins.int
     @property
-    def project(self) -> global___Project: ...
+    def project(self) -> global___Project:
+        """The project, without domains. Required."""
+
     def __init__(
         self,
         *,
@@ -184,6 +236,8 @@ global___ProjectRegisterRequest = ProjectRegisterRequest
 
 @typing.final
 class ProjectRegisterResponse(google.protobuf.message.Message):
+    """It is registered."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     def __init__(
@@ -194,6 +248,8 @@ global___ProjectRegisterResponse = ProjectRegisterResponse
 
 @typing.final
 class ProjectUpdateResponse(google.protobuf.message.Message):
+    """It is changed."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     def __init__(
@@ -204,12 +260,16 @@ global___ProjectUpdateResponse = ProjectUpdateResponse
 
 @typing.final
 class ProjectGetRequest(google.protobuf.message.Message):
+    """Asks for a project."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     ID_FIELD_NUMBER: builtins.int
     ORG_FIELD_NUMBER: builtins.int
     id: builtins.str
+    """Its identifier. Required."""
     org: builtins.str
+    """Accepted and ignored."""
     def __init__(
         self,
         *,
@@ -222,12 +282,16 @@ global___ProjectGetRequest = ProjectGetRequest
 
 @typing.final
 class InactiveProject(google.protobuf.message.Message):
+    """Something was asked of a project that is not in use; a detail of INVALID_ARGUMENT."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     ID_FIELD_NUMBER: builtins.int
     ORG_FIELD_NUMBER: builtins.int
     id: builtins.str
+    """The project."""
     org: builtins.str
+    """Accepted and ignored."""
     def __init__(
         self,
         *,

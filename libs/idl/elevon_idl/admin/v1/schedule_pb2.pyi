@@ -24,24 +24,35 @@ class _FixedRateUnit:
 class _FixedRateUnitEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_FixedRateUnit.ValueType], builtins.type):
     DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
     MINUTE: _FixedRateUnit.ValueType  # 0
+    """A minute."""
     HOUR: _FixedRateUnit.ValueType  # 1
+    """An hour."""
     DAY: _FixedRateUnit.ValueType  # 2
+    """A day."""
 
-class FixedRateUnit(_FixedRateUnit, metaclass=_FixedRateUnitEnumTypeWrapper): ...
+class FixedRateUnit(_FixedRateUnit, metaclass=_FixedRateUnitEnumTypeWrapper):
+    """A unit of time."""
 
 MINUTE: FixedRateUnit.ValueType  # 0
+"""A minute."""
 HOUR: FixedRateUnit.ValueType  # 1
+"""An hour."""
 DAY: FixedRateUnit.ValueType  # 2
+"""A day."""
 global___FixedRateUnit = FixedRateUnit
 
 @typing.final
 class FixedRate(google.protobuf.message.Message):
+    """A schedule that fires at equal distances."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     VALUE_FIELD_NUMBER: builtins.int
     UNIT_FIELD_NUMBER: builtins.int
     value: builtins.int
+    """The distance; 0 means no schedule."""
     unit: global___FixedRateUnit.ValueType
+    """Its unit."""
     def __init__(
         self,
         *,
@@ -54,12 +65,16 @@ global___FixedRate = FixedRate
 
 @typing.final
 class CronSchedule(google.protobuf.message.Message):
+    """A schedule by the calendar."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     SCHEDULE_FIELD_NUMBER: builtins.int
     OFFSET_FIELD_NUMBER: builtins.int
     schedule: builtins.str
+    """Five fields, or a word such as "@daily"; "CRON_TZ=<zone> " may stand before."""
     offset: builtins.str
+    """A distance by which it is moved."""
     def __init__(
         self,
         *,
@@ -72,6 +87,8 @@ global___CronSchedule = CronSchedule
 
 @typing.final
 class Schedule(google.protobuf.message.Message):
+    """When a launch plan is launched by itself."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     CRON_EXPRESSION_FIELD_NUMBER: builtins.int
@@ -79,11 +96,17 @@ class Schedule(google.protobuf.message.Message):
     CRON_SCHEDULE_FIELD_NUMBER: builtins.int
     KICKOFF_TIME_INPUT_ARG_FIELD_NUMBER: builtins.int
     cron_expression: builtins.str
+    """Superseded by cron_schedule."""
     kickoff_time_input_arg: builtins.str
+    """The input that gets the scheduled time; its type is DATETIME."""
     @property
-    def rate(self) -> global___FixedRate: ...
+    def rate(self) -> global___FixedRate:
+        """At equal distances."""
+
     @property
-    def cron_schedule(self) -> global___CronSchedule: ...
+    def cron_schedule(self) -> global___CronSchedule:
+        """By the calendar."""
+
     def __init__(
         self,
         *,

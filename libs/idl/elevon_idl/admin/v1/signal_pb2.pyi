@@ -18,14 +18,20 @@ DESCRIPTOR: google.protobuf.descriptor.FileDescriptor
 
 @typing.final
 class SignalGetOrCreateRequest(google.protobuf.message.Message):
+    """Asks for a signal, which is made when it is not there."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     ID_FIELD_NUMBER: builtins.int
     TYPE_FIELD_NUMBER: builtins.int
     @property
-    def id(self) -> elevon_idl.core.v1.identifier_pb2.SignalIdentifier: ...
+    def id(self) -> elevon_idl.core.v1.identifier_pb2.SignalIdentifier:
+        """Its name. Required."""
+
     @property
-    def type(self) -> elevon_idl.core.v1.type_pb2.LiteralType: ...
+    def type(self) -> elevon_idl.core.v1.type_pb2.LiteralType:
+        """Its type. Required."""
+
     def __init__(
         self,
         *,
@@ -39,6 +45,8 @@ global___SignalGetOrCreateRequest = SignalGetOrCreateRequest
 
 @typing.final
 class SignalListRequest(google.protobuf.message.Message):
+    """Asks for the signals of an execution."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     WORKFLOW_EXECUTION_ID_FIELD_NUMBER: builtins.int
@@ -47,12 +55,21 @@ class SignalListRequest(google.protobuf.message.Message):
     FILTERS_FIELD_NUMBER: builtins.int
     SORT_BY_FIELD_NUMBER: builtins.int
     limit: builtins.int
+    """The most rows to answer. Required, more than 0."""
     token: builtins.str
+    """Where to go on: the decimal offset that the previous page answered; empty for the first page. In an answer, empty on
+    the last page.
+    """
     filters: builtins.str
+    """Filters joined by "+": function(field,value), for instance eq(phase,RUNNING)+value_in(name,a;b)."""
     @property
-    def workflow_execution_id(self) -> elevon_idl.core.v1.identifier_pb2.WorkflowExecutionIdentifier: ...
+    def workflow_execution_id(self) -> elevon_idl.core.v1.identifier_pb2.WorkflowExecutionIdentifier:
+        """The execution. Required."""
+
     @property
-    def sort_by(self) -> elevon_idl.admin.v1.common_pb2.Sort: ...
+    def sort_by(self) -> elevon_idl.admin.v1.common_pb2.Sort:
+        """The order; newest first when absent."""
+
     def __init__(
         self,
         *,
@@ -69,13 +86,20 @@ global___SignalListRequest = SignalListRequest
 
 @typing.final
 class SignalList(google.protobuf.message.Message):
+    """A page of signals."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     SIGNALS_FIELD_NUMBER: builtins.int
     TOKEN_FIELD_NUMBER: builtins.int
     token: builtins.str
+    """Where to go on: the decimal offset that the previous page answered; empty for the first page. In an answer, empty on
+    the last page.
+    """
     @property
-    def signals(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Signal]: ...
+    def signals(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Signal]:
+        """The signals; those without a value have not been set."""
+
     def __init__(
         self,
         *,
@@ -88,14 +112,20 @@ global___SignalList = SignalList
 
 @typing.final
 class SignalSetRequest(google.protobuf.message.Message):
+    """Sets a signal."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     ID_FIELD_NUMBER: builtins.int
     VALUE_FIELD_NUMBER: builtins.int
     @property
-    def id(self) -> elevon_idl.core.v1.identifier_pb2.SignalIdentifier: ...
+    def id(self) -> elevon_idl.core.v1.identifier_pb2.SignalIdentifier:
+        """Its name. Required; must exist."""
+
     @property
-    def value(self) -> elevon_idl.core.v1.literal_pb2.Literal: ...
+    def value(self) -> elevon_idl.core.v1.literal_pb2.Literal:
+        """The value. Required; must fit the signal's type."""
+
     def __init__(
         self,
         *,
@@ -109,6 +139,8 @@ global___SignalSetRequest = SignalSetRequest
 
 @typing.final
 class SignalSetResponse(google.protobuf.message.Message):
+    """It is set."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     def __init__(
@@ -119,17 +151,25 @@ global___SignalSetResponse = SignalSetResponse
 
 @typing.final
 class Signal(google.protobuf.message.Message):
+    """A value that an execution waits for."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     ID_FIELD_NUMBER: builtins.int
     TYPE_FIELD_NUMBER: builtins.int
     VALUE_FIELD_NUMBER: builtins.int
     @property
-    def id(self) -> elevon_idl.core.v1.identifier_pb2.SignalIdentifier: ...
+    def id(self) -> elevon_idl.core.v1.identifier_pb2.SignalIdentifier:
+        """Its name."""
+
     @property
-    def type(self) -> elevon_idl.core.v1.type_pb2.LiteralType: ...
+    def type(self) -> elevon_idl.core.v1.type_pb2.LiteralType:
+        """Its type."""
+
     @property
-    def value(self) -> elevon_idl.core.v1.literal_pb2.Literal: ...
+    def value(self) -> elevon_idl.core.v1.literal_pb2.Literal:
+        """Its value; absent until set."""
+
     def __init__(
         self,
         *,

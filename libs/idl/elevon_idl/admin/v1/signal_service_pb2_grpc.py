@@ -26,7 +26,8 @@ if _version_not_supported:
 
 
 class SignalServiceStub(object):
-    """Missing associated documentation comment in .proto file."""
+    """Values that executions wait for.
+    """
 
     def __init__(self, channel):
         """Constructor.
@@ -52,22 +53,27 @@ class SignalServiceStub(object):
 
 
 class SignalServiceServicer(object):
-    """Missing associated documentation comment in .proto file."""
+    """Values that executions wait for.
+    """
 
     def GetOrCreateSignal(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Answers a signal, made without a value when it is not there. Idempotent; ALREADY_EXISTS when it has another type.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListSignals(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Answers the signals of an execution. Idempotent.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def SetSignal(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Sets a signal and hands it to the engine. Repeatable; INVALID_ARGUMENT when the signal is not there or the value
+        does not fit.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -99,7 +105,8 @@ def add_SignalServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class SignalService(object):
-    """Missing associated documentation comment in .proto file."""
+    """Values that executions wait for.
+    """
 
     @staticmethod
     def GetOrCreateSignal(request,

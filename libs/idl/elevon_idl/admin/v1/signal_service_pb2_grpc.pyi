@@ -18,58 +18,79 @@ class _ServicerContext(grpc.ServicerContext, grpc.aio.ServicerContext):  # type:
     ...
 
 class SignalServiceStub:
+    """Values that executions wait for."""
+
     def __init__(self, channel: typing.Union[grpc.Channel, grpc.aio.Channel]) -> None: ...
     GetOrCreateSignal: grpc.UnaryUnaryMultiCallable[
         elevon_idl.admin.v1.signal_pb2.SignalGetOrCreateRequest,
         elevon_idl.admin.v1.signal_pb2.Signal,
     ]
+    """Answers a signal, made without a value when it is not there. Idempotent; ALREADY_EXISTS when it has another type."""
 
     ListSignals: grpc.UnaryUnaryMultiCallable[
         elevon_idl.admin.v1.signal_pb2.SignalListRequest,
         elevon_idl.admin.v1.signal_pb2.SignalList,
     ]
+    """Answers the signals of an execution. Idempotent."""
 
     SetSignal: grpc.UnaryUnaryMultiCallable[
         elevon_idl.admin.v1.signal_pb2.SignalSetRequest,
         elevon_idl.admin.v1.signal_pb2.SignalSetResponse,
     ]
+    """Sets a signal and hands it to the engine. Repeatable; INVALID_ARGUMENT when the signal is not there or the value
+    does not fit.
+    """
 
 class SignalServiceAsyncStub:
+    """Values that executions wait for."""
+
     GetOrCreateSignal: grpc.aio.UnaryUnaryMultiCallable[
         elevon_idl.admin.v1.signal_pb2.SignalGetOrCreateRequest,
         elevon_idl.admin.v1.signal_pb2.Signal,
     ]
+    """Answers a signal, made without a value when it is not there. Idempotent; ALREADY_EXISTS when it has another type."""
 
     ListSignals: grpc.aio.UnaryUnaryMultiCallable[
         elevon_idl.admin.v1.signal_pb2.SignalListRequest,
         elevon_idl.admin.v1.signal_pb2.SignalList,
     ]
+    """Answers the signals of an execution. Idempotent."""
 
     SetSignal: grpc.aio.UnaryUnaryMultiCallable[
         elevon_idl.admin.v1.signal_pb2.SignalSetRequest,
         elevon_idl.admin.v1.signal_pb2.SignalSetResponse,
     ]
+    """Sets a signal and hands it to the engine. Repeatable; INVALID_ARGUMENT when the signal is not there or the value
+    does not fit.
+    """
 
 class SignalServiceServicer(metaclass=abc.ABCMeta):
+    """Values that executions wait for."""
+
     @abc.abstractmethod
     def GetOrCreateSignal(
         self,
         request: elevon_idl.admin.v1.signal_pb2.SignalGetOrCreateRequest,
         context: _ServicerContext,
-    ) -> typing.Union[elevon_idl.admin.v1.signal_pb2.Signal, collections.abc.Awaitable[elevon_idl.admin.v1.signal_pb2.Signal]]: ...
+    ) -> typing.Union[elevon_idl.admin.v1.signal_pb2.Signal, collections.abc.Awaitable[elevon_idl.admin.v1.signal_pb2.Signal]]:
+        """Answers a signal, made without a value when it is not there. Idempotent; ALREADY_EXISTS when it has another type."""
 
     @abc.abstractmethod
     def ListSignals(
         self,
         request: elevon_idl.admin.v1.signal_pb2.SignalListRequest,
         context: _ServicerContext,
-    ) -> typing.Union[elevon_idl.admin.v1.signal_pb2.SignalList, collections.abc.Awaitable[elevon_idl.admin.v1.signal_pb2.SignalList]]: ...
+    ) -> typing.Union[elevon_idl.admin.v1.signal_pb2.SignalList, collections.abc.Awaitable[elevon_idl.admin.v1.signal_pb2.SignalList]]:
+        """Answers the signals of an execution. Idempotent."""
 
     @abc.abstractmethod
     def SetSignal(
         self,
         request: elevon_idl.admin.v1.signal_pb2.SignalSetRequest,
         context: _ServicerContext,
-    ) -> typing.Union[elevon_idl.admin.v1.signal_pb2.SignalSetResponse, collections.abc.Awaitable[elevon_idl.admin.v1.signal_pb2.SignalSetResponse]]: ...
+    ) -> typing.Union[elevon_idl.admin.v1.signal_pb2.SignalSetResponse, collections.abc.Awaitable[elevon_idl.admin.v1.signal_pb2.SignalSetResponse]]:
+        """Sets a signal and hands it to the engine. Repeatable; INVALID_ARGUMENT when the signal is not there or the value
+        does not fit.
+        """
 
 def add_SignalServiceServicer_to_server(servicer: SignalServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

@@ -22,11 +22,15 @@ DESCRIPTOR: google.protobuf.descriptor.FileDescriptor
 
 @typing.final
 class TaskExecutionGetRequest(google.protobuf.message.Message):
+    """Asks for an attempt of a task."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     ID_FIELD_NUMBER: builtins.int
     @property
-    def id(self) -> elevon_idl.core.v1.identifier_pb2.TaskExecutionIdentifier: ...
+    def id(self) -> elevon_idl.core.v1.identifier_pb2.TaskExecutionIdentifier:
+        """Its name. Required."""
+
     def __init__(
         self,
         *,
@@ -39,6 +43,8 @@ global___TaskExecutionGetRequest = TaskExecutionGetRequest
 
 @typing.final
 class TaskExecutionListRequest(google.protobuf.message.Message):
+    """Asks for the attempts of a node."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     NODE_EXECUTION_ID_FIELD_NUMBER: builtins.int
@@ -47,12 +53,21 @@ class TaskExecutionListRequest(google.protobuf.message.Message):
     FILTERS_FIELD_NUMBER: builtins.int
     SORT_BY_FIELD_NUMBER: builtins.int
     limit: builtins.int
+    """The most rows to answer. Required, more than 0."""
     token: builtins.str
+    """Where to go on: the decimal offset that the previous page answered; empty for the first page. In an answer, empty on
+    the last page.
+    """
     filters: builtins.str
+    """Filters joined by "+": function(field,value), for instance eq(phase,RUNNING)+value_in(name,a;b)."""
     @property
-    def node_execution_id(self) -> elevon_idl.core.v1.identifier_pb2.NodeExecutionIdentifier: ...
+    def node_execution_id(self) -> elevon_idl.core.v1.identifier_pb2.NodeExecutionIdentifier:
+        """The node execution. Required."""
+
     @property
-    def sort_by(self) -> elevon_idl.admin.v1.common_pb2.Sort: ...
+    def sort_by(self) -> elevon_idl.admin.v1.common_pb2.Sort:
+        """The order; newest first when absent."""
+
     def __init__(
         self,
         *,
@@ -69,6 +84,8 @@ global___TaskExecutionListRequest = TaskExecutionListRequest
 
 @typing.final
 class TaskExecution(google.protobuf.message.Message):
+    """An attempt of a task."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     ID_FIELD_NUMBER: builtins.int
@@ -76,11 +93,17 @@ class TaskExecution(google.protobuf.message.Message):
     CLOSURE_FIELD_NUMBER: builtins.int
     IS_PARENT_FIELD_NUMBER: builtins.int
     input_uri: builtins.str
+    """Where its inputs are; empty when they live in the database."""
     is_parent: builtins.bool
+    """True when node executions are below it; only engines of old report such."""
     @property
-    def id(self) -> elevon_idl.core.v1.identifier_pb2.TaskExecutionIdentifier: ...
+    def id(self) -> elevon_idl.core.v1.identifier_pb2.TaskExecutionIdentifier:
+        """Its name."""
+
     @property
-    def closure(self) -> global___TaskExecutionClosure: ...
+    def closure(self) -> global___TaskExecutionClosure:
+        """What came of it."""
+
     def __init__(
         self,
         *,
@@ -96,13 +119,20 @@ global___TaskExecution = TaskExecution
 
 @typing.final
 class TaskExecutionList(google.protobuf.message.Message):
+    """A page of attempts."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     TASK_EXECUTIONS_FIELD_NUMBER: builtins.int
     TOKEN_FIELD_NUMBER: builtins.int
     token: builtins.str
+    """Where to go on: the decimal offset that the previous page answered; empty for the first page. In an answer, empty on
+    the last page.
+    """
     @property
-    def task_executions(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___TaskExecution]: ...
+    def task_executions(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___TaskExecution]:
+        """The attempts."""
+
     def __init__(
         self,
         *,
@@ -115,6 +145,8 @@ global___TaskExecutionList = TaskExecutionList
 
 @typing.final
 class TaskExecutionClosure(google.protobuf.message.Message):
+    """What came of an attempt."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     OUTPUT_URI_FIELD_NUMBER: builtins.int
@@ -134,32 +166,59 @@ class TaskExecutionClosure(google.protobuf.message.Message):
     REASONS_FIELD_NUMBER: builtins.int
     LOG_CONTEXT_FIELD_NUMBER: builtins.int
     output_uri: builtins.str
+    """Where its outputs are; on success."""
     phase: elevon_idl.core.v1.execution_pb2.TaskExecution.Phase.ValueType
+    """Where it stands."""
     reason: builtins.str
+    """The latest of reasons."""
     task_type: builtins.str
+    """The type of its task."""
     event_version: builtins.int
+    """The highest version among its events."""
     @property
-    def error(self) -> elevon_idl.core.v1.execution_pb2.ExecutionError: ...
+    def error(self) -> elevon_idl.core.v1.execution_pb2.ExecutionError:
+        """Why it failed."""
+
     @property
-    def output_data(self) -> elevon_idl.core.v1.literal_pb2.LiteralMap: ...
+    def output_data(self) -> elevon_idl.core.v1.literal_pb2.LiteralMap:
+        """Superseded by the data calls."""
+
     @property
-    def logs(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[elevon_idl.core.v1.execution_pb2.TaskLog]: ...
+    def logs(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[elevon_idl.core.v1.execution_pb2.TaskLog]:
+        """Links to its logs."""
+
     @property
-    def started_at(self) -> google.protobuf.timestamp_pb2.Timestamp: ...
+    def started_at(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """When it began to run."""
+
     @property
-    def duration(self) -> google.protobuf.duration_pb2.Duration: ...
+    def duration(self) -> google.protobuf.duration_pb2.Duration:
+        """How long it ran; set at the end."""
+
     @property
-    def created_at(self) -> google.protobuf.timestamp_pb2.Timestamp: ...
+    def created_at(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """When its first event occurred."""
+
     @property
-    def updated_at(self) -> google.protobuf.timestamp_pb2.Timestamp: ...
+    def updated_at(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """When its latest event was reported."""
+
     @property
-    def custom_info(self) -> google.protobuf.struct_pb2.Struct: ...
+    def custom_info(self) -> google.protobuf.struct_pb2.Struct:
+        """What its plugin tells in its own form."""
+
     @property
-    def metadata(self) -> elevon_idl.event.v1.event_pb2.TaskExecutionMetadata: ...
+    def metadata(self) -> elevon_idl.event.v1.event_pb2.TaskExecutionMetadata:
+        """Where and how it runs."""
+
     @property
-    def reasons(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Reason]: ...
+    def reasons(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Reason]:
+        """What people should know, oldest first."""
+
     @property
-    def log_context(self) -> elevon_idl.core.v1.execution_pb2.LogContext: ...
+    def log_context(self) -> elevon_idl.core.v1.execution_pb2.LogContext:
+        """Where its logs can be read directly."""
+
     def __init__(
         self,
         *,
@@ -188,13 +247,18 @@ global___TaskExecutionClosure = TaskExecutionClosure
 
 @typing.final
 class Reason(google.protobuf.message.Message):
+    """A sentence for people, and when it became true."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     OCCURRED_AT_FIELD_NUMBER: builtins.int
     MESSAGE_FIELD_NUMBER: builtins.int
     message: builtins.str
+    """The sentence."""
     @property
-    def occurred_at(self) -> google.protobuf.timestamp_pb2.Timestamp: ...
+    def occurred_at(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """When it became true."""
+
     def __init__(
         self,
         *,
@@ -208,11 +272,15 @@ global___Reason = Reason
 
 @typing.final
 class TaskExecutionGetDataRequest(google.protobuf.message.Message):
+    """Asks for an attempt's inputs and outputs."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     ID_FIELD_NUMBER: builtins.int
     @property
-    def id(self) -> elevon_idl.core.v1.identifier_pb2.TaskExecutionIdentifier: ...
+    def id(self) -> elevon_idl.core.v1.identifier_pb2.TaskExecutionIdentifier:
+        """Its name. Required."""
+
     def __init__(
         self,
         *,
@@ -225,6 +293,8 @@ global___TaskExecutionGetDataRequest = TaskExecutionGetDataRequest
 
 @typing.final
 class TaskExecutionGetDataResponse(google.protobuf.message.Message):
+    """An attempt's inputs and outputs."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     INPUTS_FIELD_NUMBER: builtins.int
@@ -233,15 +303,25 @@ class TaskExecutionGetDataResponse(google.protobuf.message.Message):
     FULL_OUTPUTS_FIELD_NUMBER: builtins.int
     FLYTE_URLS_FIELD_NUMBER: builtins.int
     @property
-    def inputs(self) -> elevon_idl.admin.v1.common_pb2.UrlBlob: ...
+    def inputs(self) -> elevon_idl.admin.v1.common_pb2.UrlBlob:
+        """Superseded by full_inputs."""
+
     @property
-    def outputs(self) -> elevon_idl.admin.v1.common_pb2.UrlBlob: ...
+    def outputs(self) -> elevon_idl.admin.v1.common_pb2.UrlBlob:
+        """Superseded by full_outputs."""
+
     @property
-    def full_inputs(self) -> elevon_idl.core.v1.literal_pb2.LiteralMap: ...
+    def full_inputs(self) -> elevon_idl.core.v1.literal_pb2.LiteralMap:
+        """The inputs; empty when they are too large to travel."""
+
     @property
-    def full_outputs(self) -> elevon_idl.core.v1.literal_pb2.LiteralMap: ...
+    def full_outputs(self) -> elevon_idl.core.v1.literal_pb2.LiteralMap:
+        """The outputs; empty when there are none, or when they are too large to travel."""
+
     @property
-    def flyte_urls(self) -> elevon_idl.admin.v1.common_pb2.FlyteURLs: ...
+    def flyte_urls(self) -> elevon_idl.admin.v1.common_pb2.FlyteURLs:
+        """Addresses of the same."""
+
     def __init__(
         self,
         *,

@@ -19,14 +19,20 @@ DESCRIPTOR: google.protobuf.descriptor.FileDescriptor
 
 @typing.final
 class TaskCreateRequest(google.protobuf.message.Message):
+    """Registers a task."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     ID_FIELD_NUMBER: builtins.int
     SPEC_FIELD_NUMBER: builtins.int
     @property
-    def id(self) -> elevon_idl.core.v1.identifier_pb2.Identifier: ...
+    def id(self) -> elevon_idl.core.v1.identifier_pb2.Identifier:
+        """Its identifier. Required."""
+
     @property
-    def spec(self) -> global___TaskSpec: ...
+    def spec(self) -> global___TaskSpec:
+        """The task. Required."""
+
     def __init__(
         self,
         *,
@@ -40,6 +46,8 @@ global___TaskCreateRequest = TaskCreateRequest
 
 @typing.final
 class TaskCreateResponse(google.protobuf.message.Message):
+    """It is registered."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     def __init__(
@@ -50,16 +58,23 @@ global___TaskCreateResponse = TaskCreateResponse
 
 @typing.final
 class Task(google.protobuf.message.Message):
+    """A version of a task."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     ID_FIELD_NUMBER: builtins.int
     CLOSURE_FIELD_NUMBER: builtins.int
     SHORT_DESCRIPTION_FIELD_NUMBER: builtins.int
     short_description: builtins.str
+    """What its author wrote about it, in a sentence."""
     @property
-    def id(self) -> elevon_idl.core.v1.identifier_pb2.Identifier: ...
+    def id(self) -> elevon_idl.core.v1.identifier_pb2.Identifier:
+        """Its identifier."""
+
     @property
-    def closure(self) -> global___TaskClosure: ...
+    def closure(self) -> global___TaskClosure:
+        """The task."""
+
     def __init__(
         self,
         *,
@@ -74,13 +89,20 @@ global___Task = Task
 
 @typing.final
 class TaskList(google.protobuf.message.Message):
+    """A page of tasks."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     TASKS_FIELD_NUMBER: builtins.int
     TOKEN_FIELD_NUMBER: builtins.int
     token: builtins.str
+    """Where to go on: the decimal offset that the previous page answered; empty for the first page. In an answer, empty on
+    the last page.
+    """
     @property
-    def tasks(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Task]: ...
+    def tasks(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Task]:
+        """The tasks."""
+
     def __init__(
         self,
         *,
@@ -93,14 +115,20 @@ global___TaskList = TaskList
 
 @typing.final
 class TaskSpec(google.protobuf.message.Message):
+    """A task as its author wrote it."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     TEMPLATE_FIELD_NUMBER: builtins.int
     DESCRIPTION_FIELD_NUMBER: builtins.int
     @property
-    def template(self) -> elevon_idl.core.v1.task_pb2.TaskTemplate: ...
+    def template(self) -> elevon_idl.core.v1.task_pb2.TaskTemplate:
+        """The task. Required."""
+
     @property
-    def description(self) -> elevon_idl.admin.v1.description_entity_pb2.DescriptionEntity: ...
+    def description(self) -> elevon_idl.admin.v1.description_entity_pb2.DescriptionEntity:
+        """What its author wrote about it; not part of its identity."""
+
     def __init__(
         self,
         *,
@@ -114,14 +142,20 @@ global___TaskSpec = TaskSpec
 
 @typing.final
 class TaskClosure(google.protobuf.message.Message):
+    """A task as registered."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     COMPILED_TASK_FIELD_NUMBER: builtins.int
     CREATED_AT_FIELD_NUMBER: builtins.int
     @property
-    def compiled_task(self) -> elevon_idl.core.v1.compiled_workflow_pb2.CompiledTask: ...
+    def compiled_task(self) -> elevon_idl.core.v1.compiled_workflow_pb2.CompiledTask:
+        """The task."""
+
     @property
-    def created_at(self) -> google.protobuf.timestamp_pb2.Timestamp: ...
+    def created_at(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """When it was registered."""
+
     def __init__(
         self,
         *,

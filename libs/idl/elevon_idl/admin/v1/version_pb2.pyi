@@ -12,11 +12,15 @@ DESCRIPTOR: google.protobuf.descriptor.FileDescriptor
 
 @typing.final
 class GetVersionResponse(google.protobuf.message.Message):
+    """The control plane's version."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     CONTROL_PLANE_VERSION_FIELD_NUMBER: builtins.int
     @property
-    def control_plane_version(self) -> global___Version: ...
+    def control_plane_version(self) -> global___Version:
+        """The version."""
+
     def __init__(
         self,
         *,
@@ -29,14 +33,19 @@ global___GetVersionResponse = GetVersionResponse
 
 @typing.final
 class Version(google.protobuf.message.Message):
+    """A version of the control plane."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     BUILD_FIELD_NUMBER: builtins.int
     VERSION_FIELD_NUMBER: builtins.int
     BUILDTIME_FIELD_NUMBER: builtins.int
     Build: builtins.str
+    """The commit it was built from."""
     Version: builtins.str
+    """The version; begins with "v"."""
     BuildTime: builtins.str
+    """When it was built."""
     def __init__(
         self,
         *,
@@ -50,6 +59,8 @@ global___Version = Version
 
 @typing.final
 class GetVersionRequest(google.protobuf.message.Message):
+    """Asks for the control plane's version."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     def __init__(

@@ -13,6 +13,8 @@ DESCRIPTOR: google.protobuf.descriptor.FileDescriptor
 
 @typing.final
 class WorkflowAttributes(google.protobuf.message.Message):
+    """A setting of a workflow."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     PROJECT_FIELD_NUMBER: builtins.int
@@ -21,11 +23,17 @@ class WorkflowAttributes(google.protobuf.message.Message):
     MATCHING_ATTRIBUTES_FIELD_NUMBER: builtins.int
     ORG_FIELD_NUMBER: builtins.int
     project: builtins.str
+    """Project. Required."""
     domain: builtins.str
+    """Domain of the project. Required."""
     workflow: builtins.str
+    """The workflow's name; it need not exist. Required."""
     org: builtins.str
+    """Accepted and ignored."""
     @property
-    def matching_attributes(self) -> elevon_idl.admin.v1.matchable_resource_pb2.MatchingAttributes: ...
+    def matching_attributes(self) -> elevon_idl.admin.v1.matchable_resource_pb2.MatchingAttributes:
+        """The setting. Required."""
+
     def __init__(
         self,
         *,
@@ -42,11 +50,15 @@ global___WorkflowAttributes = WorkflowAttributes
 
 @typing.final
 class WorkflowAttributesUpdateRequest(google.protobuf.message.Message):
+    """Sets something for a workflow."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     ATTRIBUTES_FIELD_NUMBER: builtins.int
     @property
-    def attributes(self) -> global___WorkflowAttributes: ...
+    def attributes(self) -> global___WorkflowAttributes:
+        """The setting. Required."""
+
     def __init__(
         self,
         *,
@@ -59,6 +71,8 @@ global___WorkflowAttributesUpdateRequest = WorkflowAttributesUpdateRequest
 
 @typing.final
 class WorkflowAttributesUpdateResponse(google.protobuf.message.Message):
+    """It is set."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     def __init__(
@@ -69,6 +83,8 @@ global___WorkflowAttributesUpdateResponse = WorkflowAttributesUpdateResponse
 
 @typing.final
 class WorkflowAttributesGetRequest(google.protobuf.message.Message):
+    """Asks for the setting in force for a workflow."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     PROJECT_FIELD_NUMBER: builtins.int
@@ -77,10 +93,15 @@ class WorkflowAttributesGetRequest(google.protobuf.message.Message):
     RESOURCE_TYPE_FIELD_NUMBER: builtins.int
     ORG_FIELD_NUMBER: builtins.int
     project: builtins.str
+    """Project. Required."""
     domain: builtins.str
+    """Domain of the project. Required."""
     workflow: builtins.str
+    """The workflow's name; it need not exist. Required."""
     resource_type: elevon_idl.admin.v1.matchable_resource_pb2.MatchableResource.ValueType
+    """The kind of setting."""
     org: builtins.str
+    """Accepted and ignored."""
     def __init__(
         self,
         *,
@@ -96,11 +117,15 @@ global___WorkflowAttributesGetRequest = WorkflowAttributesGetRequest
 
 @typing.final
 class WorkflowAttributesGetResponse(google.protobuf.message.Message):
+    """The setting in force, which may be the domain's or the project's."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     ATTRIBUTES_FIELD_NUMBER: builtins.int
     @property
-    def attributes(self) -> global___WorkflowAttributes: ...
+    def attributes(self) -> global___WorkflowAttributes:
+        """The setting; parts that it does not name are empty."""
+
     def __init__(
         self,
         *,
@@ -113,6 +138,8 @@ global___WorkflowAttributesGetResponse = WorkflowAttributesGetResponse
 
 @typing.final
 class WorkflowAttributesDeleteRequest(google.protobuf.message.Message):
+    """Removes a workflow's own setting."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     PROJECT_FIELD_NUMBER: builtins.int
@@ -121,10 +148,15 @@ class WorkflowAttributesDeleteRequest(google.protobuf.message.Message):
     RESOURCE_TYPE_FIELD_NUMBER: builtins.int
     ORG_FIELD_NUMBER: builtins.int
     project: builtins.str
+    """Project. Required."""
     domain: builtins.str
+    """Domain of the project. Required."""
     workflow: builtins.str
+    """The workflow's name; it need not exist. Required."""
     resource_type: elevon_idl.admin.v1.matchable_resource_pb2.MatchableResource.ValueType
+    """The kind of setting."""
     org: builtins.str
+    """Accepted and ignored."""
     def __init__(
         self,
         *,
@@ -140,6 +172,8 @@ global___WorkflowAttributesDeleteRequest = WorkflowAttributesDeleteRequest
 
 @typing.final
 class WorkflowAttributesDeleteResponse(google.protobuf.message.Message):
+    """It is removed, or was not there."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     def __init__(

@@ -19,14 +19,20 @@ DESCRIPTOR: google.protobuf.descriptor.FileDescriptor
 
 @typing.final
 class WorkflowCreateRequest(google.protobuf.message.Message):
+    """Registers a workflow."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     ID_FIELD_NUMBER: builtins.int
     SPEC_FIELD_NUMBER: builtins.int
     @property
-    def id(self) -> elevon_idl.core.v1.identifier_pb2.Identifier: ...
+    def id(self) -> elevon_idl.core.v1.identifier_pb2.Identifier:
+        """Its identifier. Required."""
+
     @property
-    def spec(self) -> global___WorkflowSpec: ...
+    def spec(self) -> global___WorkflowSpec:
+        """The workflow. Required."""
+
     def __init__(
         self,
         *,
@@ -40,6 +46,8 @@ global___WorkflowCreateRequest = WorkflowCreateRequest
 
 @typing.final
 class WorkflowCreateResponse(google.protobuf.message.Message):
+    """It is registered."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     def __init__(
@@ -50,16 +58,23 @@ global___WorkflowCreateResponse = WorkflowCreateResponse
 
 @typing.final
 class Workflow(google.protobuf.message.Message):
+    """A version of a workflow."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     ID_FIELD_NUMBER: builtins.int
     CLOSURE_FIELD_NUMBER: builtins.int
     SHORT_DESCRIPTION_FIELD_NUMBER: builtins.int
     short_description: builtins.str
+    """What its author wrote about it, in a sentence."""
     @property
-    def id(self) -> elevon_idl.core.v1.identifier_pb2.Identifier: ...
+    def id(self) -> elevon_idl.core.v1.identifier_pb2.Identifier:
+        """Its identifier."""
+
     @property
-    def closure(self) -> global___WorkflowClosure: ...
+    def closure(self) -> global___WorkflowClosure:
+        """The workflow."""
+
     def __init__(
         self,
         *,
@@ -74,13 +89,20 @@ global___Workflow = Workflow
 
 @typing.final
 class WorkflowList(google.protobuf.message.Message):
+    """A page of workflows."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     WORKFLOWS_FIELD_NUMBER: builtins.int
     TOKEN_FIELD_NUMBER: builtins.int
     token: builtins.str
+    """Where to go on: the decimal offset that the previous page answered; empty for the first page. In an answer, empty on
+    the last page.
+    """
     @property
-    def workflows(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Workflow]: ...
+    def workflows(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Workflow]:
+        """The workflows, without their nodes."""
+
     def __init__(
         self,
         *,
@@ -93,17 +115,25 @@ global___WorkflowList = WorkflowList
 
 @typing.final
 class WorkflowSpec(google.protobuf.message.Message):
+    """A workflow as its author wrote it."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     TEMPLATE_FIELD_NUMBER: builtins.int
     SUB_WORKFLOWS_FIELD_NUMBER: builtins.int
     DESCRIPTION_FIELD_NUMBER: builtins.int
     @property
-    def template(self) -> elevon_idl.core.v1.workflow_pb2.WorkflowTemplate: ...
+    def template(self) -> elevon_idl.core.v1.workflow_pb2.WorkflowTemplate:
+        """The workflow. Required."""
+
     @property
-    def sub_workflows(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[elevon_idl.core.v1.workflow_pb2.WorkflowTemplate]: ...
+    def sub_workflows(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[elevon_idl.core.v1.workflow_pb2.WorkflowTemplate]:
+        """Every workflow nested in it, at any depth."""
+
     @property
-    def description(self) -> elevon_idl.admin.v1.description_entity_pb2.DescriptionEntity: ...
+    def description(self) -> elevon_idl.admin.v1.description_entity_pb2.DescriptionEntity:
+        """What its author wrote about it; not part of its identity."""
+
     def __init__(
         self,
         *,
@@ -118,14 +148,20 @@ global___WorkflowSpec = WorkflowSpec
 
 @typing.final
 class WorkflowClosure(google.protobuf.message.Message):
+    """A workflow as registered."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     COMPILED_WORKFLOW_FIELD_NUMBER: builtins.int
     CREATED_AT_FIELD_NUMBER: builtins.int
     @property
-    def compiled_workflow(self) -> elevon_idl.core.v1.compiled_workflow_pb2.CompiledWorkflowClosure: ...
+    def compiled_workflow(self) -> elevon_idl.core.v1.compiled_workflow_pb2.CompiledWorkflowClosure:
+        """The workflow, compiled."""
+
     @property
-    def created_at(self) -> google.protobuf.timestamp_pb2.Timestamp: ...
+    def created_at(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """When it was registered."""
+
     def __init__(
         self,
         *,
@@ -139,11 +175,15 @@ global___WorkflowClosure = WorkflowClosure
 
 @typing.final
 class WorkflowErrorExistsDifferentStructure(google.protobuf.message.Message):
+    """Another workflow has this identifier."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     ID_FIELD_NUMBER: builtins.int
     @property
-    def id(self) -> elevon_idl.core.v1.identifier_pb2.Identifier: ...
+    def id(self) -> elevon_idl.core.v1.identifier_pb2.Identifier:
+        """The identifier."""
+
     def __init__(
         self,
         *,
@@ -156,11 +196,15 @@ global___WorkflowErrorExistsDifferentStructure = WorkflowErrorExistsDifferentStr
 
 @typing.final
 class WorkflowErrorExistsIdenticalStructure(google.protobuf.message.Message):
+    """The same workflow is registered."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     ID_FIELD_NUMBER: builtins.int
     @property
-    def id(self) -> elevon_idl.core.v1.identifier_pb2.Identifier: ...
+    def id(self) -> elevon_idl.core.v1.identifier_pb2.Identifier:
+        """Its identifier."""
+
     def __init__(
         self,
         *,
@@ -173,14 +217,20 @@ global___WorkflowErrorExistsIdenticalStructure = WorkflowErrorExistsIdenticalStr
 
 @typing.final
 class CreateWorkflowFailureReason(google.protobuf.message.Message):
+    """Why a workflow was not registered; a detail of ALREADY_EXISTS or INVALID_ARGUMENT."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     EXISTS_DIFFERENT_STRUCTURE_FIELD_NUMBER: builtins.int
     EXISTS_IDENTICAL_STRUCTURE_FIELD_NUMBER: builtins.int
     @property
-    def exists_different_structure(self) -> global___WorkflowErrorExistsDifferentStructure: ...
+    def exists_different_structure(self) -> global___WorkflowErrorExistsDifferentStructure:
+        """Another one has its identifier."""
+
     @property
-    def exists_identical_structure(self) -> global___WorkflowErrorExistsIdenticalStructure: ...
+    def exists_identical_structure(self) -> global___WorkflowErrorExistsIdenticalStructure:
+        """It is registered."""
+
     def __init__(
         self,
         *,

@@ -36,18 +36,29 @@ class _State:
 class _StateEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_State.ValueType], builtins.type):
     DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
     RETRYABLE_FAILURE: _State.ValueType  # 0
+    """Failed; trying again may help."""
     PERMANENT_FAILURE: _State.ValueType  # 1
+    """Failed for good."""
     PENDING: _State.ValueType  # 2
+    """Waits."""
     RUNNING: _State.ValueType  # 3
+    """Runs."""
     SUCCEEDED: _State.ValueType  # 4
+    """Its outputs are there."""
 
-class State(_State, metaclass=_StateEnumTypeWrapper): ...
+class State(_State, metaclass=_StateEnumTypeWrapper):
+    """Where a job stands, in the words of older connectors."""
 
 RETRYABLE_FAILURE: State.ValueType  # 0
+"""Failed; trying again may help."""
 PERMANENT_FAILURE: State.ValueType  # 1
+"""Failed for good."""
 PENDING: State.ValueType  # 2
+"""Waits."""
 RUNNING: State.ValueType  # 3
+"""Runs."""
 SUCCEEDED: State.ValueType  # 4
+"""Its outputs are there."""
 global___State = State
 
 class _LogLineOriginator:
@@ -57,18 +68,27 @@ class _LogLineOriginator:
 class _LogLineOriginatorEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_LogLineOriginator.ValueType], builtins.type):
     DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
     UNKNOWN: _LogLineOriginator.ValueType  # 0
+    """Not known."""
     USER: _LogLineOriginator.ValueType  # 1
+    """The task."""
     SYSTEM: _LogLineOriginator.ValueType  # 2
+    """The platform."""
 
-class LogLineOriginator(_LogLineOriginator, metaclass=_LogLineOriginatorEnumTypeWrapper): ...
+class LogLineOriginator(_LogLineOriginator, metaclass=_LogLineOriginatorEnumTypeWrapper):
+    """Who wrote a line of a log."""
 
 UNKNOWN: LogLineOriginator.ValueType  # 0
+"""Not known."""
 USER: LogLineOriginator.ValueType  # 1
+"""The task."""
 SYSTEM: LogLineOriginator.ValueType  # 2
+"""The platform."""
 global___LogLineOriginator = LogLineOriginator
 
 @typing.final
 class TaskExecutionMetadata(google.protobuf.message.Message):
+    """The attempt that a connector works for."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     @typing.final
@@ -131,22 +151,39 @@ class TaskExecutionMetadata(google.protobuf.message.Message):
     OVERRIDES_FIELD_NUMBER: builtins.int
     IDENTITY_FIELD_NUMBER: builtins.int
     namespace: builtins.str
+    """The namespace of the execution."""
     k8s_service_account: builtins.str
+    """The service account it runs as."""
     max_attempts: builtins.int
+    """How many attempts there may be."""
     interruptible: builtins.bool
+    """Whether its machine may be taken away."""
     interruptible_failure_threshold: builtins.int
+    """After so many system failures it no longer may."""
     @property
-    def task_execution_id(self) -> elevon_idl.core.v1.identifier_pb2.TaskExecutionIdentifier: ...
+    def task_execution_id(self) -> elevon_idl.core.v1.identifier_pb2.TaskExecutionIdentifier:
+        """Its identifier."""
+
     @property
-    def labels(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]: ...
+    def labels(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]:
+        """Its labels."""
+
     @property
-    def annotations(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]: ...
+    def annotations(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]:
+        """Its annotations."""
+
     @property
-    def environment_variables(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]: ...
+    def environment_variables(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]:
+        """Its environment variables."""
+
     @property
-    def overrides(self) -> elevon_idl.core.v1.workflow_pb2.TaskNodeOverrides: ...
+    def overrides(self) -> elevon_idl.core.v1.workflow_pb2.TaskNodeOverrides:
+        """What the node changes about the task."""
+
     @property
-    def identity(self) -> elevon_idl.core.v1.security_pb2.Identity: ...
+    def identity(self) -> elevon_idl.core.v1.security_pb2.Identity:
+        """Whom it runs as."""
+
     def __init__(
         self,
         *,
@@ -169,6 +206,8 @@ global___TaskExecutionMetadata = TaskExecutionMetadata
 
 @typing.final
 class CreateTaskRequest(google.protobuf.message.Message):
+    """Asks a connector to start a job."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     INPUTS_FIELD_NUMBER: builtins.int
@@ -176,12 +215,19 @@ class CreateTaskRequest(google.protobuf.message.Message):
     OUTPUT_PREFIX_FIELD_NUMBER: builtins.int
     TASK_EXECUTION_METADATA_FIELD_NUMBER: builtins.int
     output_prefix: builtins.str
+    """Where outputs may be written."""
     @property
-    def inputs(self) -> elevon_idl.core.v1.literal_pb2.LiteralMap: ...
+    def inputs(self) -> elevon_idl.core.v1.literal_pb2.LiteralMap:
+        """The inputs."""
+
     @property
-    def template(self) -> elevon_idl.core.v1.task_pb2.TaskTemplate: ...
+    def template(self) -> elevon_idl.core.v1.task_pb2.TaskTemplate:
+        """The task."""
+
     @property
-    def task_execution_metadata(self) -> global___TaskExecutionMetadata: ...
+    def task_execution_metadata(self) -> global___TaskExecutionMetadata:
+        """The attempt it is for."""
+
     def __init__(
         self,
         *,
@@ -197,10 +243,13 @@ global___CreateTaskRequest = CreateTaskRequest
 
 @typing.final
 class CreateTaskResponse(google.protobuf.message.Message):
+    """The job was started."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     RESOURCE_META_FIELD_NUMBER: builtins.int
     resource_meta: builtins.bytes
+    """How the connector finds it again; kept with the attempt and handed back unread."""
     def __init__(
         self,
         *,
@@ -212,6 +261,8 @@ global___CreateTaskResponse = CreateTaskResponse
 
 @typing.final
 class CreateRequestHeader(google.protobuf.message.Message):
+    """The first part of a synchronous job."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     TEMPLATE_FIELD_NUMBER: builtins.int
@@ -219,11 +270,17 @@ class CreateRequestHeader(google.protobuf.message.Message):
     TASK_EXECUTION_METADATA_FIELD_NUMBER: builtins.int
     MAX_DATASET_SIZE_BYTES_FIELD_NUMBER: builtins.int
     output_prefix: builtins.str
+    """Where outputs may be written."""
     max_dataset_size_bytes: builtins.int
+    """How large the outputs may be, in bytes."""
     @property
-    def template(self) -> elevon_idl.core.v1.task_pb2.TaskTemplate: ...
+    def template(self) -> elevon_idl.core.v1.task_pb2.TaskTemplate:
+        """The task."""
+
     @property
-    def task_execution_metadata(self) -> global___TaskExecutionMetadata: ...
+    def task_execution_metadata(self) -> global___TaskExecutionMetadata:
+        """The attempt it is for."""
+
     def __init__(
         self,
         *,
@@ -239,14 +296,20 @@ global___CreateRequestHeader = CreateRequestHeader
 
 @typing.final
 class ExecuteTaskSyncRequest(google.protobuf.message.Message):
+    """A part of a synchronous job: the header, then the inputs."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     HEADER_FIELD_NUMBER: builtins.int
     INPUTS_FIELD_NUMBER: builtins.int
     @property
-    def header(self) -> global___CreateRequestHeader: ...
+    def header(self) -> global___CreateRequestHeader:
+        """What to do."""
+
     @property
-    def inputs(self) -> elevon_idl.core.v1.literal_pb2.LiteralMap: ...
+    def inputs(self) -> elevon_idl.core.v1.literal_pb2.LiteralMap:
+        """The inputs."""
+
     def __init__(
         self,
         *,
@@ -261,11 +324,15 @@ global___ExecuteTaskSyncRequest = ExecuteTaskSyncRequest
 
 @typing.final
 class ExecuteTaskSyncResponseHeader(google.protobuf.message.Message):
+    """How a synchronous job ended."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     RESOURCE_FIELD_NUMBER: builtins.int
     @property
-    def resource(self) -> global___Resource: ...
+    def resource(self) -> global___Resource:
+        """Its state, and its outputs when they are small."""
+
     def __init__(
         self,
         *,
@@ -278,14 +345,20 @@ global___ExecuteTaskSyncResponseHeader = ExecuteTaskSyncResponseHeader
 
 @typing.final
 class ExecuteTaskSyncResponse(google.protobuf.message.Message):
+    """A part of the answer: the header, then perhaps the outputs."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     HEADER_FIELD_NUMBER: builtins.int
     OUTPUTS_FIELD_NUMBER: builtins.int
     @property
-    def header(self) -> global___ExecuteTaskSyncResponseHeader: ...
+    def header(self) -> global___ExecuteTaskSyncResponseHeader:
+        """How it ended."""
+
     @property
-    def outputs(self) -> elevon_idl.core.v1.literal_pb2.LiteralMap: ...
+    def outputs(self) -> elevon_idl.core.v1.literal_pb2.LiteralMap:
+        """The outputs."""
+
     def __init__(
         self,
         *,
@@ -300,6 +373,8 @@ global___ExecuteTaskSyncResponse = ExecuteTaskSyncResponse
 
 @typing.final
 class GetTaskRequest(google.protobuf.message.Message):
+    """Asks how a job is doing."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     TASK_TYPE_FIELD_NUMBER: builtins.int
@@ -307,10 +382,15 @@ class GetTaskRequest(google.protobuf.message.Message):
     TASK_CATEGORY_FIELD_NUMBER: builtins.int
     OUTPUT_PREFIX_FIELD_NUMBER: builtins.int
     task_type: builtins.str
+    """Superseded by task_category."""
     resource_meta: builtins.bytes
+    """The job, as CreateTask named it."""
     output_prefix: builtins.str
+    """Where outputs may be written."""
     @property
-    def task_category(self) -> global___TaskCategory: ...
+    def task_category(self) -> global___TaskCategory:
+        """The task's type and version."""
+
     def __init__(
         self,
         *,
@@ -326,11 +406,15 @@ global___GetTaskRequest = GetTaskRequest
 
 @typing.final
 class GetTaskResponse(google.protobuf.message.Message):
+    """How a job is doing."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     RESOURCE_FIELD_NUMBER: builtins.int
     @property
-    def resource(self) -> global___Resource: ...
+    def resource(self) -> global___Resource:
+        """Its state."""
+
     def __init__(
         self,
         *,
@@ -343,6 +427,8 @@ global___GetTaskResponse = GetTaskResponse
 
 @typing.final
 class Resource(google.protobuf.message.Message):
+    """A job, as its connector sees it."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     STATE_FIELD_NUMBER: builtins.int
@@ -353,16 +439,27 @@ class Resource(google.protobuf.message.Message):
     CUSTOM_INFO_FIELD_NUMBER: builtins.int
     AGENT_ERROR_FIELD_NUMBER: builtins.int
     state: global___State.ValueType
+    """Superseded by phase."""
     message: builtins.str
+    """What people should know."""
     phase: elevon_idl.core.v1.execution_pb2.TaskExecution.Phase.ValueType
+    """Its phase."""
     @property
-    def outputs(self) -> elevon_idl.core.v1.literal_pb2.LiteralMap: ...
+    def outputs(self) -> elevon_idl.core.v1.literal_pb2.LiteralMap:
+        """The outputs; absent when they were written to the output prefix."""
+
     @property
-    def log_links(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[elevon_idl.core.v1.execution_pb2.TaskLog]: ...
+    def log_links(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[elevon_idl.core.v1.execution_pb2.TaskLog]:
+        """Links to its logs."""
+
     @property
-    def custom_info(self) -> google.protobuf.struct_pb2.Struct: ...
+    def custom_info(self) -> google.protobuf.struct_pb2.Struct:
+        """What the connector tells in its own form."""
+
     @property
-    def agent_error(self) -> global___AgentError: ...
+    def agent_error(self) -> global___AgentError:
+        """Why it failed."""
+
     def __init__(
         self,
         *,
@@ -381,15 +478,21 @@ global___Resource = Resource
 
 @typing.final
 class DeleteTaskRequest(google.protobuf.message.Message):
+    """Asks to stop a job and forget it."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     TASK_TYPE_FIELD_NUMBER: builtins.int
     RESOURCE_META_FIELD_NUMBER: builtins.int
     TASK_CATEGORY_FIELD_NUMBER: builtins.int
     task_type: builtins.str
+    """Superseded by task_category."""
     resource_meta: builtins.bytes
+    """The job, as CreateTask named it."""
     @property
-    def task_category(self) -> global___TaskCategory: ...
+    def task_category(self) -> global___TaskCategory:
+        """The task's type and version."""
+
     def __init__(
         self,
         *,
@@ -404,6 +507,8 @@ global___DeleteTaskRequest = DeleteTaskRequest
 
 @typing.final
 class DeleteTaskResponse(google.protobuf.message.Message):
+    """The job is stopped."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     def __init__(
@@ -414,6 +519,8 @@ global___DeleteTaskResponse = DeleteTaskResponse
 
 @typing.final
 class Agent(google.protobuf.message.Message):
+    """A connector."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     NAME_FIELD_NUMBER: builtins.int
@@ -421,11 +528,17 @@ class Agent(google.protobuf.message.Message):
     IS_SYNC_FIELD_NUMBER: builtins.int
     SUPPORTED_TASK_CATEGORIES_FIELD_NUMBER: builtins.int
     name: builtins.str
+    """Its name."""
     is_sync: builtins.bool
+    """True when it answers within the call."""
     @property
-    def supported_task_types(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]: ...
+    def supported_task_types(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Superseded by supported_task_categories."""
+
     @property
-    def supported_task_categories(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___TaskCategory]: ...
+    def supported_task_categories(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___TaskCategory]:
+        """The tasks it takes."""
+
     def __init__(
         self,
         *,
@@ -440,12 +553,16 @@ global___Agent = Agent
 
 @typing.final
 class TaskCategory(google.protobuf.message.Message):
+    """A type of task."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     NAME_FIELD_NUMBER: builtins.int
     VERSION_FIELD_NUMBER: builtins.int
     name: builtins.str
+    """The type."""
     version: builtins.int
+    """The version of the type's rules."""
     def __init__(
         self,
         *,
@@ -458,10 +575,13 @@ global___TaskCategory = TaskCategory
 
 @typing.final
 class GetAgentRequest(google.protobuf.message.Message):
+    """Asks about a connector."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     NAME_FIELD_NUMBER: builtins.int
     name: builtins.str
+    """Its name."""
     def __init__(
         self,
         *,
@@ -473,11 +593,15 @@ global___GetAgentRequest = GetAgentRequest
 
 @typing.final
 class GetAgentResponse(google.protobuf.message.Message):
+    """A connector."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     AGENT_FIELD_NUMBER: builtins.int
     @property
-    def agent(self) -> global___Agent: ...
+    def agent(self) -> global___Agent:
+        """The connector."""
+
     def __init__(
         self,
         *,
@@ -490,6 +614,8 @@ global___GetAgentResponse = GetAgentResponse
 
 @typing.final
 class ListAgentsRequest(google.protobuf.message.Message):
+    """Asks for all connectors of a service."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     def __init__(
@@ -500,11 +626,15 @@ global___ListAgentsRequest = ListAgentsRequest
 
 @typing.final
 class ListAgentsResponse(google.protobuf.message.Message):
+    """The connectors of a service."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     AGENTS_FIELD_NUMBER: builtins.int
     @property
-    def agents(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Agent]: ...
+    def agents(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Agent]:
+        """The connectors."""
+
     def __init__(
         self,
         *,
@@ -516,6 +646,8 @@ global___ListAgentsResponse = ListAgentsResponse
 
 @typing.final
 class GetTaskMetricsRequest(google.protobuf.message.Message):
+    """Asks for measurements of a job."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     TASK_TYPE_FIELD_NUMBER: builtins.int
@@ -526,17 +658,29 @@ class GetTaskMetricsRequest(google.protobuf.message.Message):
     STEP_FIELD_NUMBER: builtins.int
     TASK_CATEGORY_FIELD_NUMBER: builtins.int
     task_type: builtins.str
+    """Superseded by task_category."""
     resource_meta: builtins.bytes
+    """The job, as CreateTask named it."""
     @property
-    def queries(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]: ...
+    def queries(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """The measurements wanted."""
+
     @property
-    def start_time(self) -> google.protobuf.timestamp_pb2.Timestamp: ...
+    def start_time(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """From when."""
+
     @property
-    def end_time(self) -> google.protobuf.timestamp_pb2.Timestamp: ...
+    def end_time(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """Until when."""
+
     @property
-    def step(self) -> google.protobuf.duration_pb2.Duration: ...
+    def step(self) -> google.protobuf.duration_pb2.Duration:
+        """How far apart."""
+
     @property
-    def task_category(self) -> global___TaskCategory: ...
+    def task_category(self) -> global___TaskCategory:
+        """The task's type and version."""
+
     def __init__(
         self,
         *,
@@ -555,11 +699,15 @@ global___GetTaskMetricsRequest = GetTaskMetricsRequest
 
 @typing.final
 class GetTaskMetricsResponse(google.protobuf.message.Message):
+    """Measurements of a job."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     RESULTS_FIELD_NUMBER: builtins.int
     @property
-    def results(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[elevon_idl.core.v1.metrics_pb2.ExecutionMetricResult]: ...
+    def results(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[elevon_idl.core.v1.metrics_pb2.ExecutionMetricResult]:
+        """One for each query."""
+
     def __init__(
         self,
         *,
@@ -571,6 +719,8 @@ global___GetTaskMetricsResponse = GetTaskMetricsResponse
 
 @typing.final
 class GetTaskLogsRequest(google.protobuf.message.Message):
+    """Asks for lines of a job's log."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     TASK_TYPE_FIELD_NUMBER: builtins.int
@@ -579,11 +729,17 @@ class GetTaskLogsRequest(google.protobuf.message.Message):
     TOKEN_FIELD_NUMBER: builtins.int
     TASK_CATEGORY_FIELD_NUMBER: builtins.int
     task_type: builtins.str
+    """Superseded by task_category."""
     resource_meta: builtins.bytes
+    """The job, as CreateTask named it."""
     lines: builtins.int
+    """How many lines."""
     token: builtins.str
+    """Where to go on; empty for the beginning."""
     @property
-    def task_category(self) -> global___TaskCategory: ...
+    def task_category(self) -> global___TaskCategory:
+        """The task's type and version."""
+
     def __init__(
         self,
         *,
@@ -600,10 +756,13 @@ global___GetTaskLogsRequest = GetTaskLogsRequest
 
 @typing.final
 class GetTaskLogsResponseHeader(google.protobuf.message.Message):
+    """The first part of the answer."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     TOKEN_FIELD_NUMBER: builtins.int
     token: builtins.str
+    """Where to go on next time."""
     def __init__(
         self,
         *,
@@ -615,15 +774,21 @@ global___GetTaskLogsResponseHeader = GetTaskLogsResponseHeader
 
 @typing.final
 class LogLine(google.protobuf.message.Message):
+    """A line of a log."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     TIMESTAMP_FIELD_NUMBER: builtins.int
     MESSAGE_FIELD_NUMBER: builtins.int
     ORIGINATOR_FIELD_NUMBER: builtins.int
     message: builtins.str
+    """The line."""
     originator: global___LogLineOriginator.ValueType
+    """Who wrote it."""
     @property
-    def timestamp(self) -> google.protobuf.timestamp_pb2.Timestamp: ...
+    def timestamp(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """When it was written."""
+
     def __init__(
         self,
         *,
@@ -638,14 +803,20 @@ global___LogLine = LogLine
 
 @typing.final
 class GetTaskLogsResponseBody(google.protobuf.message.Message):
+    """Lines of a log."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     RESULTS_FIELD_NUMBER: builtins.int
     STRUCTURED_LINES_FIELD_NUMBER: builtins.int
     @property
-    def results(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]: ...
+    def results(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Superseded by structured_lines."""
+
     @property
-    def structured_lines(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___LogLine]: ...
+    def structured_lines(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___LogLine]:
+        """The lines."""
+
     def __init__(
         self,
         *,
@@ -658,14 +829,20 @@ global___GetTaskLogsResponseBody = GetTaskLogsResponseBody
 
 @typing.final
 class GetTaskLogsResponse(google.protobuf.message.Message):
+    """A part of the answer: the header, then the lines."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     HEADER_FIELD_NUMBER: builtins.int
     BODY_FIELD_NUMBER: builtins.int
     @property
-    def header(self) -> global___GetTaskLogsResponseHeader: ...
+    def header(self) -> global___GetTaskLogsResponseHeader:
+        """Where to go on."""
+
     @property
-    def body(self) -> global___GetTaskLogsResponseBody: ...
+    def body(self) -> global___GetTaskLogsResponseBody:
+        """Lines."""
+
     def __init__(
         self,
         *,
@@ -680,6 +857,8 @@ global___GetTaskLogsResponse = GetTaskLogsResponse
 
 @typing.final
 class AgentError(google.protobuf.message.Message):
+    """Why a job failed."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     class _Kind:
@@ -689,18 +868,27 @@ class AgentError(google.protobuf.message.Message):
     class _KindEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[AgentError._Kind.ValueType], builtins.type):
         DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
         NON_RECOVERABLE: AgentError._Kind.ValueType  # 0
+        """It will not."""
         RECOVERABLE: AgentError._Kind.ValueType  # 1
+        """It may."""
 
-    class Kind(_Kind, metaclass=_KindEnumTypeWrapper): ...
+    class Kind(_Kind, metaclass=_KindEnumTypeWrapper):
+        """Whether trying again may help."""
+
     NON_RECOVERABLE: AgentError.Kind.ValueType  # 0
+    """It will not."""
     RECOVERABLE: AgentError.Kind.ValueType  # 1
+    """It may."""
 
     CODE_FIELD_NUMBER: builtins.int
     KIND_FIELD_NUMBER: builtins.int
     ORIGIN_FIELD_NUMBER: builtins.int
     code: builtins.str
+    """A short word for programs."""
     kind: global___AgentError.Kind.ValueType
+    """Whether trying again may help."""
     origin: elevon_idl.core.v1.execution_pb2.ExecutionError.ErrorKind.ValueType
+    """Whose fault it is."""
     def __init__(
         self,
         *,

@@ -26,7 +26,8 @@ if _version_not_supported:
 
 
 class SyncAgentServiceStub(object):
-    """Missing associated documentation comment in .proto file."""
+    """Connectors that answer within the call.
+    """
 
     def __init__(self, channel):
         """Constructor.
@@ -42,10 +43,12 @@ class SyncAgentServiceStub(object):
 
 
 class SyncAgentServiceServicer(object):
-    """Missing associated documentation comment in .proto file."""
+    """Connectors that answer within the call.
+    """
 
     def ExecuteTaskSync(self, request_iterator, context):
-        """Missing associated documentation comment in .proto file."""
+        """Runs a job and answers when it is done. Not idempotent: it is called again only for a new attempt.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -67,7 +70,8 @@ def add_SyncAgentServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class SyncAgentService(object):
-    """Missing associated documentation comment in .proto file."""
+    """Connectors that answer within the call.
+    """
 
     @staticmethod
     def ExecuteTaskSync(request_iterator,
@@ -98,7 +102,8 @@ class SyncAgentService(object):
 
 
 class AsyncAgentServiceStub(object):
-    """Missing associated documentation comment in .proto file."""
+    """Connectors whose jobs outlive the call.
+    """
 
     def __init__(self, channel):
         """Constructor.
@@ -134,34 +139,41 @@ class AsyncAgentServiceStub(object):
 
 
 class AsyncAgentServiceServicer(object):
-    """Missing associated documentation comment in .proto file."""
+    """Connectors whose jobs outlive the call.
+    """
 
     def CreateTask(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Starts a job. May be called again for the same attempt when the answer was lost; a connector that can should find
+        the job it has.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetTask(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Tells how a job is doing. Idempotent; NOT_FOUND when the job is gone.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeleteTask(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Stops a job. Idempotent; a job that is gone is fine.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetTaskMetrics(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Tells measurements of a job. Idempotent; UNIMPLEMENTED by most connectors.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetTaskLogs(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Sends lines of a job's log. Idempotent; UNIMPLEMENTED by most connectors.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -203,7 +215,8 @@ def add_AsyncAgentServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class AsyncAgentService(object):
-    """Missing associated documentation comment in .proto file."""
+    """Connectors whose jobs outlive the call.
+    """
 
     @staticmethod
     def CreateTask(request,
@@ -342,7 +355,8 @@ class AsyncAgentService(object):
 
 
 class AgentMetadataServiceStub(object):
-    """Missing associated documentation comment in .proto file."""
+    """What a service of connectors can do.
+    """
 
     def __init__(self, channel):
         """Constructor.
@@ -363,16 +377,19 @@ class AgentMetadataServiceStub(object):
 
 
 class AgentMetadataServiceServicer(object):
-    """Missing associated documentation comment in .proto file."""
+    """What a service of connectors can do.
+    """
 
     def GetAgent(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Tells about one connector. NOT_FOUND when there is none of that name.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListAgents(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Tells about all. Asked again and again, so that connectors may come and go.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -399,7 +416,8 @@ def add_AgentMetadataServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class AgentMetadataService(object):
-    """Missing associated documentation comment in .proto file."""
+    """What a service of connectors can do.
+    """
 
     @staticmethod
     def GetAgent(request,

@@ -18,155 +18,203 @@ class _ServicerContext(grpc.ServicerContext, grpc.aio.ServicerContext):  # type:
     ...
 
 class SyncAgentServiceStub:
+    """Connectors that answer within the call."""
+
     def __init__(self, channel: typing.Union[grpc.Channel, grpc.aio.Channel]) -> None: ...
     ExecuteTaskSync: grpc.StreamStreamMultiCallable[
         elevon_idl.connector.v1.connector_pb2.ExecuteTaskSyncRequest,
         elevon_idl.connector.v1.connector_pb2.ExecuteTaskSyncResponse,
     ]
+    """Runs a job and answers when it is done. Not idempotent: it is called again only for a new attempt."""
 
 class SyncAgentServiceAsyncStub:
+    """Connectors that answer within the call."""
+
     ExecuteTaskSync: grpc.aio.StreamStreamMultiCallable[
         elevon_idl.connector.v1.connector_pb2.ExecuteTaskSyncRequest,
         elevon_idl.connector.v1.connector_pb2.ExecuteTaskSyncResponse,
     ]
+    """Runs a job and answers when it is done. Not idempotent: it is called again only for a new attempt."""
 
 class SyncAgentServiceServicer(metaclass=abc.ABCMeta):
+    """Connectors that answer within the call."""
+
     @abc.abstractmethod
     def ExecuteTaskSync(
         self,
         request_iterator: _MaybeAsyncIterator[elevon_idl.connector.v1.connector_pb2.ExecuteTaskSyncRequest],
         context: _ServicerContext,
-    ) -> typing.Union[collections.abc.Iterator[elevon_idl.connector.v1.connector_pb2.ExecuteTaskSyncResponse], collections.abc.AsyncIterator[elevon_idl.connector.v1.connector_pb2.ExecuteTaskSyncResponse]]: ...
+    ) -> typing.Union[collections.abc.Iterator[elevon_idl.connector.v1.connector_pb2.ExecuteTaskSyncResponse], collections.abc.AsyncIterator[elevon_idl.connector.v1.connector_pb2.ExecuteTaskSyncResponse]]:
+        """Runs a job and answers when it is done. Not idempotent: it is called again only for a new attempt."""
 
 def add_SyncAgentServiceServicer_to_server(servicer: SyncAgentServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...
 
 class AsyncAgentServiceStub:
+    """Connectors whose jobs outlive the call."""
+
     def __init__(self, channel: typing.Union[grpc.Channel, grpc.aio.Channel]) -> None: ...
     CreateTask: grpc.UnaryUnaryMultiCallable[
         elevon_idl.connector.v1.connector_pb2.CreateTaskRequest,
         elevon_idl.connector.v1.connector_pb2.CreateTaskResponse,
     ]
+    """Starts a job. May be called again for the same attempt when the answer was lost; a connector that can should find
+    the job it has.
+    """
 
     GetTask: grpc.UnaryUnaryMultiCallable[
         elevon_idl.connector.v1.connector_pb2.GetTaskRequest,
         elevon_idl.connector.v1.connector_pb2.GetTaskResponse,
     ]
+    """Tells how a job is doing. Idempotent; NOT_FOUND when the job is gone."""
 
     DeleteTask: grpc.UnaryUnaryMultiCallable[
         elevon_idl.connector.v1.connector_pb2.DeleteTaskRequest,
         elevon_idl.connector.v1.connector_pb2.DeleteTaskResponse,
     ]
+    """Stops a job. Idempotent; a job that is gone is fine."""
 
     GetTaskMetrics: grpc.UnaryUnaryMultiCallable[
         elevon_idl.connector.v1.connector_pb2.GetTaskMetricsRequest,
         elevon_idl.connector.v1.connector_pb2.GetTaskMetricsResponse,
     ]
+    """Tells measurements of a job. Idempotent; UNIMPLEMENTED by most connectors."""
 
     GetTaskLogs: grpc.UnaryStreamMultiCallable[
         elevon_idl.connector.v1.connector_pb2.GetTaskLogsRequest,
         elevon_idl.connector.v1.connector_pb2.GetTaskLogsResponse,
     ]
+    """Sends lines of a job's log. Idempotent; UNIMPLEMENTED by most connectors."""
 
 class AsyncAgentServiceAsyncStub:
+    """Connectors whose jobs outlive the call."""
+
     CreateTask: grpc.aio.UnaryUnaryMultiCallable[
         elevon_idl.connector.v1.connector_pb2.CreateTaskRequest,
         elevon_idl.connector.v1.connector_pb2.CreateTaskResponse,
     ]
+    """Starts a job. May be called again for the same attempt when the answer was lost; a connector that can should find
+    the job it has.
+    """
 
     GetTask: grpc.aio.UnaryUnaryMultiCallable[
         elevon_idl.connector.v1.connector_pb2.GetTaskRequest,
         elevon_idl.connector.v1.connector_pb2.GetTaskResponse,
     ]
+    """Tells how a job is doing. Idempotent; NOT_FOUND when the job is gone."""
 
     DeleteTask: grpc.aio.UnaryUnaryMultiCallable[
         elevon_idl.connector.v1.connector_pb2.DeleteTaskRequest,
         elevon_idl.connector.v1.connector_pb2.DeleteTaskResponse,
     ]
+    """Stops a job. Idempotent; a job that is gone is fine."""
 
     GetTaskMetrics: grpc.aio.UnaryUnaryMultiCallable[
         elevon_idl.connector.v1.connector_pb2.GetTaskMetricsRequest,
         elevon_idl.connector.v1.connector_pb2.GetTaskMetricsResponse,
     ]
+    """Tells measurements of a job. Idempotent; UNIMPLEMENTED by most connectors."""
 
     GetTaskLogs: grpc.aio.UnaryStreamMultiCallable[
         elevon_idl.connector.v1.connector_pb2.GetTaskLogsRequest,
         elevon_idl.connector.v1.connector_pb2.GetTaskLogsResponse,
     ]
+    """Sends lines of a job's log. Idempotent; UNIMPLEMENTED by most connectors."""
 
 class AsyncAgentServiceServicer(metaclass=abc.ABCMeta):
+    """Connectors whose jobs outlive the call."""
+
     @abc.abstractmethod
     def CreateTask(
         self,
         request: elevon_idl.connector.v1.connector_pb2.CreateTaskRequest,
         context: _ServicerContext,
-    ) -> typing.Union[elevon_idl.connector.v1.connector_pb2.CreateTaskResponse, collections.abc.Awaitable[elevon_idl.connector.v1.connector_pb2.CreateTaskResponse]]: ...
+    ) -> typing.Union[elevon_idl.connector.v1.connector_pb2.CreateTaskResponse, collections.abc.Awaitable[elevon_idl.connector.v1.connector_pb2.CreateTaskResponse]]:
+        """Starts a job. May be called again for the same attempt when the answer was lost; a connector that can should find
+        the job it has.
+        """
 
     @abc.abstractmethod
     def GetTask(
         self,
         request: elevon_idl.connector.v1.connector_pb2.GetTaskRequest,
         context: _ServicerContext,
-    ) -> typing.Union[elevon_idl.connector.v1.connector_pb2.GetTaskResponse, collections.abc.Awaitable[elevon_idl.connector.v1.connector_pb2.GetTaskResponse]]: ...
+    ) -> typing.Union[elevon_idl.connector.v1.connector_pb2.GetTaskResponse, collections.abc.Awaitable[elevon_idl.connector.v1.connector_pb2.GetTaskResponse]]:
+        """Tells how a job is doing. Idempotent; NOT_FOUND when the job is gone."""
 
     @abc.abstractmethod
     def DeleteTask(
         self,
         request: elevon_idl.connector.v1.connector_pb2.DeleteTaskRequest,
         context: _ServicerContext,
-    ) -> typing.Union[elevon_idl.connector.v1.connector_pb2.DeleteTaskResponse, collections.abc.Awaitable[elevon_idl.connector.v1.connector_pb2.DeleteTaskResponse]]: ...
+    ) -> typing.Union[elevon_idl.connector.v1.connector_pb2.DeleteTaskResponse, collections.abc.Awaitable[elevon_idl.connector.v1.connector_pb2.DeleteTaskResponse]]:
+        """Stops a job. Idempotent; a job that is gone is fine."""
 
     @abc.abstractmethod
     def GetTaskMetrics(
         self,
         request: elevon_idl.connector.v1.connector_pb2.GetTaskMetricsRequest,
         context: _ServicerContext,
-    ) -> typing.Union[elevon_idl.connector.v1.connector_pb2.GetTaskMetricsResponse, collections.abc.Awaitable[elevon_idl.connector.v1.connector_pb2.GetTaskMetricsResponse]]: ...
+    ) -> typing.Union[elevon_idl.connector.v1.connector_pb2.GetTaskMetricsResponse, collections.abc.Awaitable[elevon_idl.connector.v1.connector_pb2.GetTaskMetricsResponse]]:
+        """Tells measurements of a job. Idempotent; UNIMPLEMENTED by most connectors."""
 
     @abc.abstractmethod
     def GetTaskLogs(
         self,
         request: elevon_idl.connector.v1.connector_pb2.GetTaskLogsRequest,
         context: _ServicerContext,
-    ) -> typing.Union[collections.abc.Iterator[elevon_idl.connector.v1.connector_pb2.GetTaskLogsResponse], collections.abc.AsyncIterator[elevon_idl.connector.v1.connector_pb2.GetTaskLogsResponse]]: ...
+    ) -> typing.Union[collections.abc.Iterator[elevon_idl.connector.v1.connector_pb2.GetTaskLogsResponse], collections.abc.AsyncIterator[elevon_idl.connector.v1.connector_pb2.GetTaskLogsResponse]]:
+        """Sends lines of a job's log. Idempotent; UNIMPLEMENTED by most connectors."""
 
 def add_AsyncAgentServiceServicer_to_server(servicer: AsyncAgentServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...
 
 class AgentMetadataServiceStub:
+    """What a service of connectors can do."""
+
     def __init__(self, channel: typing.Union[grpc.Channel, grpc.aio.Channel]) -> None: ...
     GetAgent: grpc.UnaryUnaryMultiCallable[
         elevon_idl.connector.v1.connector_pb2.GetAgentRequest,
         elevon_idl.connector.v1.connector_pb2.GetAgentResponse,
     ]
+    """Tells about one connector. NOT_FOUND when there is none of that name."""
 
     ListAgents: grpc.UnaryUnaryMultiCallable[
         elevon_idl.connector.v1.connector_pb2.ListAgentsRequest,
         elevon_idl.connector.v1.connector_pb2.ListAgentsResponse,
     ]
+    """Tells about all. Asked again and again, so that connectors may come and go."""
 
 class AgentMetadataServiceAsyncStub:
+    """What a service of connectors can do."""
+
     GetAgent: grpc.aio.UnaryUnaryMultiCallable[
         elevon_idl.connector.v1.connector_pb2.GetAgentRequest,
         elevon_idl.connector.v1.connector_pb2.GetAgentResponse,
     ]
+    """Tells about one connector. NOT_FOUND when there is none of that name."""
 
     ListAgents: grpc.aio.UnaryUnaryMultiCallable[
         elevon_idl.connector.v1.connector_pb2.ListAgentsRequest,
         elevon_idl.connector.v1.connector_pb2.ListAgentsResponse,
     ]
+    """Tells about all. Asked again and again, so that connectors may come and go."""
 
 class AgentMetadataServiceServicer(metaclass=abc.ABCMeta):
+    """What a service of connectors can do."""
+
     @abc.abstractmethod
     def GetAgent(
         self,
         request: elevon_idl.connector.v1.connector_pb2.GetAgentRequest,
         context: _ServicerContext,
-    ) -> typing.Union[elevon_idl.connector.v1.connector_pb2.GetAgentResponse, collections.abc.Awaitable[elevon_idl.connector.v1.connector_pb2.GetAgentResponse]]: ...
+    ) -> typing.Union[elevon_idl.connector.v1.connector_pb2.GetAgentResponse, collections.abc.Awaitable[elevon_idl.connector.v1.connector_pb2.GetAgentResponse]]:
+        """Tells about one connector. NOT_FOUND when there is none of that name."""
 
     @abc.abstractmethod
     def ListAgents(
         self,
         request: elevon_idl.connector.v1.connector_pb2.ListAgentsRequest,
         context: _ServicerContext,
-    ) -> typing.Union[elevon_idl.connector.v1.connector_pb2.ListAgentsResponse, collections.abc.Awaitable[elevon_idl.connector.v1.connector_pb2.ListAgentsResponse]]: ...
+    ) -> typing.Union[elevon_idl.connector.v1.connector_pb2.ListAgentsResponse, collections.abc.Awaitable[elevon_idl.connector.v1.connector_pb2.ListAgentsResponse]]:
+        """Tells about all. Asked again and again, so that connectors may come and go."""
 
 def add_AgentMetadataServiceServicer_to_server(servicer: AgentMetadataServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

@@ -27,18 +27,29 @@ class _Granularity:
 class _GranularityEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_Granularity.ValueType], builtins.type):
     DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
     UNSET: _Granularity.ValueType  # 0
+    """Not said; a day is assumed."""
     MINUTE: _Granularity.ValueType  # 1
+    """A minute."""
     HOUR: _Granularity.ValueType  # 2
+    """An hour."""
     DAY: _Granularity.ValueType  # 3
+    """A day."""
     MONTH: _Granularity.ValueType  # 4
+    """A month."""
 
-class Granularity(_Granularity, metaclass=_GranularityEnumTypeWrapper): ...
+class Granularity(_Granularity, metaclass=_GranularityEnumTypeWrapper):
+    """The length of time that a time partition stands for."""
 
 UNSET: Granularity.ValueType  # 0
+"""Not said; a day is assumed."""
 MINUTE: Granularity.ValueType  # 1
+"""A minute."""
 HOUR: Granularity.ValueType  # 2
+"""An hour."""
 DAY: Granularity.ValueType  # 3
+"""A day."""
 MONTH: Granularity.ValueType  # 4
+"""A month."""
 global___Granularity = Granularity
 
 class _Operator:
@@ -48,16 +59,23 @@ class _Operator:
 class _OperatorEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_Operator.ValueType], builtins.type):
     DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
     MINUS: _Operator.ValueType  # 0
+    """Goes back by it."""
     PLUS: _Operator.ValueType  # 1
+    """Goes forward by it."""
 
-class Operator(_Operator, metaclass=_OperatorEnumTypeWrapper): ...
+class Operator(_Operator, metaclass=_OperatorEnumTypeWrapper):
+    """What a time transform does with its amount."""
 
 MINUS: Operator.ValueType  # 0
+"""Goes back by it."""
 PLUS: Operator.ValueType  # 1
+"""Goes forward by it."""
 global___Operator = Operator
 
 @typing.final
 class ArtifactKey(google.protobuf.message.Message):
+    """The name of an artifact, whatever its versions."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     PROJECT_FIELD_NUMBER: builtins.int
@@ -65,9 +83,13 @@ class ArtifactKey(google.protobuf.message.Message):
     NAME_FIELD_NUMBER: builtins.int
     ORG_FIELD_NUMBER: builtins.int
     project: builtins.str
+    """Project; a DNS label."""
     domain: builtins.str
+    """Domain of the project."""
     name: builtins.str
+    """Name within the domain."""
     org: builtins.str
+    """Accepted and ignored."""
     def __init__(
         self,
         *,
@@ -82,15 +104,21 @@ global___ArtifactKey = ArtifactKey
 
 @typing.final
 class ArtifactBindingData(google.protobuf.message.Message):
+    """Takes a partition of the artifact that triggered an execution."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     PARTITION_KEY_FIELD_NUMBER: builtins.int
     BIND_TO_TIME_PARTITION_FIELD_NUMBER: builtins.int
     TIME_TRANSFORM_FIELD_NUMBER: builtins.int
     partition_key: builtins.str
+    """The one with this key."""
     bind_to_time_partition: builtins.bool
+    """The time partition."""
     @property
-    def time_transform(self) -> global___TimeTransform: ...
+    def time_transform(self) -> global___TimeTransform:
+        """Moves a time partition before it is used."""
+
     def __init__(
         self,
         *,
@@ -106,12 +134,16 @@ global___ArtifactBindingData = ArtifactBindingData
 
 @typing.final
 class TimeTransform(google.protobuf.message.Message):
+    """A distance in time."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     TRANSFORM_FIELD_NUMBER: builtins.int
     OP_FIELD_NUMBER: builtins.int
     transform: builtins.str
+    """How far, as a duration in text."""
     op: global___Operator.ValueType
+    """In which direction."""
     def __init__(
         self,
         *,
@@ -124,10 +156,13 @@ global___TimeTransform = TimeTransform
 
 @typing.final
 class InputBindingData(google.protobuf.message.Message):
+    """Takes the value of an input."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     VAR_FIELD_NUMBER: builtins.int
     var: builtins.str
+    """The input's name."""
     def __init__(
         self,
         *,
@@ -139,6 +174,8 @@ global___InputBindingData = InputBindingData
 
 @typing.final
 class RuntimeBinding(google.protobuf.message.Message):
+    """A value that is only known when the task has run."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     def __init__(
@@ -149,6 +186,8 @@ global___RuntimeBinding = RuntimeBinding
 
 @typing.final
 class LabelValue(google.protobuf.message.Message):
+    """The value of a partition, or where it comes from."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     STATIC_VALUE_FIELD_NUMBER: builtins.int
@@ -157,14 +196,23 @@ class LabelValue(google.protobuf.message.Message):
     INPUT_BINDING_FIELD_NUMBER: builtins.int
     RUNTIME_BINDING_FIELD_NUMBER: builtins.int
     static_value: builtins.str
+    """A text."""
     @property
-    def time_value(self) -> google.protobuf.timestamp_pb2.Timestamp: ...
+    def time_value(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """A time."""
+
     @property
-    def triggered_binding(self) -> global___ArtifactBindingData: ...
+    def triggered_binding(self) -> global___ArtifactBindingData:
+        """A partition of the artifact that triggered the execution."""
+
     @property
-    def input_binding(self) -> global___InputBindingData: ...
+    def input_binding(self) -> global___InputBindingData:
+        """An input."""
+
     @property
-    def runtime_binding(self) -> global___RuntimeBinding: ...
+    def runtime_binding(self) -> global___RuntimeBinding:
+        """Known when the task has run."""
+
     def __init__(
         self,
         *,
@@ -182,6 +230,8 @@ global___LabelValue = LabelValue
 
 @typing.final
 class Partitions(google.protobuf.message.Message):
+    """Partitions by key."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     @typing.final
@@ -204,7 +254,9 @@ class Partitions(google.protobuf.message.Message):
 
     VALUE_FIELD_NUMBER: builtins.int
     @property
-    def value(self) -> google.protobuf.internal.containers.MessageMap[builtins.str, global___LabelValue]: ...
+    def value(self) -> google.protobuf.internal.containers.MessageMap[builtins.str, global___LabelValue]:
+        """The value of each key."""
+
     def __init__(
         self,
         *,
@@ -216,13 +268,18 @@ global___Partitions = Partitions
 
 @typing.final
 class TimePartition(google.protobuf.message.Message):
+    """A partition by time."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     VALUE_FIELD_NUMBER: builtins.int
     GRANULARITY_FIELD_NUMBER: builtins.int
     granularity: global___Granularity.ValueType
+    """The length of time it stands for."""
     @property
-    def value(self) -> global___LabelValue: ...
+    def value(self) -> global___LabelValue:
+        """The time."""
+
     def __init__(
         self,
         *,
@@ -236,6 +293,8 @@ global___TimePartition = TimePartition
 
 @typing.final
 class ArtifactID(google.protobuf.message.Message):
+    """One version of an artifact, or the part of it that partitions select."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     ARTIFACT_KEY_FIELD_NUMBER: builtins.int
@@ -243,12 +302,19 @@ class ArtifactID(google.protobuf.message.Message):
     PARTITIONS_FIELD_NUMBER: builtins.int
     TIME_PARTITION_FIELD_NUMBER: builtins.int
     version: builtins.str
+    """Its version."""
     @property
-    def artifact_key(self) -> global___ArtifactKey: ...
+    def artifact_key(self) -> global___ArtifactKey:
+        """Its name."""
+
     @property
-    def partitions(self) -> global___Partitions: ...
+    def partitions(self) -> global___Partitions:
+        """Its partitions."""
+
     @property
-    def time_partition(self) -> global___TimePartition: ...
+    def time_partition(self) -> global___TimePartition:
+        """Its time partition."""
+
     def __init__(
         self,
         *,
@@ -264,14 +330,20 @@ global___ArtifactID = ArtifactID
 
 @typing.final
 class ArtifactTag(google.protobuf.message.Message):
+    """A movable name for a version of an artifact."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     ARTIFACT_KEY_FIELD_NUMBER: builtins.int
     VALUE_FIELD_NUMBER: builtins.int
     @property
-    def artifact_key(self) -> global___ArtifactKey: ...
+    def artifact_key(self) -> global___ArtifactKey:
+        """The artifact."""
+
     @property
-    def value(self) -> global___LabelValue: ...
+    def value(self) -> global___LabelValue:
+        """The tag."""
+
     def __init__(
         self,
         *,
@@ -285,6 +357,8 @@ global___ArtifactTag = ArtifactTag
 
 @typing.final
 class ArtifactQuery(google.protobuf.message.Message):
+    """Which artifact an input takes when an execution starts. Launch plans with one are refused: Elevon keeps no artifacts."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     ARTIFACT_ID_FIELD_NUMBER: builtins.int
@@ -292,12 +366,19 @@ class ArtifactQuery(google.protobuf.message.Message):
     URI_FIELD_NUMBER: builtins.int
     BINDING_FIELD_NUMBER: builtins.int
     uri: builtins.str
+    """By a URI."""
     @property
-    def artifact_id(self) -> global___ArtifactID: ...
+    def artifact_id(self) -> global___ArtifactID:
+        """By its identifier."""
+
     @property
-    def artifact_tag(self) -> global___ArtifactTag: ...
+    def artifact_tag(self) -> global___ArtifactTag:
+        """By a tag."""
+
     @property
-    def binding(self) -> global___ArtifactBindingData: ...
+    def binding(self) -> global___ArtifactBindingData:
+        """By the artifact that triggered the execution."""
+
     def __init__(
         self,
         *,

@@ -25,34 +25,55 @@ class _CatalogCacheStatus:
 class _CatalogCacheStatusEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_CatalogCacheStatus.ValueType], builtins.type):
     DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
     CACHE_DISABLED: _CatalogCacheStatus.ValueType  # 0
+    """The task is not cached, or the installation has no catalog."""
     CACHE_MISS: _CatalogCacheStatus.ValueType  # 1
+    """Nothing was found; the task runs."""
     CACHE_HIT: _CatalogCacheStatus.ValueType  # 2
+    """The outputs were found; the task does not run."""
     CACHE_POPULATED: _CatalogCacheStatus.ValueType  # 3
+    """The task ran and its outputs were stored."""
     CACHE_LOOKUP_FAILURE: _CatalogCacheStatus.ValueType  # 4
+    """The catalog did not answer the look-up; the task runs."""
     CACHE_PUT_FAILURE: _CatalogCacheStatus.ValueType  # 5
+    """The task ran but its outputs could not be stored; it succeeds all the same."""
     CACHE_SKIPPED: _CatalogCacheStatus.ValueType  # 6
+    """The look-up was left out because the execution overwrites the cache."""
     CACHE_EVICTED: _CatalogCacheStatus.ValueType  # 7
+    """The entry was removed."""
 
-class CatalogCacheStatus(_CatalogCacheStatus, metaclass=_CatalogCacheStatusEnumTypeWrapper): ...
+class CatalogCacheStatus(_CatalogCacheStatus, metaclass=_CatalogCacheStatusEnumTypeWrapper):
+    """What the catalog did for a task node or an element of an array."""
 
 CACHE_DISABLED: CatalogCacheStatus.ValueType  # 0
+"""The task is not cached, or the installation has no catalog."""
 CACHE_MISS: CatalogCacheStatus.ValueType  # 1
+"""Nothing was found; the task runs."""
 CACHE_HIT: CatalogCacheStatus.ValueType  # 2
+"""The outputs were found; the task does not run."""
 CACHE_POPULATED: CatalogCacheStatus.ValueType  # 3
+"""The task ran and its outputs were stored."""
 CACHE_LOOKUP_FAILURE: CatalogCacheStatus.ValueType  # 4
+"""The catalog did not answer the look-up; the task runs."""
 CACHE_PUT_FAILURE: CatalogCacheStatus.ValueType  # 5
+"""The task ran but its outputs could not be stored; it succeeds all the same."""
 CACHE_SKIPPED: CatalogCacheStatus.ValueType  # 6
+"""The look-up was left out because the execution overwrites the cache."""
 CACHE_EVICTED: CatalogCacheStatus.ValueType  # 7
+"""The entry was removed."""
 global___CatalogCacheStatus = CatalogCacheStatus
 
 @typing.final
 class CatalogArtifactTag(google.protobuf.message.Message):
+    """The tag of a catalog entry."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     ARTIFACT_ID_FIELD_NUMBER: builtins.int
     NAME_FIELD_NUMBER: builtins.int
     artifact_id: builtins.str
+    """The artifact that the tag points to."""
     name: builtins.str
+    """The tag; for memoization a hash of the inputs."""
     def __init__(
         self,
         *,
@@ -65,17 +86,25 @@ global___CatalogArtifactTag = CatalogArtifactTag
 
 @typing.final
 class CatalogMetadata(google.protobuf.message.Message):
+    """Which catalog entry was read or written."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     DATASET_ID_FIELD_NUMBER: builtins.int
     ARTIFACT_TAG_FIELD_NUMBER: builtins.int
     SOURCE_TASK_EXECUTION_FIELD_NUMBER: builtins.int
     @property
-    def dataset_id(self) -> elevon_idl.core.v1.identifier_pb2.Identifier: ...
+    def dataset_id(self) -> elevon_idl.core.v1.identifier_pb2.Identifier:
+        """The dataset; resource type DATASET."""
+
     @property
-    def artifact_tag(self) -> global___CatalogArtifactTag: ...
+    def artifact_tag(self) -> global___CatalogArtifactTag:
+        """The entry in it."""
+
     @property
-    def source_task_execution(self) -> elevon_idl.core.v1.identifier_pb2.TaskExecutionIdentifier: ...
+    def source_task_execution(self) -> elevon_idl.core.v1.identifier_pb2.TaskExecutionIdentifier:
+        """The attempt that produced it."""
+
     def __init__(
         self,
         *,
@@ -91,6 +120,8 @@ global___CatalogMetadata = CatalogMetadata
 
 @typing.final
 class CatalogReservation(google.protobuf.message.Message):
+    """Holds what can become of a reservation."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     class _Status:
@@ -100,17 +131,29 @@ class CatalogReservation(google.protobuf.message.Message):
     class _StatusEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[CatalogReservation._Status.ValueType], builtins.type):
         DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
         RESERVATION_DISABLED: CatalogReservation._Status.ValueType  # 0
+        """The task's cache is not serialized."""
         RESERVATION_ACQUIRED: CatalogReservation._Status.ValueType  # 1
+        """This attempt holds it and runs."""
         RESERVATION_EXISTS: CatalogReservation._Status.ValueType  # 2
+        """Another one holds it; this one waits for its outputs."""
         RESERVATION_RELEASED: CatalogReservation._Status.ValueType  # 3
+        """It was given back."""
         RESERVATION_FAILURE: CatalogReservation._Status.ValueType  # 4
+        """The catalog did not answer."""
 
-    class Status(_Status, metaclass=_StatusEnumTypeWrapper): ...
+    class Status(_Status, metaclass=_StatusEnumTypeWrapper):
+        """What became of a reservation of a serialized cache."""
+
     RESERVATION_DISABLED: CatalogReservation.Status.ValueType  # 0
+    """The task's cache is not serialized."""
     RESERVATION_ACQUIRED: CatalogReservation.Status.ValueType  # 1
+    """This attempt holds it and runs."""
     RESERVATION_EXISTS: CatalogReservation.Status.ValueType  # 2
+    """Another one holds it; this one waits for its outputs."""
     RESERVATION_RELEASED: CatalogReservation.Status.ValueType  # 3
+    """It was given back."""
     RESERVATION_FAILURE: CatalogReservation.Status.ValueType  # 4
+    """The catalog did not answer."""
 
     def __init__(
         self,

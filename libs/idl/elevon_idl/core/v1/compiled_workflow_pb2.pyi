@@ -16,15 +16,21 @@ DESCRIPTOR: google.protobuf.descriptor.FileDescriptor
 
 @typing.final
 class ConnectionSet(google.protobuf.message.Message):
+    """The edges of a compiled workflow, in both directions. Ids are sorted."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     @typing.final
     class IdList(google.protobuf.message.Message):
+        """A list of nodes."""
+
         DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
         IDS_FIELD_NUMBER: builtins.int
         @property
-        def ids(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]: ...
+        def ids(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+            """Their ids."""
+
         def __init__(
             self,
             *,
@@ -71,9 +77,13 @@ class ConnectionSet(google.protobuf.message.Message):
     DOWNSTREAM_FIELD_NUMBER: builtins.int
     UPSTREAM_FIELD_NUMBER: builtins.int
     @property
-    def downstream(self) -> google.protobuf.internal.containers.MessageMap[builtins.str, global___ConnectionSet.IdList]: ...
+    def downstream(self) -> google.protobuf.internal.containers.MessageMap[builtins.str, global___ConnectionSet.IdList]:
+        """For each node the nodes that wait for it; "start-node" begins every path."""
+
     @property
-    def upstream(self) -> google.protobuf.internal.containers.MessageMap[builtins.str, global___ConnectionSet.IdList]: ...
+    def upstream(self) -> google.protobuf.internal.containers.MessageMap[builtins.str, global___ConnectionSet.IdList]:
+        """For each node the nodes it waits for; nodes inside a branch and the failure node appear only here."""
+
     def __init__(
         self,
         *,
@@ -86,14 +96,20 @@ global___ConnectionSet = ConnectionSet
 
 @typing.final
 class CompiledWorkflow(google.protobuf.message.Message):
+    """A workflow that the compiler accepted."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     TEMPLATE_FIELD_NUMBER: builtins.int
     CONNECTIONS_FIELD_NUMBER: builtins.int
     @property
-    def template(self) -> elevon_idl.core.v1.workflow_pb2.WorkflowTemplate: ...
+    def template(self) -> elevon_idl.core.v1.workflow_pb2.WorkflowTemplate:
+        """The workflow, with "start-node" and "end-node" among its nodes and every promise naming its node."""
+
     @property
-    def connections(self) -> global___ConnectionSet: ...
+    def connections(self) -> global___ConnectionSet:
+        """Its edges."""
+
     def __init__(
         self,
         *,
@@ -107,11 +123,15 @@ global___CompiledWorkflow = CompiledWorkflow
 
 @typing.final
 class CompiledLaunchPlan(google.protobuf.message.Message):
+    """A launch plan as a compiled workflow refers to it."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     TEMPLATE_FIELD_NUMBER: builtins.int
     @property
-    def template(self) -> elevon_idl.core.v1.workflow_pb2.LaunchPlanTemplate: ...
+    def template(self) -> elevon_idl.core.v1.workflow_pb2.LaunchPlanTemplate:
+        """The launch plan."""
+
     def __init__(
         self,
         *,
@@ -124,11 +144,15 @@ global___CompiledLaunchPlan = CompiledLaunchPlan
 
 @typing.final
 class CompiledTask(google.protobuf.message.Message):
+    """A task that the compiler accepted."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     TEMPLATE_FIELD_NUMBER: builtins.int
     @property
-    def template(self) -> elevon_idl.core.v1.task_pb2.TaskTemplate: ...
+    def template(self) -> elevon_idl.core.v1.task_pb2.TaskTemplate:
+        """The task, as registered."""
+
     def __init__(
         self,
         *,
@@ -141,6 +165,8 @@ global___CompiledTask = CompiledTask
 
 @typing.final
 class CompiledWorkflowClosure(google.protobuf.message.Message):
+    """A compiled workflow with everything it needs to run, except the launch plans it launches."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     PRIMARY_FIELD_NUMBER: builtins.int
@@ -148,13 +174,21 @@ class CompiledWorkflowClosure(google.protobuf.message.Message):
     TASKS_FIELD_NUMBER: builtins.int
     LAUNCH_PLANS_FIELD_NUMBER: builtins.int
     @property
-    def primary(self) -> global___CompiledWorkflow: ...
+    def primary(self) -> global___CompiledWorkflow:
+        """The workflow itself."""
+
     @property
-    def sub_workflows(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___CompiledWorkflow]: ...
+    def sub_workflows(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___CompiledWorkflow]:
+        """The workflows nested in it, in the order of the request."""
+
     @property
-    def tasks(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___CompiledTask]: ...
+    def tasks(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___CompiledTask]:
+        """Every task referred to, once, sorted by identifier."""
+
     @property
-    def launch_plans(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___CompiledLaunchPlan]: ...
+    def launch_plans(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___CompiledLaunchPlan]:
+        """Never filled by the compiler."""
+
     def __init__(
         self,
         *,

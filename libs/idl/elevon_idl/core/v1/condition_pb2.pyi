@@ -20,6 +20,8 @@ DESCRIPTOR: google.protobuf.descriptor.FileDescriptor
 
 @typing.final
 class ComparisonExpression(google.protobuf.message.Message):
+    """Compares two values of the same primitive type."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     class _Operator:
@@ -29,28 +31,47 @@ class ComparisonExpression(google.protobuf.message.Message):
     class _OperatorEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[ComparisonExpression._Operator.ValueType], builtins.type):
         DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
         EQ: ComparisonExpression._Operator.ValueType  # 0
+        """Equal."""
         NEQ: ComparisonExpression._Operator.ValueType  # 1
+        """Not equal."""
         GT: ComparisonExpression._Operator.ValueType  # 2
+        """Greater."""
         GTE: ComparisonExpression._Operator.ValueType  # 3
+        """Greater or equal."""
         LT: ComparisonExpression._Operator.ValueType  # 4
+        """Less."""
         LTE: ComparisonExpression._Operator.ValueType  # 5
+        """Less or equal."""
 
-    class Operator(_Operator, metaclass=_OperatorEnumTypeWrapper): ...
+    class Operator(_Operator, metaclass=_OperatorEnumTypeWrapper):
+        """How they are compared. Booleans know only EQ and NEQ; strings are ordered by their bytes."""
+
     EQ: ComparisonExpression.Operator.ValueType  # 0
+    """Equal."""
     NEQ: ComparisonExpression.Operator.ValueType  # 1
+    """Not equal."""
     GT: ComparisonExpression.Operator.ValueType  # 2
+    """Greater."""
     GTE: ComparisonExpression.Operator.ValueType  # 3
+    """Greater or equal."""
     LT: ComparisonExpression.Operator.ValueType  # 4
+    """Less."""
     LTE: ComparisonExpression.Operator.ValueType  # 5
+    """Less or equal."""
 
     OPERATOR_FIELD_NUMBER: builtins.int
     LEFT_VALUE_FIELD_NUMBER: builtins.int
     RIGHT_VALUE_FIELD_NUMBER: builtins.int
     operator: global___ComparisonExpression.Operator.ValueType
+    """How they are compared."""
     @property
-    def left_value(self) -> global___Operand: ...
+    def left_value(self) -> global___Operand:
+        """The left side. Required."""
+
     @property
-    def right_value(self) -> global___Operand: ...
+    def right_value(self) -> global___Operand:
+        """The right side. Required."""
+
     def __init__(
         self,
         *,
@@ -65,16 +86,23 @@ global___ComparisonExpression = ComparisonExpression
 
 @typing.final
 class Operand(google.protobuf.message.Message):
+    """One side of a comparison."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     PRIMITIVE_FIELD_NUMBER: builtins.int
     VAR_FIELD_NUMBER: builtins.int
     SCALAR_FIELD_NUMBER: builtins.int
     var: builtins.str
+    """The value of an input of the branch node."""
     @property
-    def primitive(self) -> elevon_idl.core.v1.literal_pb2.Primitive: ...
+    def primitive(self) -> elevon_idl.core.v1.literal_pb2.Primitive:
+        """A constant; scalar is its newer form."""
+
     @property
-    def scalar(self) -> elevon_idl.core.v1.literal_pb2.Scalar: ...
+    def scalar(self) -> elevon_idl.core.v1.literal_pb2.Scalar:
+        """A constant."""
+
     def __init__(
         self,
         *,
@@ -90,14 +118,20 @@ global___Operand = Operand
 
 @typing.final
 class BooleanExpression(google.protobuf.message.Message):
+    """A condition."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     CONJUNCTION_FIELD_NUMBER: builtins.int
     COMPARISON_FIELD_NUMBER: builtins.int
     @property
-    def conjunction(self) -> global___ConjunctionExpression: ...
+    def conjunction(self) -> global___ConjunctionExpression:
+        """Two conditions joined."""
+
     @property
-    def comparison(self) -> global___ComparisonExpression: ...
+    def comparison(self) -> global___ComparisonExpression:
+        """A comparison."""
+
     def __init__(
         self,
         *,
@@ -112,6 +146,8 @@ global___BooleanExpression = BooleanExpression
 
 @typing.final
 class ConjunctionExpression(google.protobuf.message.Message):
+    """Two conditions joined; both sides are always evaluated."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     class _LogicalOperator:
@@ -121,20 +157,31 @@ class ConjunctionExpression(google.protobuf.message.Message):
     class _LogicalOperatorEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[ConjunctionExpression._LogicalOperator.ValueType], builtins.type):
         DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
         AND: ConjunctionExpression._LogicalOperator.ValueType  # 0
+        """Both must hold."""
         OR: ConjunctionExpression._LogicalOperator.ValueType  # 1
+        """One must hold."""
 
-    class LogicalOperator(_LogicalOperator, metaclass=_LogicalOperatorEnumTypeWrapper): ...
+    class LogicalOperator(_LogicalOperator, metaclass=_LogicalOperatorEnumTypeWrapper):
+        """How they are joined."""
+
     AND: ConjunctionExpression.LogicalOperator.ValueType  # 0
+    """Both must hold."""
     OR: ConjunctionExpression.LogicalOperator.ValueType  # 1
+    """One must hold."""
 
     OPERATOR_FIELD_NUMBER: builtins.int
     LEFT_EXPRESSION_FIELD_NUMBER: builtins.int
     RIGHT_EXPRESSION_FIELD_NUMBER: builtins.int
     operator: global___ConjunctionExpression.LogicalOperator.ValueType
+    """How they are joined."""
     @property
-    def left_expression(self) -> global___BooleanExpression: ...
+    def left_expression(self) -> global___BooleanExpression:
+        """The left side. Required."""
+
     @property
-    def right_expression(self) -> global___BooleanExpression: ...
+    def right_expression(self) -> global___BooleanExpression:
+        """The right side. Required."""
+
     def __init__(
         self,
         *,

@@ -17,6 +17,8 @@ DESCRIPTOR: google.protobuf.descriptor.FileDescriptor
 
 @typing.final
 class DynamicJobSpec(google.protobuf.message.Message):
+    """A workflow that a task produced while it ran: the content of futures.pb."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     NODES_FIELD_NUMBER: builtins.int
@@ -25,14 +27,23 @@ class DynamicJobSpec(google.protobuf.message.Message):
     TASKS_FIELD_NUMBER: builtins.int
     SUBWORKFLOWS_FIELD_NUMBER: builtins.int
     min_successes: builtins.int
+    """Written by SDKs, not read by the engine."""
     @property
-    def nodes(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[elevon_idl.core.v1.workflow_pb2.Node]: ...
+    def nodes(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[elevon_idl.core.v1.workflow_pb2.Node]:
+        """Its nodes; ids are unique within it."""
+
     @property
-    def outputs(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[elevon_idl.core.v1.literal_pb2.Binding]: ...
+    def outputs(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[elevon_idl.core.v1.literal_pb2.Binding]:
+        """What the task's outputs are bound to."""
+
     @property
-    def tasks(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[elevon_idl.core.v1.task_pb2.TaskTemplate]: ...
+    def tasks(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[elevon_idl.core.v1.task_pb2.TaskTemplate]:
+        """The tasks that its nodes refer to."""
+
     @property
-    def subworkflows(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[elevon_idl.core.v1.workflow_pb2.WorkflowTemplate]: ...
+    def subworkflows(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[elevon_idl.core.v1.workflow_pb2.WorkflowTemplate]:
+        """The workflows that its nodes refer to."""
+
     def __init__(
         self,
         *,

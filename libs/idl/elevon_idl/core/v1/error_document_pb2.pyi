@@ -21,6 +21,8 @@ DESCRIPTOR: google.protobuf.descriptor.FileDescriptor
 
 @typing.final
 class ContainerError(google.protobuf.message.Message):
+    """Why a task failed, as its container tells."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     class _Kind:
@@ -30,11 +32,17 @@ class ContainerError(google.protobuf.message.Message):
     class _KindEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[ContainerError._Kind.ValueType], builtins.type):
         DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
         NON_RECOVERABLE: ContainerError._Kind.ValueType  # 0
+        """It will not; the node fails."""
         RECOVERABLE: ContainerError._Kind.ValueType  # 1
+        """It may; the node is retried as long as its budget lasts."""
 
-    class Kind(_Kind, metaclass=_KindEnumTypeWrapper): ...
+    class Kind(_Kind, metaclass=_KindEnumTypeWrapper):
+        """Whether trying again may help."""
+
     NON_RECOVERABLE: ContainerError.Kind.ValueType  # 0
+    """It will not; the node fails."""
     RECOVERABLE: ContainerError.Kind.ValueType  # 1
+    """It may; the node is retried as long as its budget lasts."""
 
     CODE_FIELD_NUMBER: builtins.int
     MESSAGE_FIELD_NUMBER: builtins.int
@@ -43,12 +51,19 @@ class ContainerError(google.protobuf.message.Message):
     TIMESTAMP_FIELD_NUMBER: builtins.int
     WORKER_FIELD_NUMBER: builtins.int
     code: builtins.str
+    """A short word for programs."""
     message: builtins.str
+    """The text for people, with the traceback."""
     kind: global___ContainerError.Kind.ValueType
+    """Whether trying again may help."""
     origin: elevon_idl.core.v1.execution_pb2.ExecutionError.ErrorKind.ValueType
+    """Whose fault it is; chooses the retry budget."""
     worker: builtins.str
+    """The worker of a distributed task that it happened in."""
     @property
-    def timestamp(self) -> google.protobuf.timestamp_pb2.Timestamp: ...
+    def timestamp(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """When it happened."""
+
     def __init__(
         self,
         *,
@@ -66,11 +81,15 @@ global___ContainerError = ContainerError
 
 @typing.final
 class ErrorDocument(google.protobuf.message.Message):
+    """The content of error.pb."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     ERROR_FIELD_NUMBER: builtins.int
     @property
-    def error(self) -> global___ContainerError: ...
+    def error(self) -> global___ContainerError:
+        """The failure. A document without one counts as a recoverable SYSTEM failure."""
+
     def __init__(
         self,
         *,

@@ -15,16 +15,23 @@ DESCRIPTOR: google.protobuf.descriptor.FileDescriptor
 
 @typing.final
 class ExecutionEnvAssignment(google.protobuf.message.Message):
+    """Nodes that run in a prepared environment."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     NODE_IDS_FIELD_NUMBER: builtins.int
     TASK_TYPE_FIELD_NUMBER: builtins.int
     EXECUTION_ENV_FIELD_NUMBER: builtins.int
     task_type: builtins.str
+    """The type of their tasks."""
     @property
-    def node_ids(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]: ...
+    def node_ids(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """The nodes; all of the task type when empty."""
+
     @property
-    def execution_env(self) -> global___ExecutionEnv: ...
+    def execution_env(self) -> global___ExecutionEnv:
+        """The environment."""
+
     def __init__(
         self,
         *,
@@ -39,6 +46,8 @@ global___ExecutionEnvAssignment = ExecutionEnvAssignment
 
 @typing.final
 class ExecutionEnv(google.protobuf.message.Message):
+    """A prepared environment that attempts share."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     NAME_FIELD_NUMBER: builtins.int
@@ -47,12 +56,19 @@ class ExecutionEnv(google.protobuf.message.Message):
     SPEC_FIELD_NUMBER: builtins.int
     VERSION_FIELD_NUMBER: builtins.int
     name: builtins.str
+    """Its name."""
     type: builtins.str
+    """Its kind, which says how its description is read."""
     version: builtins.str
+    """Its version; equal name and version mean the same environment."""
     @property
-    def extant(self) -> google.protobuf.struct_pb2.Struct: ...
+    def extant(self) -> google.protobuf.struct_pb2.Struct:
+        """One that exists."""
+
     @property
-    def spec(self) -> google.protobuf.struct_pb2.Struct: ...
+    def spec(self) -> google.protobuf.struct_pb2.Struct:
+        """One to be made."""
+
     def __init__(
         self,
         *,

@@ -23,6 +23,8 @@ DESCRIPTOR: google.protobuf.descriptor.FileDescriptor
 
 @typing.final
 class WorkflowExecution(google.protobuf.message.Message):
+    """Holds the phases of a workflow execution."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     class _Phase:
@@ -32,27 +34,49 @@ class WorkflowExecution(google.protobuf.message.Message):
     class _PhaseEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[WorkflowExecution._Phase.ValueType], builtins.type):
         DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
         UNDEFINED: WorkflowExecution._Phase.ValueType  # 0
+        """Created by admin; the engine has not reported yet."""
         QUEUED: WorkflowExecution._Phase.ValueType  # 1
+        """Waits to be started. Goes to RUNNING, FAILING, ABORTING."""
         RUNNING: WorkflowExecution._Phase.ValueType  # 2
+        """Nodes run. Goes to SUCCEEDING, FAILING, ABORTING."""
         SUCCEEDING: WorkflowExecution._Phase.ValueType  # 3
+        """The end node was reached. Goes to SUCCEEDED."""
         SUCCEEDED: WorkflowExecution._Phase.ValueType  # 4
+        """Final: the outputs are there."""
         FAILING: WorkflowExecution._Phase.ValueType  # 5
+        """A node failed and the others are being stopped, or the failure node runs. Goes to FAILED."""
         FAILED: WorkflowExecution._Phase.ValueType  # 6
+        """Final: the error tells why."""
         ABORTED: WorkflowExecution._Phase.ValueType  # 7
+        """Final: stopped on request."""
         TIMED_OUT: WorkflowExecution._Phase.ValueType  # 8
+        """Final: took too long."""
         ABORTING: WorkflowExecution._Phase.ValueType  # 9
+        """Asked to stop. Goes only to a final phase."""
 
-    class Phase(_Phase, metaclass=_PhaseEnumTypeWrapper): ...
+    class Phase(_Phase, metaclass=_PhaseEnumTypeWrapper):
+        """Where a workflow execution stands."""
+
     UNDEFINED: WorkflowExecution.Phase.ValueType  # 0
+    """Created by admin; the engine has not reported yet."""
     QUEUED: WorkflowExecution.Phase.ValueType  # 1
+    """Waits to be started. Goes to RUNNING, FAILING, ABORTING."""
     RUNNING: WorkflowExecution.Phase.ValueType  # 2
+    """Nodes run. Goes to SUCCEEDING, FAILING, ABORTING."""
     SUCCEEDING: WorkflowExecution.Phase.ValueType  # 3
+    """The end node was reached. Goes to SUCCEEDED."""
     SUCCEEDED: WorkflowExecution.Phase.ValueType  # 4
+    """Final: the outputs are there."""
     FAILING: WorkflowExecution.Phase.ValueType  # 5
+    """A node failed and the others are being stopped, or the failure node runs. Goes to FAILED."""
     FAILED: WorkflowExecution.Phase.ValueType  # 6
+    """Final: the error tells why."""
     ABORTED: WorkflowExecution.Phase.ValueType  # 7
+    """Final: stopped on request."""
     TIMED_OUT: WorkflowExecution.Phase.ValueType  # 8
+    """Final: took too long."""
     ABORTING: WorkflowExecution.Phase.ValueType  # 9
+    """Asked to stop. Goes only to a final phase."""
 
     def __init__(
         self,
@@ -62,6 +86,8 @@ global___WorkflowExecution = WorkflowExecution
 
 @typing.final
 class NodeExecution(google.protobuf.message.Message):
+    """Holds the phases of a node execution."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     class _Phase:
@@ -71,29 +97,53 @@ class NodeExecution(google.protobuf.message.Message):
     class _PhaseEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[NodeExecution._Phase.ValueType], builtins.type):
         DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
         UNDEFINED: NodeExecution._Phase.ValueType  # 0
+        """Not started."""
         QUEUED: NodeExecution._Phase.ValueType  # 1
+        """Its inputs are resolved. Goes to RUNNING or to a final phase."""
         RUNNING: NodeExecution._Phase.ValueType  # 2
+        """Runs. Goes to DYNAMIC_RUNNING or to a final phase."""
         SUCCEEDED: NodeExecution._Phase.ValueType  # 3
+        """Final: its outputs are there."""
         FAILING: NodeExecution._Phase.ValueType  # 4
+        """Not reported by the engine."""
         FAILED: NodeExecution._Phase.ValueType  # 5
+        """Final: the error tells why; retries are used up or would not help."""
         ABORTED: NodeExecution._Phase.ValueType  # 6
+        """Final: stopped with its workflow."""
         SKIPPED: NodeExecution._Phase.ValueType  # 7
+        """Final: a node it waits for was skipped or failed."""
         TIMED_OUT: NodeExecution._Phase.ValueType  # 8
+        """Final: took too long over all its attempts."""
         DYNAMIC_RUNNING: NodeExecution._Phase.ValueType  # 9
+        """The workflow that its task produced runs. Goes to a final phase."""
         RECOVERED: NodeExecution._Phase.ValueType  # 10
+        """Final: its outputs were taken over from an earlier execution; counts as success."""
 
-    class Phase(_Phase, metaclass=_PhaseEnumTypeWrapper): ...
+    class Phase(_Phase, metaclass=_PhaseEnumTypeWrapper):
+        """Where a node execution stands."""
+
     UNDEFINED: NodeExecution.Phase.ValueType  # 0
+    """Not started."""
     QUEUED: NodeExecution.Phase.ValueType  # 1
+    """Its inputs are resolved. Goes to RUNNING or to a final phase."""
     RUNNING: NodeExecution.Phase.ValueType  # 2
+    """Runs. Goes to DYNAMIC_RUNNING or to a final phase."""
     SUCCEEDED: NodeExecution.Phase.ValueType  # 3
+    """Final: its outputs are there."""
     FAILING: NodeExecution.Phase.ValueType  # 4
+    """Not reported by the engine."""
     FAILED: NodeExecution.Phase.ValueType  # 5
+    """Final: the error tells why; retries are used up or would not help."""
     ABORTED: NodeExecution.Phase.ValueType  # 6
+    """Final: stopped with its workflow."""
     SKIPPED: NodeExecution.Phase.ValueType  # 7
+    """Final: a node it waits for was skipped or failed."""
     TIMED_OUT: NodeExecution.Phase.ValueType  # 8
+    """Final: took too long over all its attempts."""
     DYNAMIC_RUNNING: NodeExecution.Phase.ValueType  # 9
+    """The workflow that its task produced runs. Goes to a final phase."""
     RECOVERED: NodeExecution.Phase.ValueType  # 10
+    """Final: its outputs were taken over from an earlier execution; counts as success."""
 
     def __init__(
         self,
@@ -103,6 +153,8 @@ global___NodeExecution = NodeExecution
 
 @typing.final
 class TaskExecution(google.protobuf.message.Message):
+    """Holds the phases of an attempt of a task."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     class _Phase:
@@ -112,25 +164,45 @@ class TaskExecution(google.protobuf.message.Message):
     class _PhaseEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[TaskExecution._Phase.ValueType], builtins.type):
         DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
         UNDEFINED: TaskExecution._Phase.ValueType  # 0
+        """Not reported."""
         QUEUED: TaskExecution._Phase.ValueType  # 1
+        """Handed to a plugin."""
         RUNNING: TaskExecution._Phase.ValueType  # 2
+        """Runs."""
         SUCCEEDED: TaskExecution._Phase.ValueType  # 3
+        """Final: its outputs are there."""
         ABORTED: TaskExecution._Phase.ValueType  # 4
+        """Final: stopped with its node."""
         FAILED: TaskExecution._Phase.ValueType  # 5
+        """Final: the error tells why; another attempt may follow."""
         INITIALIZING: TaskExecution._Phase.ValueType  # 6
+        """Its surroundings are being prepared."""
         WAITING_FOR_RESOURCES: TaskExecution._Phase.ValueType  # 7
+        """Waits for room to run."""
         RETRYABLE_FAILED: TaskExecution._Phase.ValueType  # 8
+        """Only told by connectors: failed, and trying again may help."""
 
-    class Phase(_Phase, metaclass=_PhaseEnumTypeWrapper): ...
+    class Phase(_Phase, metaclass=_PhaseEnumTypeWrapper):
+        """Where an attempt stands. Any phase may follow one that is not final."""
+
     UNDEFINED: TaskExecution.Phase.ValueType  # 0
+    """Not reported."""
     QUEUED: TaskExecution.Phase.ValueType  # 1
+    """Handed to a plugin."""
     RUNNING: TaskExecution.Phase.ValueType  # 2
+    """Runs."""
     SUCCEEDED: TaskExecution.Phase.ValueType  # 3
+    """Final: its outputs are there."""
     ABORTED: TaskExecution.Phase.ValueType  # 4
+    """Final: stopped with its node."""
     FAILED: TaskExecution.Phase.ValueType  # 5
+    """Final: the error tells why; another attempt may follow."""
     INITIALIZING: TaskExecution.Phase.ValueType  # 6
+    """Its surroundings are being prepared."""
     WAITING_FOR_RESOURCES: TaskExecution.Phase.ValueType  # 7
+    """Waits for room to run."""
     RETRYABLE_FAILED: TaskExecution.Phase.ValueType  # 8
+    """Only told by connectors: failed, and trying again may help."""
 
     def __init__(
         self,
@@ -140,6 +212,8 @@ global___TaskExecution = TaskExecution
 
 @typing.final
 class ExecutionError(google.protobuf.message.Message):
+    """Why an execution, a node or an attempt failed."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     class _ErrorKind:
@@ -149,13 +223,21 @@ class ExecutionError(google.protobuf.message.Message):
     class _ErrorKindEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[ExecutionError._ErrorKind.ValueType], builtins.type):
         DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
         UNKNOWN: ExecutionError._ErrorKind.ValueType  # 0
+        """Not known; counts as USER for retries."""
         USER: ExecutionError._ErrorKind.ValueType  # 1
+        """The task's."""
         SYSTEM: ExecutionError._ErrorKind.ValueType  # 2
+        """The platform's; such failures have a retry budget of their own."""
 
-    class ErrorKind(_ErrorKind, metaclass=_ErrorKindEnumTypeWrapper): ...
+    class ErrorKind(_ErrorKind, metaclass=_ErrorKindEnumTypeWrapper):
+        """Whose fault it is."""
+
     UNKNOWN: ExecutionError.ErrorKind.ValueType  # 0
+    """Not known; counts as USER for retries."""
     USER: ExecutionError.ErrorKind.ValueType  # 1
+    """The task's."""
     SYSTEM: ExecutionError.ErrorKind.ValueType  # 2
+    """The platform's; such failures have a retry budget of their own."""
 
     CODE_FIELD_NUMBER: builtins.int
     MESSAGE_FIELD_NUMBER: builtins.int
@@ -164,12 +246,19 @@ class ExecutionError(google.protobuf.message.Message):
     TIMESTAMP_FIELD_NUMBER: builtins.int
     WORKER_FIELD_NUMBER: builtins.int
     code: builtins.str
+    """A short word for programs; "RetriesExhausted|" precedes the code of the last attempt."""
     message: builtins.str
+    """The text for people. Lists cut it to 100 bytes, events to 100 KiB."""
     error_uri: builtins.str
+    """Where a full error document lies."""
     kind: global___ExecutionError.ErrorKind.ValueType
+    """Whose fault it is."""
     worker: builtins.str
+    """The worker of a distributed task that it happened in."""
     @property
-    def timestamp(self) -> google.protobuf.timestamp_pb2.Timestamp: ...
+    def timestamp(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """When it happened."""
+
     def __init__(
         self,
         *,
@@ -187,6 +276,8 @@ global___ExecutionError = ExecutionError
 
 @typing.final
 class TaskLog(google.protobuf.message.Message):
+    """A link to a log."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     class _MessageFormat:
@@ -196,13 +287,21 @@ class TaskLog(google.protobuf.message.Message):
     class _MessageFormatEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[TaskLog._MessageFormat.ValueType], builtins.type):
         DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
         UNKNOWN: TaskLog._MessageFormat.ValueType  # 0
+        """Not said."""
         CSV: TaskLog._MessageFormat.ValueType  # 1
+        """Comma separated values."""
         JSON: TaskLog._MessageFormat.ValueType  # 2
+        """JSON, an object a line."""
 
-    class MessageFormat(_MessageFormat, metaclass=_MessageFormatEnumTypeWrapper): ...
+    class MessageFormat(_MessageFormat, metaclass=_MessageFormatEnumTypeWrapper):
+        """How its lines are written."""
+
     UNKNOWN: TaskLog.MessageFormat.ValueType  # 0
+    """Not said."""
     CSV: TaskLog.MessageFormat.ValueType  # 1
+    """Comma separated values."""
     JSON: TaskLog.MessageFormat.ValueType  # 2
+    """JSON, an object a line."""
 
     URI_FIELD_NUMBER: builtins.int
     NAME_FIELD_NUMBER: builtins.int
@@ -211,12 +310,19 @@ class TaskLog(google.protobuf.message.Message):
     SHOWWHILEPENDING_FIELD_NUMBER: builtins.int
     HIDEONCEFINISHED_FIELD_NUMBER: builtins.int
     uri: builtins.str
+    """Where it is read."""
     name: builtins.str
+    """What people call it."""
     message_format: global___TaskLog.MessageFormat.ValueType
+    """How its lines are written."""
     ShowWhilePending: builtins.bool
+    """True when it is worth showing before the attempt runs."""
     HideOnceFinished: builtins.bool
+    """True when it is no longer worth showing after the attempt's end."""
     @property
-    def ttl(self) -> google.protobuf.duration_pb2.Duration: ...
+    def ttl(self) -> google.protobuf.duration_pb2.Duration:
+        """How long it is kept."""
+
     def __init__(
         self,
         *,
@@ -234,13 +340,18 @@ global___TaskLog = TaskLog
 
 @typing.final
 class LogContext(google.protobuf.message.Message):
+    """Where the logs of an attempt can be read directly."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     PODS_FIELD_NUMBER: builtins.int
     PRIMARY_POD_NAME_FIELD_NUMBER: builtins.int
     primary_pod_name: builtins.str
+    """The pod that matters most."""
     @property
-    def pods(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___PodLogContext]: ...
+    def pods(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___PodLogContext]:
+        """The pods it ran in."""
+
     def __init__(
         self,
         *,
@@ -253,6 +364,8 @@ global___LogContext = LogContext
 
 @typing.final
 class PodLogContext(google.protobuf.message.Message):
+    """The containers of a pod."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     NAMESPACE_FIELD_NUMBER: builtins.int
@@ -261,12 +374,19 @@ class PodLogContext(google.protobuf.message.Message):
     PRIMARY_CONTAINER_NAME_FIELD_NUMBER: builtins.int
     INIT_CONTAINERS_FIELD_NUMBER: builtins.int
     namespace: builtins.str
+    """Its namespace."""
     pod_name: builtins.str
+    """Its name."""
     primary_container_name: builtins.str
+    """The container that runs the task."""
     @property
-    def containers(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___ContainerContext]: ...
+    def containers(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___ContainerContext]:
+        """Its containers."""
+
     @property
-    def init_containers(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___ContainerContext]: ...
+    def init_containers(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___ContainerContext]:
+        """Its init containers."""
+
     def __init__(
         self,
         *,
@@ -282,18 +402,26 @@ global___PodLogContext = PodLogContext
 
 @typing.final
 class ContainerContext(google.protobuf.message.Message):
+    """A container."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     @typing.final
     class ProcessContext(google.protobuf.message.Message):
+        """When a container's process lived."""
+
         DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
         CONTAINER_START_TIME_FIELD_NUMBER: builtins.int
         CONTAINER_END_TIME_FIELD_NUMBER: builtins.int
         @property
-        def container_start_time(self) -> google.protobuf.timestamp_pb2.Timestamp: ...
+        def container_start_time(self) -> google.protobuf.timestamp_pb2.Timestamp:
+            """When it started."""
+
         @property
-        def container_end_time(self) -> google.protobuf.timestamp_pb2.Timestamp: ...
+        def container_end_time(self) -> google.protobuf.timestamp_pb2.Timestamp:
+            """When it ended."""
+
         def __init__(
             self,
             *,
@@ -306,8 +434,11 @@ class ContainerContext(google.protobuf.message.Message):
     CONTAINER_NAME_FIELD_NUMBER: builtins.int
     PROCESS_FIELD_NUMBER: builtins.int
     container_name: builtins.str
+    """Its name."""
     @property
-    def process(self) -> global___ContainerContext.ProcessContext: ...
+    def process(self) -> global___ContainerContext.ProcessContext:
+        """When its process lived."""
+
     def __init__(
         self,
         *,
@@ -321,11 +452,15 @@ global___ContainerContext = ContainerContext
 
 @typing.final
 class QualityOfServiceSpec(google.protobuf.message.Message):
+    """Quality of service in numbers."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     QUEUEING_BUDGET_FIELD_NUMBER: builtins.int
     @property
-    def queueing_budget(self) -> google.protobuf.duration_pb2.Duration: ...
+    def queueing_budget(self) -> google.protobuf.duration_pb2.Duration:
+        """How long an execution may wait."""
+
     def __init__(
         self,
         *,
@@ -338,6 +473,8 @@ global___QualityOfServiceSpec = QualityOfServiceSpec
 
 @typing.final
 class QualityOfService(google.protobuf.message.Message):
+    """How urgent an execution is."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     class _Tier:
@@ -347,21 +484,34 @@ class QualityOfService(google.protobuf.message.Message):
     class _TierEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[QualityOfService._Tier.ValueType], builtins.type):
         DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
         UNDEFINED: QualityOfService._Tier.ValueType  # 0
+        """Not said."""
         HIGH: QualityOfService._Tier.ValueType  # 1
+        """Urgent."""
         MEDIUM: QualityOfService._Tier.ValueType  # 2
+        """Normal."""
         LOW: QualityOfService._Tier.ValueType  # 3
+        """Can wait."""
 
-    class Tier(_Tier, metaclass=_TierEnumTypeWrapper): ...
+    class Tier(_Tier, metaclass=_TierEnumTypeWrapper):
+        """Urgency in words; the installation gives them numbers."""
+
     UNDEFINED: QualityOfService.Tier.ValueType  # 0
+    """Not said."""
     HIGH: QualityOfService.Tier.ValueType  # 1
+    """Urgent."""
     MEDIUM: QualityOfService.Tier.ValueType  # 2
+    """Normal."""
     LOW: QualityOfService.Tier.ValueType  # 3
+    """Can wait."""
 
     TIER_FIELD_NUMBER: builtins.int
     SPEC_FIELD_NUMBER: builtins.int
     tier: global___QualityOfService.Tier.ValueType
+    """In words."""
     @property
-    def spec(self) -> global___QualityOfServiceSpec: ...
+    def spec(self) -> global___QualityOfServiceSpec:
+        """In numbers."""
+
     def __init__(
         self,
         *,

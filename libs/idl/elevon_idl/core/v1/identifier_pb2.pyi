@@ -24,22 +24,35 @@ class _ResourceType:
 class _ResourceTypeEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_ResourceType.ValueType], builtins.type):
     DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
     UNSPECIFIED: _ResourceType.ValueType  # 0
+    """Not said; filled in where the RPC leaves no doubt."""
     TASK: _ResourceType.ValueType  # 1
+    """A task."""
     WORKFLOW: _ResourceType.ValueType  # 2
+    """A workflow."""
     LAUNCH_PLAN: _ResourceType.ValueType  # 3
+    """A launch plan."""
     DATASET: _ResourceType.ValueType  # 4
+    """A dataset of the catalog."""
 
-class ResourceType(_ResourceType, metaclass=_ResourceTypeEnumTypeWrapper): ...
+class ResourceType(_ResourceType, metaclass=_ResourceTypeEnumTypeWrapper):
+    """What an identifier names."""
 
 UNSPECIFIED: ResourceType.ValueType  # 0
+"""Not said; filled in where the RPC leaves no doubt."""
 TASK: ResourceType.ValueType  # 1
+"""A task."""
 WORKFLOW: ResourceType.ValueType  # 2
+"""A workflow."""
 LAUNCH_PLAN: ResourceType.ValueType  # 3
+"""A launch plan."""
 DATASET: ResourceType.ValueType  # 4
+"""A dataset of the catalog."""
 global___ResourceType = ResourceType
 
 @typing.final
 class Identifier(google.protobuf.message.Message):
+    """The name of one version of a task, workflow, launch plan or dataset. Immutable once registered."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     RESOURCE_TYPE_FIELD_NUMBER: builtins.int
@@ -49,11 +62,17 @@ class Identifier(google.protobuf.message.Message):
     VERSION_FIELD_NUMBER: builtins.int
     ORG_FIELD_NUMBER: builtins.int
     resource_type: global___ResourceType.ValueType
+    """What it names."""
     project: builtins.str
+    """Project; must be registered and active to register something in it."""
     domain: builtins.str
+    """Domain of the project, for instance "development"."""
     name: builtins.str
+    """Name, usually with dots; at most 255 characters."""
     version: builtins.str
+    """Version; at most 255 characters."""
     org: builtins.str
+    """Accepted and ignored."""
     def __init__(
         self,
         *,
@@ -70,6 +89,8 @@ global___Identifier = Identifier
 
 @typing.final
 class WorkflowExecutionIdentifier(google.protobuf.message.Message):
+    """The name of an execution."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     PROJECT_FIELD_NUMBER: builtins.int
@@ -77,9 +98,13 @@ class WorkflowExecutionIdentifier(google.protobuf.message.Message):
     NAME_FIELD_NUMBER: builtins.int
     ORG_FIELD_NUMBER: builtins.int
     project: builtins.str
+    """Project it runs in."""
     domain: builtins.str
+    """Domain it runs in."""
     name: builtins.str
+    """Name within the domain: at most 63 lower-case letters, digits and hyphens, a letter first."""
     org: builtins.str
+    """Accepted and ignored."""
     def __init__(
         self,
         *,
@@ -94,13 +119,18 @@ global___WorkflowExecutionIdentifier = WorkflowExecutionIdentifier
 
 @typing.final
 class NodeExecutionIdentifier(google.protobuf.message.Message):
+    """The name of a node execution."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     NODE_ID_FIELD_NUMBER: builtins.int
     EXECUTION_ID_FIELD_NUMBER: builtins.int
     node_id: builtins.str
+    """Id within the execution, at most 20 characters; nested nodes carry their parents' ids and attempts in it."""
     @property
-    def execution_id(self) -> global___WorkflowExecutionIdentifier: ...
+    def execution_id(self) -> global___WorkflowExecutionIdentifier:
+        """The execution."""
+
     def __init__(
         self,
         *,
@@ -114,16 +144,23 @@ global___NodeExecutionIdentifier = NodeExecutionIdentifier
 
 @typing.final
 class TaskExecutionIdentifier(google.protobuf.message.Message):
+    """The name of an attempt of a task."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     TASK_ID_FIELD_NUMBER: builtins.int
     NODE_EXECUTION_ID_FIELD_NUMBER: builtins.int
     RETRY_ATTEMPT_FIELD_NUMBER: builtins.int
     retry_attempt: builtins.int
+    """The attempt; the first is 0."""
     @property
-    def task_id(self) -> global___Identifier: ...
+    def task_id(self) -> global___Identifier:
+        """The task."""
+
     @property
-    def node_execution_id(self) -> global___NodeExecutionIdentifier: ...
+    def node_execution_id(self) -> global___NodeExecutionIdentifier:
+        """The node that runs it."""
+
     def __init__(
         self,
         *,
@@ -138,13 +175,18 @@ global___TaskExecutionIdentifier = TaskExecutionIdentifier
 
 @typing.final
 class SignalIdentifier(google.protobuf.message.Message):
+    """The name of a signal."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     SIGNAL_ID_FIELD_NUMBER: builtins.int
     EXECUTION_ID_FIELD_NUMBER: builtins.int
     signal_id: builtins.str
+    """Name within the execution."""
     @property
-    def execution_id(self) -> global___WorkflowExecutionIdentifier: ...
+    def execution_id(self) -> global___WorkflowExecutionIdentifier:
+        """The execution."""
+
     def __init__(
         self,
         *,

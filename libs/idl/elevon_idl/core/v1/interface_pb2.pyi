@@ -17,6 +17,8 @@ DESCRIPTOR: google.protobuf.descriptor.FileDescriptor
 
 @typing.final
 class Variable(google.protobuf.message.Message):
+    """An input or output."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     TYPE_FIELD_NUMBER: builtins.int
@@ -24,12 +26,19 @@ class Variable(google.protobuf.message.Message):
     ARTIFACT_PARTIAL_ID_FIELD_NUMBER: builtins.int
     ARTIFACT_TAG_FIELD_NUMBER: builtins.int
     description: builtins.str
+    """What it means; not part of a cache key."""
     @property
-    def type(self) -> elevon_idl.core.v1.type_pb2.LiteralType: ...
+    def type(self) -> elevon_idl.core.v1.type_pb2.LiteralType:
+        """Its type. Required."""
+
     @property
-    def artifact_partial_id(self) -> elevon_idl.core.v1.artifact_pb2.ArtifactID: ...
+    def artifact_partial_id(self) -> elevon_idl.core.v1.artifact_pb2.ArtifactID:
+        """The artifact it produces; accepted and ignored."""
+
     @property
-    def artifact_tag(self) -> elevon_idl.core.v1.artifact_pb2.ArtifactTag: ...
+    def artifact_tag(self) -> elevon_idl.core.v1.artifact_pb2.ArtifactTag:
+        """The artifact tag it produces; accepted and ignored."""
+
     def __init__(
         self,
         *,
@@ -45,6 +54,8 @@ global___Variable = Variable
 
 @typing.final
 class VariableMap(google.protobuf.message.Message):
+    """Inputs or outputs."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     @typing.final
@@ -67,7 +78,9 @@ class VariableMap(google.protobuf.message.Message):
 
     VARIABLES_FIELD_NUMBER: builtins.int
     @property
-    def variables(self) -> google.protobuf.internal.containers.MessageMap[builtins.str, global___Variable]: ...
+    def variables(self) -> google.protobuf.internal.containers.MessageMap[builtins.str, global___Variable]:
+        """By name; a name is not empty."""
+
     def __init__(
         self,
         *,
@@ -79,14 +92,20 @@ global___VariableMap = VariableMap
 
 @typing.final
 class TypedInterface(google.protobuf.message.Message):
+    """What goes in and what comes out."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     INPUTS_FIELD_NUMBER: builtins.int
     OUTPUTS_FIELD_NUMBER: builtins.int
     @property
-    def inputs(self) -> global___VariableMap: ...
+    def inputs(self) -> global___VariableMap:
+        """The inputs."""
+
     @property
-    def outputs(self) -> global___VariableMap: ...
+    def outputs(self) -> global___VariableMap:
+        """The outputs."""
+
     def __init__(
         self,
         *,
@@ -100,6 +119,8 @@ global___TypedInterface = TypedInterface
 
 @typing.final
 class Parameter(google.protobuf.message.Message):
+    """An input of a launch plan."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     VAR_FIELD_NUMBER: builtins.int
@@ -108,14 +129,23 @@ class Parameter(google.protobuf.message.Message):
     ARTIFACT_QUERY_FIELD_NUMBER: builtins.int
     ARTIFACT_ID_FIELD_NUMBER: builtins.int
     required: builtins.bool
+    """True: the execution is refused."""
     @property
-    def var(self) -> global___Variable: ...
+    def var(self) -> global___Variable:
+        """Its type and description."""
+
     @property
-    def default(self) -> elevon_idl.core.v1.literal_pb2.Literal: ...
+    def default(self) -> elevon_idl.core.v1.literal_pb2.Literal:
+        """This value is taken; its type must fit."""
+
     @property
-    def artifact_query(self) -> elevon_idl.core.v1.artifact_pb2.ArtifactQuery: ...
+    def artifact_query(self) -> elevon_idl.core.v1.artifact_pb2.ArtifactQuery:
+        """An artifact is looked up; refused at registration."""
+
     @property
-    def artifact_id(self) -> elevon_idl.core.v1.artifact_pb2.ArtifactID: ...
+    def artifact_id(self) -> elevon_idl.core.v1.artifact_pb2.ArtifactID:
+        """This artifact is taken; refused at registration."""
+
     def __init__(
         self,
         *,
@@ -133,6 +163,8 @@ global___Parameter = Parameter
 
 @typing.final
 class ParameterMap(google.protobuf.message.Message):
+    """The inputs of a launch plan."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     @typing.final
@@ -155,7 +187,9 @@ class ParameterMap(google.protobuf.message.Message):
 
     PARAMETERS_FIELD_NUMBER: builtins.int
     @property
-    def parameters(self) -> google.protobuf.internal.containers.MessageMap[builtins.str, global___Parameter]: ...
+    def parameters(self) -> google.protobuf.internal.containers.MessageMap[builtins.str, global___Parameter]:
+        """By name."""
+
     def __init__(
         self,
         *,

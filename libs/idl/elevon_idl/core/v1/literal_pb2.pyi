@@ -18,6 +18,8 @@ DESCRIPTOR: google.protobuf.descriptor.FileDescriptor
 
 @typing.final
 class Primitive(google.protobuf.message.Message):
+    """A single value."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     INTEGER_FIELD_NUMBER: builtins.int
@@ -27,13 +29,21 @@ class Primitive(google.protobuf.message.Message):
     DATETIME_FIELD_NUMBER: builtins.int
     DURATION_FIELD_NUMBER: builtins.int
     integer: builtins.int
+    """A whole number of 64 bits."""
     float_value: builtins.float
+    """A floating-point number; integers do not take its place."""
     string_value: builtins.str
+    """A text."""
     boolean: builtins.bool
+    """True or false."""
     @property
-    def datetime(self) -> google.protobuf.timestamp_pb2.Timestamp: ...
+    def datetime(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """A moment."""
+
     @property
-    def duration(self) -> google.protobuf.duration_pb2.Duration: ...
+    def duration(self) -> google.protobuf.duration_pb2.Duration:
+        """A length of time."""
+
     def __init__(
         self,
         *,
@@ -52,6 +62,8 @@ global___Primitive = Primitive
 
 @typing.final
 class Void(google.protobuf.message.Message):
+    """No value."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     def __init__(
@@ -62,13 +74,18 @@ global___Void = Void
 
 @typing.final
 class Blob(google.protobuf.message.Message):
+    """A file or a folder in the object store."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     METADATA_FIELD_NUMBER: builtins.int
     URI_FIELD_NUMBER: builtins.int
     uri: builtins.str
+    """Where it is."""
     @property
-    def metadata(self) -> global___BlobMetadata: ...
+    def metadata(self) -> global___BlobMetadata:
+        """What it is."""
+
     def __init__(
         self,
         *,
@@ -82,11 +99,15 @@ global___Blob = Blob
 
 @typing.final
 class BlobMetadata(google.protobuf.message.Message):
+    """What a blob is."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     TYPE_FIELD_NUMBER: builtins.int
     @property
-    def type(self) -> elevon_idl.core.v1.type_pb2.BlobType: ...
+    def type(self) -> elevon_idl.core.v1.type_pb2.BlobType:
+        """Its type."""
+
     def __init__(
         self,
         *,
@@ -99,12 +120,16 @@ global___BlobMetadata = BlobMetadata
 
 @typing.final
 class Binary(google.protobuf.message.Message):
+    """Bytes with a meaning."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     VALUE_FIELD_NUMBER: builtins.int
     TAG_FIELD_NUMBER: builtins.int
     value: builtins.bytes
+    """The bytes."""
     tag: builtins.str
+    """The meaning; "msgpack" holds what SDKs write for dataclasses and dictionaries."""
     def __init__(
         self,
         *,
@@ -117,13 +142,18 @@ global___Binary = Binary
 
 @typing.final
 class Schema(google.protobuf.message.Message):
+    """A table in the older form."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     URI_FIELD_NUMBER: builtins.int
     TYPE_FIELD_NUMBER: builtins.int
     uri: builtins.str
+    """Where it is."""
     @property
-    def type(self) -> elevon_idl.core.v1.type_pb2.SchemaType: ...
+    def type(self) -> elevon_idl.core.v1.type_pb2.SchemaType:
+        """Its columns."""
+
     def __init__(
         self,
         *,
@@ -137,14 +167,20 @@ global___Schema = Schema
 
 @typing.final
 class Union(google.protobuf.message.Message):
+    """A value of one of several types."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     VALUE_FIELD_NUMBER: builtins.int
     TYPE_FIELD_NUMBER: builtins.int
     @property
-    def value(self) -> global___Literal: ...
+    def value(self) -> global___Literal:
+        """The value."""
+
     @property
-    def type(self) -> elevon_idl.core.v1.type_pb2.LiteralType: ...
+    def type(self) -> elevon_idl.core.v1.type_pb2.LiteralType:
+        """The variant it belongs to."""
+
     def __init__(
         self,
         *,
@@ -158,11 +194,15 @@ global___Union = Union
 
 @typing.final
 class StructuredDatasetMetadata(google.protobuf.message.Message):
+    """What a structured dataset is."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     STRUCTURED_DATASET_TYPE_FIELD_NUMBER: builtins.int
     @property
-    def structured_dataset_type(self) -> elevon_idl.core.v1.type_pb2.StructuredDatasetType: ...
+    def structured_dataset_type(self) -> elevon_idl.core.v1.type_pb2.StructuredDatasetType:
+        """Its type."""
+
     def __init__(
         self,
         *,
@@ -175,13 +215,18 @@ global___StructuredDatasetMetadata = StructuredDatasetMetadata
 
 @typing.final
 class StructuredDataset(google.protobuf.message.Message):
+    """A table in the object store."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     URI_FIELD_NUMBER: builtins.int
     METADATA_FIELD_NUMBER: builtins.int
     uri: builtins.str
+    """Where it is."""
     @property
-    def metadata(self) -> global___StructuredDatasetMetadata: ...
+    def metadata(self) -> global___StructuredDatasetMetadata:
+        """What it is."""
+
     def __init__(
         self,
         *,
@@ -195,6 +240,8 @@ global___StructuredDataset = StructuredDataset
 
 @typing.final
 class Scalar(google.protobuf.message.Message):
+    """A value that is neither a list nor a map."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     PRIMITIVE_FIELD_NUMBER: builtins.int
@@ -207,23 +254,41 @@ class Scalar(google.protobuf.message.Message):
     STRUCTURED_DATASET_FIELD_NUMBER: builtins.int
     UNION_FIELD_NUMBER: builtins.int
     @property
-    def primitive(self) -> global___Primitive: ...
+    def primitive(self) -> global___Primitive:
+        """A single value."""
+
     @property
-    def blob(self) -> global___Blob: ...
+    def blob(self) -> global___Blob:
+        """A file or folder."""
+
     @property
-    def binary(self) -> global___Binary: ...
+    def binary(self) -> global___Binary:
+        """Bytes."""
+
     @property
-    def schema(self) -> global___Schema: ...
+    def schema(self) -> global___Schema:
+        """A table in the older form."""
+
     @property
-    def none_type(self) -> global___Void: ...
+    def none_type(self) -> global___Void:
+        """No value."""
+
     @property
-    def error(self) -> elevon_idl.core.v1.type_pb2.Error: ...
+    def error(self) -> elevon_idl.core.v1.type_pb2.Error:
+        """A failure, as a failure node receives it."""
+
     @property
-    def generic(self) -> google.protobuf.struct_pb2.Struct: ...
+    def generic(self) -> google.protobuf.struct_pb2.Struct:
+        """A JSON object."""
+
     @property
-    def structured_dataset(self) -> global___StructuredDataset: ...
+    def structured_dataset(self) -> global___StructuredDataset:
+        """A table."""
+
     @property
-    def union(self) -> global___Union: ...
+    def union(self) -> global___Union:
+        """A value of one of several types."""
+
     def __init__(
         self,
         *,
@@ -245,6 +310,8 @@ global___Scalar = Scalar
 
 @typing.final
 class Literal(google.protobuf.message.Message):
+    """A value as it travels between nodes."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     @typing.final
@@ -270,16 +337,27 @@ class Literal(google.protobuf.message.Message):
     HASH_FIELD_NUMBER: builtins.int
     METADATA_FIELD_NUMBER: builtins.int
     hash: builtins.str
+    """Stands for the value in cache keys when set, whatever the value is."""
     @property
-    def scalar(self) -> global___Scalar: ...
+    def scalar(self) -> global___Scalar:
+        """A scalar."""
+
     @property
-    def collection(self) -> global___LiteralCollection: ...
+    def collection(self) -> global___LiteralCollection:
+        """A list."""
+
     @property
-    def map(self) -> global___LiteralMap: ...
+    def map(self) -> global___LiteralMap:
+        """A map."""
+
     @property
-    def offloaded_metadata(self) -> global___LiteralOffloadedMetadata: ...
+    def offloaded_metadata(self) -> global___LiteralOffloadedMetadata:
+        """A value that lies in the object store because of its size."""
+
     @property
-    def metadata(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]: ...
+    def metadata(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]:
+        """Notes of the SDK; part of the cache key of a scalar."""
+
     def __init__(
         self,
         *,
@@ -298,15 +376,21 @@ global___Literal = Literal
 
 @typing.final
 class LiteralOffloadedMetadata(google.protobuf.message.Message):
+    """Where a large literal lies."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     URI_FIELD_NUMBER: builtins.int
     SIZE_BYTES_FIELD_NUMBER: builtins.int
     INFERRED_TYPE_FIELD_NUMBER: builtins.int
     uri: builtins.str
+    """The serialized Literal."""
     size_bytes: builtins.int
+    """Its size, in bytes."""
     @property
-    def inferred_type(self) -> elevon_idl.core.v1.type_pb2.LiteralType: ...
+    def inferred_type(self) -> elevon_idl.core.v1.type_pb2.LiteralType:
+        """Its type."""
+
     def __init__(
         self,
         *,
@@ -321,11 +405,15 @@ global___LiteralOffloadedMetadata = LiteralOffloadedMetadata
 
 @typing.final
 class LiteralCollection(google.protobuf.message.Message):
+    """A list of literals."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     LITERALS_FIELD_NUMBER: builtins.int
     @property
-    def literals(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Literal]: ...
+    def literals(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Literal]:
+        """The elements."""
+
     def __init__(
         self,
         *,
@@ -337,6 +425,8 @@ global___LiteralCollection = LiteralCollection
 
 @typing.final
 class LiteralMap(google.protobuf.message.Message):
+    """Literals by name: inputs, outputs, and the content of inputs.pb and outputs.pb."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     @typing.final
@@ -359,7 +449,9 @@ class LiteralMap(google.protobuf.message.Message):
 
     LITERALS_FIELD_NUMBER: builtins.int
     @property
-    def literals(self) -> google.protobuf.internal.containers.MessageMap[builtins.str, global___Literal]: ...
+    def literals(self) -> google.protobuf.internal.containers.MessageMap[builtins.str, global___Literal]:
+        """The values."""
+
     def __init__(
         self,
         *,
@@ -371,11 +463,15 @@ global___LiteralMap = LiteralMap
 
 @typing.final
 class BindingDataCollection(google.protobuf.message.Message):
+    """A list whose elements are bound one by one."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     BINDINGS_FIELD_NUMBER: builtins.int
     @property
-    def bindings(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___BindingData]: ...
+    def bindings(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___BindingData]:
+        """The elements."""
+
     def __init__(
         self,
         *,
@@ -387,6 +483,8 @@ global___BindingDataCollection = BindingDataCollection
 
 @typing.final
 class BindingDataMap(google.protobuf.message.Message):
+    """A map whose values are bound one by one."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     @typing.final
@@ -409,7 +507,9 @@ class BindingDataMap(google.protobuf.message.Message):
 
     BINDINGS_FIELD_NUMBER: builtins.int
     @property
-    def bindings(self) -> google.protobuf.internal.containers.MessageMap[builtins.str, global___BindingData]: ...
+    def bindings(self) -> google.protobuf.internal.containers.MessageMap[builtins.str, global___BindingData]:
+        """The values."""
+
     def __init__(
         self,
         *,
@@ -421,11 +521,15 @@ global___BindingDataMap = BindingDataMap
 
 @typing.final
 class UnionInfo(google.protobuf.message.Message):
+    """The union that a bound value belongs to."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     TARGETTYPE_FIELD_NUMBER: builtins.int
     @property
-    def targetType(self) -> elevon_idl.core.v1.type_pb2.LiteralType: ...
+    def targetType(self) -> elevon_idl.core.v1.type_pb2.LiteralType:
+        """The variant it is meant for."""
+
     def __init__(
         self,
         *,
@@ -438,6 +542,8 @@ global___UnionInfo = UnionInfo
 
 @typing.final
 class BindingData(google.protobuf.message.Message):
+    """Where the value of an input comes from."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     SCALAR_FIELD_NUMBER: builtins.int
@@ -447,17 +553,29 @@ class BindingData(google.protobuf.message.Message):
     OFFLOADED_METADATA_FIELD_NUMBER: builtins.int
     UNION_FIELD_NUMBER: builtins.int
     @property
-    def scalar(self) -> global___Scalar: ...
+    def scalar(self) -> global___Scalar:
+        """A constant."""
+
     @property
-    def collection(self) -> global___BindingDataCollection: ...
+    def collection(self) -> global___BindingDataCollection:
+        """A list."""
+
     @property
-    def promise(self) -> elevon_idl.core.v1.type_pb2.OutputReference: ...
+    def promise(self) -> elevon_idl.core.v1.type_pb2.OutputReference:
+        """An output of another node, or an input of the workflow."""
+
     @property
-    def map(self) -> global___BindingDataMap: ...
+    def map(self) -> global___BindingDataMap:
+        """A map."""
+
     @property
-    def offloaded_metadata(self) -> global___LiteralOffloadedMetadata: ...
+    def offloaded_metadata(self) -> global___LiteralOffloadedMetadata:
+        """A constant that lies in the object store."""
+
     @property
-    def union(self) -> global___UnionInfo: ...
+    def union(self) -> global___UnionInfo:
+        """Set when the input is a union."""
+
     def __init__(
         self,
         *,
@@ -476,13 +594,18 @@ global___BindingData = BindingData
 
 @typing.final
 class Binding(google.protobuf.message.Message):
+    """Gives an input its value."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     VAR_FIELD_NUMBER: builtins.int
     BINDING_FIELD_NUMBER: builtins.int
     var: builtins.str
+    """The input's name."""
     @property
-    def binding(self) -> global___BindingData: ...
+    def binding(self) -> global___BindingData:
+        """Where the value comes from. Required."""
+
     def __init__(
         self,
         *,
@@ -496,12 +619,16 @@ global___Binding = Binding
 
 @typing.final
 class KeyValuePair(google.protobuf.message.Message):
+    """A name and a text."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     KEY_FIELD_NUMBER: builtins.int
     VALUE_FIELD_NUMBER: builtins.int
     key: builtins.str
+    """The name."""
     value: builtins.str
+    """The text."""
     def __init__(
         self,
         *,
@@ -514,10 +641,13 @@ global___KeyValuePair = KeyValuePair
 
 @typing.final
 class RetryStrategy(google.protobuf.message.Message):
+    """How often a node is retried."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     RETRIES_FIELD_NUMBER: builtins.int
     retries: builtins.int
+    """Attempts beyond the first, for failures that a retry may mend; at most 10."""
     def __init__(
         self,
         *,

@@ -17,6 +17,8 @@ DESCRIPTOR: google.protobuf.descriptor.FileDescriptor
 
 @typing.final
 class Span(google.protobuf.message.Message):
+    """A stretch of time of an execution, with those inside it."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     START_TIME_FIELD_NUMBER: builtins.int
@@ -27,18 +29,31 @@ class Span(google.protobuf.message.Message):
     OPERATION_ID_FIELD_NUMBER: builtins.int
     SPANS_FIELD_NUMBER: builtins.int
     operation_id: builtins.str
+    """Overhead of the platform, for instance NODE_SETUP or TASK_RUNTIME."""
     @property
-    def start_time(self) -> google.protobuf.timestamp_pb2.Timestamp: ...
+    def start_time(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """When it began."""
+
     @property
-    def end_time(self) -> google.protobuf.timestamp_pb2.Timestamp: ...
+    def end_time(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """When it ended; absent while it lasts."""
+
     @property
-    def workflow_id(self) -> elevon_idl.core.v1.identifier_pb2.WorkflowExecutionIdentifier: ...
+    def workflow_id(self) -> elevon_idl.core.v1.identifier_pb2.WorkflowExecutionIdentifier:
+        """A workflow execution's."""
+
     @property
-    def node_id(self) -> elevon_idl.core.v1.identifier_pb2.NodeExecutionIdentifier: ...
+    def node_id(self) -> elevon_idl.core.v1.identifier_pb2.NodeExecutionIdentifier:
+        """A node execution's."""
+
     @property
-    def task_id(self) -> elevon_idl.core.v1.identifier_pb2.TaskExecutionIdentifier: ...
+    def task_id(self) -> elevon_idl.core.v1.identifier_pb2.TaskExecutionIdentifier:
+        """An attempt's."""
+
     @property
-    def spans(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Span]: ...
+    def spans(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Span]:
+        """What it consists of, in time order."""
+
     def __init__(
         self,
         *,
@@ -58,13 +73,18 @@ global___Span = Span
 
 @typing.final
 class ExecutionMetricResult(google.protobuf.message.Message):
+    """A measurement that a connector tells."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     METRIC_FIELD_NUMBER: builtins.int
     DATA_FIELD_NUMBER: builtins.int
     metric: builtins.str
+    """Its name."""
     @property
-    def data(self) -> google.protobuf.struct_pb2.Struct: ...
+    def data(self) -> google.protobuf.struct_pb2.Struct:
+        """The data, in the connector's form."""
+
     def __init__(
         self,
         *,

@@ -21,6 +21,8 @@ DESCRIPTOR: google.protobuf.descriptor.FileDescriptor
 
 @typing.final
 class Secret(google.protobuf.message.Message):
+    """A secret that a task asks for; the request travels, the secret does not."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     class _MountType:
@@ -30,13 +32,21 @@ class Secret(google.protobuf.message.Message):
     class _MountTypeEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[Secret._MountType.ValueType], builtins.type):
         DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
         ANY: Secret._MountType.ValueType  # 0
+        """In either way."""
         ENV_VAR: Secret._MountType.ValueType  # 1
+        """As an environment variable."""
         FILE: Secret._MountType.ValueType  # 2
+        """As a file."""
 
-    class MountType(_MountType, metaclass=_MountTypeEnumTypeWrapper): ...
+    class MountType(_MountType, metaclass=_MountTypeEnumTypeWrapper):
+        """How the task wants to receive it."""
+
     ANY: Secret.MountType.ValueType  # 0
+    """In either way."""
     ENV_VAR: Secret.MountType.ValueType  # 1
+    """As an environment variable."""
     FILE: Secret.MountType.ValueType  # 2
+    """As a file."""
 
     GROUP_FIELD_NUMBER: builtins.int
     GROUP_VERSION_FIELD_NUMBER: builtins.int
@@ -44,10 +54,15 @@ class Secret(google.protobuf.message.Message):
     MOUNT_REQUIREMENT_FIELD_NUMBER: builtins.int
     ENV_VAR_FIELD_NUMBER: builtins.int
     group: builtins.str
+    """The group it belongs to."""
     group_version: builtins.str
+    """The version of the group."""
     key: builtins.str
+    """Its name within the group."""
     mount_requirement: global___Secret.MountType.ValueType
+    """How the task wants to receive it."""
     env_var: builtins.str
+    """The environment variable that gets it, when not the usual one."""
     def __init__(
         self,
         *,
@@ -63,13 +78,18 @@ global___Secret = Secret
 
 @typing.final
 class OAuth2Client(google.protobuf.message.Message):
+    """An OAuth2 client."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     CLIENT_ID_FIELD_NUMBER: builtins.int
     CLIENT_SECRET_FIELD_NUMBER: builtins.int
     client_id: builtins.str
+    """Its public name."""
     @property
-    def client_secret(self) -> global___Secret: ...
+    def client_secret(self) -> global___Secret:
+        """Its secret."""
+
     def __init__(
         self,
         *,
@@ -83,6 +103,8 @@ global___OAuth2Client = OAuth2Client
 
 @typing.final
 class Identity(google.protobuf.message.Message):
+    """Whom something runs as."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     IAM_ROLE_FIELD_NUMBER: builtins.int
@@ -90,10 +112,15 @@ class Identity(google.protobuf.message.Message):
     OAUTH2_CLIENT_FIELD_NUMBER: builtins.int
     EXECUTION_IDENTITY_FIELD_NUMBER: builtins.int
     iam_role: builtins.str
+    """A role of the cloud."""
     k8s_service_account: builtins.str
+    """A service account of the cluster."""
     execution_identity: builtins.str
+    """The user who launched the execution; filled in by admin."""
     @property
-    def oauth2_client(self) -> global___OAuth2Client: ...
+    def oauth2_client(self) -> global___OAuth2Client:
+        """An OAuth2 client."""
+
     def __init__(
         self,
         *,
@@ -109,6 +136,8 @@ global___Identity = Identity
 
 @typing.final
 class OAuth2TokenRequest(google.protobuf.message.Message):
+    """A token that a task asks for."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     class _Type:
@@ -118,9 +147,13 @@ class OAuth2TokenRequest(google.protobuf.message.Message):
     class _TypeEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[OAuth2TokenRequest._Type.ValueType], builtins.type):
         DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
         CLIENT_CREDENTIALS: OAuth2TokenRequest._Type.ValueType  # 0
+        """With the client's own credentials."""
 
-    class Type(_Type, metaclass=_TypeEnumTypeWrapper): ...
+    class Type(_Type, metaclass=_TypeEnumTypeWrapper):
+        """How the token is obtained."""
+
     CLIENT_CREDENTIALS: OAuth2TokenRequest.Type.ValueType  # 0
+    """With the client's own credentials."""
 
     NAME_FIELD_NUMBER: builtins.int
     TYPE_FIELD_NUMBER: builtins.int
@@ -128,11 +161,17 @@ class OAuth2TokenRequest(google.protobuf.message.Message):
     IDP_DISCOVERY_ENDPOINT_FIELD_NUMBER: builtins.int
     TOKEN_ENDPOINT_FIELD_NUMBER: builtins.int
     name: builtins.str
+    """The name by which the task finds it."""
     type: global___OAuth2TokenRequest.Type.ValueType
+    """How it is obtained."""
     idp_discovery_endpoint: builtins.str
+    """Where the provider describes itself."""
     token_endpoint: builtins.str
+    """Where tokens are given out."""
     @property
-    def client(self) -> global___OAuth2Client: ...
+    def client(self) -> global___OAuth2Client:
+        """The client."""
+
     def __init__(
         self,
         *,
@@ -149,17 +188,25 @@ global___OAuth2TokenRequest = OAuth2TokenRequest
 
 @typing.final
 class SecurityContext(google.protobuf.message.Message):
+    """Whom a task runs as and which secrets it gets."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     RUN_AS_FIELD_NUMBER: builtins.int
     SECRETS_FIELD_NUMBER: builtins.int
     TOKENS_FIELD_NUMBER: builtins.int
     @property
-    def run_as(self) -> global___Identity: ...
+    def run_as(self) -> global___Identity:
+        """Whom it runs as."""
+
     @property
-    def secrets(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Secret]: ...
+    def secrets(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Secret]:
+        """The secrets it asks for."""
+
     @property
-    def tokens(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___OAuth2TokenRequest]: ...
+    def tokens(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___OAuth2TokenRequest]:
+        """The tokens it asks for."""
+
     def __init__(
         self,
         *,

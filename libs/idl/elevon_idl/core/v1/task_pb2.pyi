@@ -28,6 +28,8 @@ DESCRIPTOR: google.protobuf.descriptor.FileDescriptor
 
 @typing.final
 class Resources(google.protobuf.message.Message):
+    """What a container asks for."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     class _ResourceName:
@@ -37,28 +39,46 @@ class Resources(google.protobuf.message.Message):
     class _ResourceNameEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[Resources._ResourceName.ValueType], builtins.type):
         DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
         UNKNOWN: Resources._ResourceName.ValueType  # 0
+        """Not said; refused."""
         CPU: Resources._ResourceName.ValueType  # 1
+        """Processor cores."""
         GPU: Resources._ResourceName.ValueType  # 2
+        """Graphics processors; whole ones only."""
         MEMORY: Resources._ResourceName.ValueType  # 3
+        """Memory."""
         STORAGE: Resources._ResourceName.ValueType  # 4
+        """Ignored."""
         EPHEMERAL_STORAGE: Resources._ResourceName.ValueType  # 5
+        """Disk that ends with the container."""
 
-    class ResourceName(_ResourceName, metaclass=_ResourceNameEnumTypeWrapper): ...
+    class ResourceName(_ResourceName, metaclass=_ResourceNameEnumTypeWrapper):
+        """A kind of resource."""
+
     UNKNOWN: Resources.ResourceName.ValueType  # 0
+    """Not said; refused."""
     CPU: Resources.ResourceName.ValueType  # 1
+    """Processor cores."""
     GPU: Resources.ResourceName.ValueType  # 2
+    """Graphics processors; whole ones only."""
     MEMORY: Resources.ResourceName.ValueType  # 3
+    """Memory."""
     STORAGE: Resources.ResourceName.ValueType  # 4
+    """Ignored."""
     EPHEMERAL_STORAGE: Resources.ResourceName.ValueType  # 5
+    """Disk that ends with the container."""
 
     @typing.final
     class ResourceEntry(google.protobuf.message.Message):
+        """An amount of one kind."""
+
         DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
         NAME_FIELD_NUMBER: builtins.int
         VALUE_FIELD_NUMBER: builtins.int
         name: global___Resources.ResourceName.ValueType
+        """The kind; each at most once."""
         value: builtins.str
+        """The amount, as a Kubernetes quantity: "500m", "2Gi"."""
         def __init__(
             self,
             *,
@@ -70,9 +90,13 @@ class Resources(google.protobuf.message.Message):
     REQUESTS_FIELD_NUMBER: builtins.int
     LIMITS_FIELD_NUMBER: builtins.int
     @property
-    def requests(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Resources.ResourceEntry]: ...
+    def requests(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Resources.ResourceEntry]:
+        """What it must get."""
+
     @property
-    def limits(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Resources.ResourceEntry]: ...
+    def limits(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Resources.ResourceEntry]:
+        """What it may not exceed; not less than what it requests."""
+
     def __init__(
         self,
         *,
@@ -85,14 +109,19 @@ global___Resources = Resources
 
 @typing.final
 class GPUAccelerator(google.protobuf.message.Message):
+    """A particular graphics processor."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     DEVICE_FIELD_NUMBER: builtins.int
     UNPARTITIONED_FIELD_NUMBER: builtins.int
     PARTITION_SIZE_FIELD_NUMBER: builtins.int
     device: builtins.str
+    """Its model."""
     unpartitioned: builtins.bool
+    """True when the whole one is wanted."""
     partition_size: builtins.str
+    """The size of the part."""
     def __init__(
         self,
         *,
@@ -108,14 +137,19 @@ global___GPUAccelerator = GPUAccelerator
 
 @typing.final
 class SharedMemory(google.protobuf.message.Message):
+    """Memory that the processes of a container share."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     MOUNT_PATH_FIELD_NUMBER: builtins.int
     MOUNT_NAME_FIELD_NUMBER: builtins.int
     SIZE_LIMIT_FIELD_NUMBER: builtins.int
     mount_path: builtins.str
+    """Where it appears."""
     mount_name: builtins.str
+    """The name of its volume."""
     size_limit: builtins.str
+    """How large it may grow, as a quantity."""
     def __init__(
         self,
         *,
@@ -129,14 +163,20 @@ global___SharedMemory = SharedMemory
 
 @typing.final
 class ExtendedResources(google.protobuf.message.Message):
+    """Resources that are more than an amount."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     GPU_ACCELERATOR_FIELD_NUMBER: builtins.int
     SHARED_MEMORY_FIELD_NUMBER: builtins.int
     @property
-    def gpu_accelerator(self) -> global___GPUAccelerator: ...
+    def gpu_accelerator(self) -> global___GPUAccelerator:
+        """A particular graphics processor."""
+
     @property
-    def shared_memory(self) -> global___SharedMemory: ...
+    def shared_memory(self) -> global___SharedMemory:
+        """Shared memory."""
+
     def __init__(
         self,
         *,
@@ -150,6 +190,8 @@ global___ExtendedResources = ExtendedResources
 
 @typing.final
 class RuntimeMetadata(google.protobuf.message.Message):
+    """What a task was written with."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     class _RuntimeType:
@@ -159,18 +201,27 @@ class RuntimeMetadata(google.protobuf.message.Message):
     class _RuntimeTypeEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[RuntimeMetadata._RuntimeType.ValueType], builtins.type):
         DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
         OTHER: RuntimeMetadata._RuntimeType.ValueType  # 0
+        """Some other one."""
         FLYTE_SDK: RuntimeMetadata._RuntimeType.ValueType  # 1
+        """One of Flyte's own."""
 
-    class RuntimeType(_RuntimeType, metaclass=_RuntimeTypeEnumTypeWrapper): ...
+    class RuntimeType(_RuntimeType, metaclass=_RuntimeTypeEnumTypeWrapper):
+        """The kind of SDK."""
+
     OTHER: RuntimeMetadata.RuntimeType.ValueType  # 0
+    """Some other one."""
     FLYTE_SDK: RuntimeMetadata.RuntimeType.ValueType  # 1
+    """One of Flyte's own."""
 
     TYPE_FIELD_NUMBER: builtins.int
     VERSION_FIELD_NUMBER: builtins.int
     FLAVOR_FIELD_NUMBER: builtins.int
     type: global___RuntimeMetadata.RuntimeType.ValueType
+    """The kind of SDK."""
     version: builtins.str
+    """Its version; must not be empty."""
     flavor: builtins.str
+    """Its language."""
     def __init__(
         self,
         *,
@@ -184,6 +235,8 @@ global___RuntimeMetadata = RuntimeMetadata
 
 @typing.final
 class TaskMetadata(google.protobuf.message.Message):
+    """How a task wants to be treated, whatever it runs on."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     @typing.final
@@ -217,26 +270,47 @@ class TaskMetadata(google.protobuf.message.Message):
     GENERATES_DECK_FIELD_NUMBER: builtins.int
     METADATA_FIELD_NUMBER: builtins.int
     discoverable: builtins.bool
+    """True when its outputs may come from the cache."""
     discovery_version: builtins.str
+    """The version of its cached outputs; required when discoverable."""
     deprecated_error_message: builtins.str
+    """Set when the task should no longer be used; says why."""
     interruptible: builtins.bool
+    """Whether its machine may be taken away."""
     cache_serializable: builtins.bool
+    """True when only one of several equal runs computes and the others wait for its outputs."""
     pod_template_name: builtins.str
+    """The pod template of the cluster that it starts from."""
     is_eager: builtins.bool
+    """True for a task that launches executions itself."""
     @property
-    def runtime(self) -> global___RuntimeMetadata: ...
+    def runtime(self) -> global___RuntimeMetadata:
+        """What it was written with."""
+
     @property
-    def timeout(self) -> google.protobuf.duration_pb2.Duration: ...
+    def timeout(self) -> google.protobuf.duration_pb2.Duration:
+        """How long an attempt may take; SDKs copy it to the node, where it counts."""
+
     @property
-    def retries(self) -> elevon_idl.core.v1.literal_pb2.RetryStrategy: ...
+    def retries(self) -> elevon_idl.core.v1.literal_pb2.RetryStrategy:
+        """How often it is retried; a node's own figure goes before it."""
+
     @property
-    def tags(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]: ...
+    def tags(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]:
+        """Marks for people and tools."""
+
     @property
-    def cache_ignore_input_vars(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]: ...
+    def cache_ignore_input_vars(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Inputs that are left out of the cache key."""
+
     @property
-    def generates_deck(self) -> google.protobuf.wrappers_pb2.BoolValue: ...
+    def generates_deck(self) -> google.protobuf.wrappers_pb2.BoolValue:
+        """Whether it writes a deck; unset when its SDK does not say."""
+
     @property
-    def metadata(self) -> global___K8sObjectMetadata: ...
+    def metadata(self) -> global___K8sObjectMetadata:
+        """Labels and annotations for where it runs."""
+
     def __init__(
         self,
         *,
@@ -263,6 +337,8 @@ global___TaskMetadata = TaskMetadata
 
 @typing.final
 class TaskTemplate(google.protobuf.message.Message):
+    """A task: what goes in and out, and how it runs."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     @typing.final
@@ -294,27 +370,49 @@ class TaskTemplate(google.protobuf.message.Message):
     EXTENDED_RESOURCES_FIELD_NUMBER: builtins.int
     CONFIG_FIELD_NUMBER: builtins.int
     type: builtins.str
+    """Its type, by which the engine finds the plugin. Required."""
     task_type_version: builtins.int
+    """The version of the type's own rules."""
     @property
-    def id(self) -> elevon_idl.core.v1.identifier_pb2.Identifier: ...
+    def id(self) -> elevon_idl.core.v1.identifier_pb2.Identifier:
+        """Its identifier; set by admin from the request."""
+
     @property
-    def metadata(self) -> global___TaskMetadata: ...
+    def metadata(self) -> global___TaskMetadata:
+        """How it wants to be treated. Required."""
+
     @property
-    def interface(self) -> elevon_idl.core.v1.interface_pb2.TypedInterface: ...
+    def interface(self) -> elevon_idl.core.v1.interface_pb2.TypedInterface:
+        """What goes in and out. Required."""
+
     @property
-    def custom(self) -> google.protobuf.struct_pb2.Struct: ...
+    def custom(self) -> google.protobuf.struct_pb2.Struct:
+        """What its plugin needs to know, in the plugin's own form."""
+
     @property
-    def container(self) -> global___Container: ...
+    def container(self) -> global___Container:
+        """A container."""
+
     @property
-    def k8s_pod(self) -> global___K8sPod: ...
+    def k8s_pod(self) -> global___K8sPod:
+        """A pod."""
+
     @property
-    def sql(self) -> global___Sql: ...
+    def sql(self) -> global___Sql:
+        """A statement."""
+
     @property
-    def security_context(self) -> elevon_idl.core.v1.security_pb2.SecurityContext: ...
+    def security_context(self) -> elevon_idl.core.v1.security_pb2.SecurityContext:
+        """Whom it runs as and which secrets it gets."""
+
     @property
-    def extended_resources(self) -> global___ExtendedResources: ...
+    def extended_resources(self) -> global___ExtendedResources:
+        """Resources that are more than an amount."""
+
     @property
-    def config(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]: ...
+    def config(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]:
+        """Notes for plugins."""
+
     def __init__(
         self,
         *,
@@ -339,12 +437,16 @@ global___TaskTemplate = TaskTemplate
 
 @typing.final
 class ContainerPort(google.protobuf.message.Message):
+    """A port of a container."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     CONTAINER_PORT_FIELD_NUMBER: builtins.int
     NAME_FIELD_NUMBER: builtins.int
     container_port: builtins.int
+    """Its number."""
     name: builtins.str
+    """Its name."""
     def __init__(
         self,
         *,
@@ -357,6 +459,8 @@ global___ContainerPort = ContainerPort
 
 @typing.final
 class Container(google.protobuf.message.Message):
+    """A container that runs a task."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     class _Architecture:
@@ -366,17 +470,29 @@ class Container(google.protobuf.message.Message):
     class _ArchitectureEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[Container._Architecture.ValueType], builtins.type):
         DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
         UNKNOWN: Container._Architecture.ValueType  # 0
+        """Not said."""
         AMD64: Container._Architecture.ValueType  # 1
+        """x86 of 64 bits."""
         ARM64: Container._Architecture.ValueType  # 2
+        """ARM of 64 bits."""
         ARM_V6: Container._Architecture.ValueType  # 3
+        """ARM version 6."""
         ARM_V7: Container._Architecture.ValueType  # 4
+        """ARM version 7."""
 
-    class Architecture(_Architecture, metaclass=_ArchitectureEnumTypeWrapper): ...
+    class Architecture(_Architecture, metaclass=_ArchitectureEnumTypeWrapper):
+        """The processor it is built for."""
+
     UNKNOWN: Container.Architecture.ValueType  # 0
+    """Not said."""
     AMD64: Container.Architecture.ValueType  # 1
+    """x86 of 64 bits."""
     ARM64: Container.Architecture.ValueType  # 2
+    """ARM of 64 bits."""
     ARM_V6: Container.Architecture.ValueType  # 3
+    """ARM version 6."""
     ARM_V7: Container.Architecture.ValueType  # 4
+    """ARM version 7."""
 
     IMAGE_FIELD_NUMBER: builtins.int
     COMMAND_FIELD_NUMBER: builtins.int
@@ -388,21 +504,37 @@ class Container(google.protobuf.message.Message):
     DATA_CONFIG_FIELD_NUMBER: builtins.int
     ARCHITECTURE_FIELD_NUMBER: builtins.int
     image: builtins.str
+    """Its image. Required."""
     architecture: global___Container.Architecture.ValueType
+    """The processor it is built for."""
     @property
-    def command(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]: ...
+    def command(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """What it runs; templates such as {{.input}} are filled in."""
+
     @property
-    def args(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]: ...
+    def args(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Arguments of what it runs; templates are filled in."""
+
     @property
-    def resources(self) -> global___Resources: ...
+    def resources(self) -> global___Resources:
+        """What it asks for."""
+
     @property
-    def env(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[elevon_idl.core.v1.literal_pb2.KeyValuePair]: ...
+    def env(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[elevon_idl.core.v1.literal_pb2.KeyValuePair]:
+        """Its environment variables."""
+
     @property
-    def config(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[elevon_idl.core.v1.literal_pb2.KeyValuePair]: ...
+    def config(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[elevon_idl.core.v1.literal_pb2.KeyValuePair]:
+        """Superseded by the template's config."""
+
     @property
-    def ports(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___ContainerPort]: ...
+    def ports(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___ContainerPort]:
+        """Its ports."""
+
     @property
-    def data_config(self) -> global___DataLoadingConfig: ...
+    def data_config(self) -> global___DataLoadingConfig:
+        """How inputs and outputs become files, for a container that knows nothing of SDKs."""
+
     def __init__(
         self,
         *,
@@ -423,6 +555,8 @@ global___Container = Container
 
 @typing.final
 class IOStrategy(google.protobuf.message.Message):
+    """When data is copied for a container."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     class _DownloadMode:
@@ -432,13 +566,21 @@ class IOStrategy(google.protobuf.message.Message):
     class _DownloadModeEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[IOStrategy._DownloadMode.ValueType], builtins.type):
         DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
         DOWNLOAD_EAGER: IOStrategy._DownloadMode.ValueType  # 0
+        """Before it starts."""
         DOWNLOAD_STREAM: IOStrategy._DownloadMode.ValueType  # 1
+        """While it reads."""
         DO_NOT_DOWNLOAD: IOStrategy._DownloadMode.ValueType  # 2
+        """Never."""
 
-    class DownloadMode(_DownloadMode, metaclass=_DownloadModeEnumTypeWrapper): ...
+    class DownloadMode(_DownloadMode, metaclass=_DownloadModeEnumTypeWrapper):
+        """When inputs are copied in."""
+
     DOWNLOAD_EAGER: IOStrategy.DownloadMode.ValueType  # 0
+    """Before it starts."""
     DOWNLOAD_STREAM: IOStrategy.DownloadMode.ValueType  # 1
+    """While it reads."""
     DO_NOT_DOWNLOAD: IOStrategy.DownloadMode.ValueType  # 2
+    """Never."""
 
     class _UploadMode:
         ValueType = typing.NewType("ValueType", builtins.int)
@@ -447,18 +589,28 @@ class IOStrategy(google.protobuf.message.Message):
     class _UploadModeEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[IOStrategy._UploadMode.ValueType], builtins.type):
         DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
         UPLOAD_ON_EXIT: IOStrategy._UploadMode.ValueType  # 0
+        """When it has ended."""
         UPLOAD_EAGER: IOStrategy._UploadMode.ValueType  # 1
+        """While it writes."""
         DO_NOT_UPLOAD: IOStrategy._UploadMode.ValueType  # 2
+        """Never."""
 
-    class UploadMode(_UploadMode, metaclass=_UploadModeEnumTypeWrapper): ...
+    class UploadMode(_UploadMode, metaclass=_UploadModeEnumTypeWrapper):
+        """When outputs are copied out."""
+
     UPLOAD_ON_EXIT: IOStrategy.UploadMode.ValueType  # 0
+    """When it has ended."""
     UPLOAD_EAGER: IOStrategy.UploadMode.ValueType  # 1
+    """While it writes."""
     DO_NOT_UPLOAD: IOStrategy.UploadMode.ValueType  # 2
+    """Never."""
 
     DOWNLOAD_MODE_FIELD_NUMBER: builtins.int
     UPLOAD_MODE_FIELD_NUMBER: builtins.int
     download_mode: global___IOStrategy.DownloadMode.ValueType
+    """When inputs are copied in."""
     upload_mode: global___IOStrategy.UploadMode.ValueType
+    """When outputs are copied out."""
     def __init__(
         self,
         *,
@@ -471,6 +623,8 @@ global___IOStrategy = IOStrategy
 
 @typing.final
 class DataLoadingConfig(google.protobuf.message.Message):
+    """How inputs and outputs become files, for a container that knows nothing of SDKs."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     class _LiteralMapFormat:
@@ -480,13 +634,21 @@ class DataLoadingConfig(google.protobuf.message.Message):
     class _LiteralMapFormatEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[DataLoadingConfig._LiteralMapFormat.ValueType], builtins.type):
         DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
         JSON: DataLoadingConfig._LiteralMapFormat.ValueType  # 0
+        """As JSON."""
         YAML: DataLoadingConfig._LiteralMapFormat.ValueType  # 1
+        """As YAML."""
         PROTO: DataLoadingConfig._LiteralMapFormat.ValueType  # 2
+        """As a serialized LiteralMap."""
 
-    class LiteralMapFormat(_LiteralMapFormat, metaclass=_LiteralMapFormatEnumTypeWrapper): ...
+    class LiteralMapFormat(_LiteralMapFormat, metaclass=_LiteralMapFormatEnumTypeWrapper):
+        """How the file with all inputs is written."""
+
     JSON: DataLoadingConfig.LiteralMapFormat.ValueType  # 0
+    """As JSON."""
     YAML: DataLoadingConfig.LiteralMapFormat.ValueType  # 1
+    """As YAML."""
     PROTO: DataLoadingConfig.LiteralMapFormat.ValueType  # 2
+    """As a serialized LiteralMap."""
 
     ENABLED_FIELD_NUMBER: builtins.int
     INPUT_PATH_FIELD_NUMBER: builtins.int
@@ -494,11 +656,17 @@ class DataLoadingConfig(google.protobuf.message.Message):
     FORMAT_FIELD_NUMBER: builtins.int
     IO_STRATEGY_FIELD_NUMBER: builtins.int
     enabled: builtins.bool
+    """True when the container wants it."""
     input_path: builtins.str
+    """The folder for inputs; /var/flyte/inputs when empty."""
     output_path: builtins.str
+    """The folder for outputs; /var/flyte/outputs when empty."""
     format: global___DataLoadingConfig.LiteralMapFormat.ValueType
+    """How the file with all inputs is written."""
     @property
-    def io_strategy(self) -> global___IOStrategy: ...
+    def io_strategy(self) -> global___IOStrategy:
+        """When data is copied."""
+
     def __init__(
         self,
         *,
@@ -515,6 +683,8 @@ global___DataLoadingConfig = DataLoadingConfig
 
 @typing.final
 class K8sPod(google.protobuf.message.Message):
+    """A pod that runs a task."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     METADATA_FIELD_NUMBER: builtins.int
@@ -522,12 +692,19 @@ class K8sPod(google.protobuf.message.Message):
     DATA_CONFIG_FIELD_NUMBER: builtins.int
     PRIMARY_CONTAINER_NAME_FIELD_NUMBER: builtins.int
     primary_container_name: builtins.str
+    """The container whose end is the end of the task."""
     @property
-    def metadata(self) -> global___K8sObjectMetadata: ...
+    def metadata(self) -> global___K8sObjectMetadata:
+        """Its labels and annotations."""
+
     @property
-    def pod_spec(self) -> google.protobuf.struct_pb2.Struct: ...
+    def pod_spec(self) -> google.protobuf.struct_pb2.Struct:
+        """Its PodSpec, as JSON."""
+
     @property
-    def data_config(self) -> global___DataLoadingConfig: ...
+    def data_config(self) -> global___DataLoadingConfig:
+        """How inputs and outputs become files."""
+
     def __init__(
         self,
         *,
@@ -543,6 +720,8 @@ global___K8sPod = K8sPod
 
 @typing.final
 class K8sObjectMetadata(google.protobuf.message.Message):
+    """Labels and annotations."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     @typing.final
@@ -580,9 +759,13 @@ class K8sObjectMetadata(google.protobuf.message.Message):
     LABELS_FIELD_NUMBER: builtins.int
     ANNOTATIONS_FIELD_NUMBER: builtins.int
     @property
-    def labels(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]: ...
+    def labels(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]:
+        """Labels."""
+
     @property
-    def annotations(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]: ...
+    def annotations(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]:
+        """Annotations."""
+
     def __init__(
         self,
         *,
@@ -595,6 +778,8 @@ global___K8sObjectMetadata = K8sObjectMetadata
 
 @typing.final
 class Sql(google.protobuf.message.Message):
+    """A statement that a database runs."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     class _Dialect:
@@ -604,20 +789,32 @@ class Sql(google.protobuf.message.Message):
     class _DialectEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[Sql._Dialect.ValueType], builtins.type):
         DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
         UNDEFINED: Sql._Dialect.ValueType  # 0
+        """Not said."""
         ANSI: Sql._Dialect.ValueType  # 1
+        """Standard SQL."""
         HIVE: Sql._Dialect.ValueType  # 2
+        """Hive's."""
         OTHER: Sql._Dialect.ValueType  # 3
+        """Some other one."""
 
-    class Dialect(_Dialect, metaclass=_DialectEnumTypeWrapper): ...
+    class Dialect(_Dialect, metaclass=_DialectEnumTypeWrapper):
+        """The language of a statement."""
+
     UNDEFINED: Sql.Dialect.ValueType  # 0
+    """Not said."""
     ANSI: Sql.Dialect.ValueType  # 1
+    """Standard SQL."""
     HIVE: Sql.Dialect.ValueType  # 2
+    """Hive's."""
     OTHER: Sql.Dialect.ValueType  # 3
+    """Some other one."""
 
     STATEMENT_FIELD_NUMBER: builtins.int
     DIALECT_FIELD_NUMBER: builtins.int
     statement: builtins.str
+    """The statement, with inputs as templates."""
     dialect: global___Sql.Dialect.ValueType
+    """Its language."""
     def __init__(
         self,
         *,

@@ -27,36 +27,61 @@ class _SimpleType:
 class _SimpleTypeEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_SimpleType.ValueType], builtins.type):
     DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
     NONE: _SimpleType.ValueType  # 0
+    """No value."""
     INTEGER: _SimpleType.ValueType  # 1
+    """A whole number of 64 bits; does not stand for a FLOAT."""
     FLOAT: _SimpleType.ValueType  # 2
+    """A floating-point number; does not stand for an INTEGER."""
     STRING: _SimpleType.ValueType  # 3
+    """A text; takes enum values too."""
     BOOLEAN: _SimpleType.ValueType  # 4
+    """True or false."""
     DATETIME: _SimpleType.ValueType  # 5
+    """A moment."""
     DURATION: _SimpleType.ValueType  # 6
+    """A length of time."""
     BINARY: _SimpleType.ValueType  # 7
+    """Bytes."""
     ERROR: _SimpleType.ValueType  # 8
+    """A failure."""
     STRUCT: _SimpleType.ValueType  # 9
+    """A JSON object or a dataclass."""
 
-class SimpleType(_SimpleType, metaclass=_SimpleTypeEnumTypeWrapper): ...
+class SimpleType(_SimpleType, metaclass=_SimpleTypeEnumTypeWrapper):
+    """A type without parts."""
 
 NONE: SimpleType.ValueType  # 0
+"""No value."""
 INTEGER: SimpleType.ValueType  # 1
+"""A whole number of 64 bits; does not stand for a FLOAT."""
 FLOAT: SimpleType.ValueType  # 2
+"""A floating-point number; does not stand for an INTEGER."""
 STRING: SimpleType.ValueType  # 3
+"""A text; takes enum values too."""
 BOOLEAN: SimpleType.ValueType  # 4
+"""True or false."""
 DATETIME: SimpleType.ValueType  # 5
+"""A moment."""
 DURATION: SimpleType.ValueType  # 6
+"""A length of time."""
 BINARY: SimpleType.ValueType  # 7
+"""Bytes."""
 ERROR: SimpleType.ValueType  # 8
+"""A failure."""
 STRUCT: SimpleType.ValueType  # 9
+"""A JSON object or a dataclass."""
 global___SimpleType = SimpleType
 
 @typing.final
 class SchemaType(google.protobuf.message.Message):
+    """The type of a table in the older form."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     @typing.final
     class SchemaColumn(google.protobuf.message.Message):
+        """A column."""
+
         DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
         class _SchemaColumnType:
@@ -66,24 +91,40 @@ class SchemaType(google.protobuf.message.Message):
         class _SchemaColumnTypeEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[SchemaType.SchemaColumn._SchemaColumnType.ValueType], builtins.type):
             DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
             INTEGER: SchemaType.SchemaColumn._SchemaColumnType.ValueType  # 0
+            """Whole numbers."""
             FLOAT: SchemaType.SchemaColumn._SchemaColumnType.ValueType  # 1
+            """Floating-point numbers."""
             STRING: SchemaType.SchemaColumn._SchemaColumnType.ValueType  # 2
+            """Texts."""
             BOOLEAN: SchemaType.SchemaColumn._SchemaColumnType.ValueType  # 3
+            """True or false."""
             DATETIME: SchemaType.SchemaColumn._SchemaColumnType.ValueType  # 4
+            """Moments."""
             DURATION: SchemaType.SchemaColumn._SchemaColumnType.ValueType  # 5
+            """Lengths of time."""
 
-        class SchemaColumnType(_SchemaColumnType, metaclass=_SchemaColumnTypeEnumTypeWrapper): ...
+        class SchemaColumnType(_SchemaColumnType, metaclass=_SchemaColumnTypeEnumTypeWrapper):
+            """The type of a column."""
+
         INTEGER: SchemaType.SchemaColumn.SchemaColumnType.ValueType  # 0
+        """Whole numbers."""
         FLOAT: SchemaType.SchemaColumn.SchemaColumnType.ValueType  # 1
+        """Floating-point numbers."""
         STRING: SchemaType.SchemaColumn.SchemaColumnType.ValueType  # 2
+        """Texts."""
         BOOLEAN: SchemaType.SchemaColumn.SchemaColumnType.ValueType  # 3
+        """True or false."""
         DATETIME: SchemaType.SchemaColumn.SchemaColumnType.ValueType  # 4
+        """Moments."""
         DURATION: SchemaType.SchemaColumn.SchemaColumnType.ValueType  # 5
+        """Lengths of time."""
 
         NAME_FIELD_NUMBER: builtins.int
         TYPE_FIELD_NUMBER: builtins.int
         name: builtins.str
+        """Its name."""
         type: global___SchemaType.SchemaColumn.SchemaColumnType.ValueType
+        """Its type."""
         def __init__(
             self,
             *,
@@ -94,7 +135,9 @@ class SchemaType(google.protobuf.message.Message):
 
     COLUMNS_FIELD_NUMBER: builtins.int
     @property
-    def columns(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___SchemaType.SchemaColumn]: ...
+    def columns(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___SchemaType.SchemaColumn]:
+        """The columns; none accepts any."""
+
     def __init__(
         self,
         *,
@@ -106,17 +149,24 @@ global___SchemaType = SchemaType
 
 @typing.final
 class StructuredDatasetType(google.protobuf.message.Message):
+    """The type of a table."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     @typing.final
     class DatasetColumn(google.protobuf.message.Message):
+        """A column."""
+
         DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
         NAME_FIELD_NUMBER: builtins.int
         LITERAL_TYPE_FIELD_NUMBER: builtins.int
         name: builtins.str
+        """Its name; dots lead into structures."""
         @property
-        def literal_type(self) -> global___LiteralType: ...
+        def literal_type(self) -> global___LiteralType:
+            """Its type."""
+
         def __init__(
             self,
             *,
@@ -131,10 +181,15 @@ class StructuredDatasetType(google.protobuf.message.Message):
     EXTERNAL_SCHEMA_TYPE_FIELD_NUMBER: builtins.int
     EXTERNAL_SCHEMA_BYTES_FIELD_NUMBER: builtins.int
     format: builtins.str
+    """How the files are written; empty accepts any."""
     external_schema_type: builtins.str
+    """The language of external_schema_bytes."""
     external_schema_bytes: builtins.bytes
+    """The table's schema in another language."""
     @property
-    def columns(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___StructuredDatasetType.DatasetColumn]: ...
+    def columns(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___StructuredDatasetType.DatasetColumn]:
+        """The columns; none accepts any."""
+
     def __init__(
         self,
         *,
@@ -149,6 +204,8 @@ global___StructuredDatasetType = StructuredDatasetType
 
 @typing.final
 class BlobType(google.protobuf.message.Message):
+    """The type of a file or folder."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     class _BlobDimensionality:
@@ -158,16 +215,24 @@ class BlobType(google.protobuf.message.Message):
     class _BlobDimensionalityEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[BlobType._BlobDimensionality.ValueType], builtins.type):
         DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
         SINGLE: BlobType._BlobDimensionality.ValueType  # 0
+        """A file."""
         MULTIPART: BlobType._BlobDimensionality.ValueType  # 1
+        """A folder."""
 
-    class BlobDimensionality(_BlobDimensionality, metaclass=_BlobDimensionalityEnumTypeWrapper): ...
+    class BlobDimensionality(_BlobDimensionality, metaclass=_BlobDimensionalityEnumTypeWrapper):
+        """Whether it is one file."""
+
     SINGLE: BlobType.BlobDimensionality.ValueType  # 0
+    """A file."""
     MULTIPART: BlobType.BlobDimensionality.ValueType  # 1
+    """A folder."""
 
     FORMAT_FIELD_NUMBER: builtins.int
     DIMENSIONALITY_FIELD_NUMBER: builtins.int
     format: builtins.str
+    """How it is written; empty accepts any."""
     dimensionality: global___BlobType.BlobDimensionality.ValueType
+    """Whether it is one file; not compared when types are matched."""
     def __init__(
         self,
         *,
@@ -180,11 +245,15 @@ global___BlobType = BlobType
 
 @typing.final
 class EnumType(google.protobuf.message.Message):
+    """One of several texts."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     VALUES_FIELD_NUMBER: builtins.int
     @property
-    def values(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]: ...
+    def values(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """The texts."""
+
     def __init__(
         self,
         *,
@@ -196,11 +265,15 @@ global___EnumType = EnumType
 
 @typing.final
 class UnionType(google.protobuf.message.Message):
+    """One of several types."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     VARIANTS_FIELD_NUMBER: builtins.int
     @property
-    def variants(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___LiteralType]: ...
+    def variants(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___LiteralType]:
+        """The types."""
+
     def __init__(
         self,
         *,
@@ -212,6 +285,8 @@ global___UnionType = UnionType
 
 @typing.final
 class TypeStructure(google.protobuf.message.Message):
+    """What distinguishes types of the same kind."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     @typing.final
@@ -235,8 +310,11 @@ class TypeStructure(google.protobuf.message.Message):
     TAG_FIELD_NUMBER: builtins.int
     DATACLASS_TYPE_FIELD_NUMBER: builtins.int
     tag: builtins.str
+    """The name of the type in the SDK; equal tags match."""
     @property
-    def dataclass_type(self) -> google.protobuf.internal.containers.MessageMap[builtins.str, global___LiteralType]: ...
+    def dataclass_type(self) -> google.protobuf.internal.containers.MessageMap[builtins.str, global___LiteralType]:
+        """The fields of a dataclass."""
+
     def __init__(
         self,
         *,
@@ -249,11 +327,15 @@ global___TypeStructure = TypeStructure
 
 @typing.final
 class TypeAnnotation(google.protobuf.message.Message):
+    """Notes that an SDK attaches to a type."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     ANNOTATIONS_FIELD_NUMBER: builtins.int
     @property
-    def annotations(self) -> google.protobuf.struct_pb2.Struct: ...
+    def annotations(self) -> google.protobuf.struct_pb2.Struct:
+        """The notes."""
+
     def __init__(
         self,
         *,
@@ -266,6 +348,8 @@ global___TypeAnnotation = TypeAnnotation
 
 @typing.final
 class LiteralType(google.protobuf.message.Message):
+    """The type of a literal."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     SIMPLE_FIELD_NUMBER: builtins.int
@@ -280,26 +364,47 @@ class LiteralType(google.protobuf.message.Message):
     ANNOTATION_FIELD_NUMBER: builtins.int
     STRUCTURE_FIELD_NUMBER: builtins.int
     simple: global___SimpleType.ValueType
+    """A type without parts."""
     @property
-    def schema(self) -> global___SchemaType: ...
+    def schema(self) -> global___SchemaType:
+        """A table in the older form."""
+
     @property
-    def collection_type(self) -> global___LiteralType: ...
+    def collection_type(self) -> global___LiteralType:
+        """A list of this type."""
+
     @property
-    def map_value_type(self) -> global___LiteralType: ...
+    def map_value_type(self) -> global___LiteralType:
+        """A map from texts to this type."""
+
     @property
-    def blob(self) -> global___BlobType: ...
+    def blob(self) -> global___BlobType:
+        """A file or folder."""
+
     @property
-    def enum_type(self) -> global___EnumType: ...
+    def enum_type(self) -> global___EnumType:
+        """One of several texts."""
+
     @property
-    def structured_dataset_type(self) -> global___StructuredDatasetType: ...
+    def structured_dataset_type(self) -> global___StructuredDatasetType:
+        """A table."""
+
     @property
-    def union_type(self) -> global___UnionType: ...
+    def union_type(self) -> global___UnionType:
+        """One of several types; with NONE among them it is optional."""
+
     @property
-    def metadata(self) -> google.protobuf.struct_pb2.Struct: ...
+    def metadata(self) -> google.protobuf.struct_pb2.Struct:
+        """The JSON schema of a STRUCT."""
+
     @property
-    def annotation(self) -> global___TypeAnnotation: ...
+    def annotation(self) -> global___TypeAnnotation:
+        """Notes of the SDK."""
+
     @property
-    def structure(self) -> global___TypeStructure: ...
+    def structure(self) -> global___TypeStructure:
+        """What distinguishes it from types of the same kind."""
+
     def __init__(
         self,
         *,
@@ -323,15 +428,21 @@ global___LiteralType = LiteralType
 
 @typing.final
 class OutputReference(google.protobuf.message.Message):
+    """An output of a node: a promise."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     NODE_ID_FIELD_NUMBER: builtins.int
     VAR_FIELD_NUMBER: builtins.int
     ATTR_PATH_FIELD_NUMBER: builtins.int
     node_id: builtins.str
+    """The node; empty means the workflow's input, written "start-node" after compilation."""
     var: builtins.str
+    """The output; "[2].name" takes an element of a list."""
     @property
-    def attr_path(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___PromiseAttribute]: ...
+    def attr_path(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___PromiseAttribute]:
+        """Leads into the output."""
+
     def __init__(
         self,
         *,
@@ -345,12 +456,16 @@ global___OutputReference = OutputReference
 
 @typing.final
 class PromiseAttribute(google.protobuf.message.Message):
+    """A step into a value."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     STRING_VALUE_FIELD_NUMBER: builtins.int
     INT_VALUE_FIELD_NUMBER: builtins.int
     string_value: builtins.str
+    """To the value of a key or field."""
     int_value: builtins.int
+    """To an element of a list; the first is 0."""
     def __init__(
         self,
         *,
@@ -365,12 +480,16 @@ global___PromiseAttribute = PromiseAttribute
 
 @typing.final
 class Error(google.protobuf.message.Message):
+    """A failure that travels as a value."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     FAILED_NODE_ID_FIELD_NUMBER: builtins.int
     MESSAGE_FIELD_NUMBER: builtins.int
     failed_node_id: builtins.str
+    """The node that failed."""
     message: builtins.str
+    """The text for people."""
     def __init__(
         self,
         *,

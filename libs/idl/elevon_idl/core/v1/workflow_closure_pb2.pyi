@@ -16,14 +16,20 @@ DESCRIPTOR: google.protobuf.descriptor.FileDescriptor
 
 @typing.final
 class WorkflowClosure(google.protobuf.message.Message):
+    """A workflow with its tasks, before compilation."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     WORKFLOW_FIELD_NUMBER: builtins.int
     TASKS_FIELD_NUMBER: builtins.int
     @property
-    def workflow(self) -> elevon_idl.core.v1.workflow_pb2.WorkflowTemplate: ...
+    def workflow(self) -> elevon_idl.core.v1.workflow_pb2.WorkflowTemplate:
+        """The workflow."""
+
     @property
-    def tasks(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[elevon_idl.core.v1.task_pb2.TaskTemplate]: ...
+    def tasks(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[elevon_idl.core.v1.task_pb2.TaskTemplate]:
+        """Its tasks."""
+
     def __init__(
         self,
         *,

@@ -30,14 +30,20 @@ DESCRIPTOR: google.protobuf.descriptor.FileDescriptor
 
 @typing.final
 class IfBlock(google.protobuf.message.Message):
+    """A condition and the node that runs when it holds."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     CONDITION_FIELD_NUMBER: builtins.int
     THEN_NODE_FIELD_NUMBER: builtins.int
     @property
-    def condition(self) -> elevon_idl.core.v1.condition_pb2.BooleanExpression: ...
+    def condition(self) -> elevon_idl.core.v1.condition_pb2.BooleanExpression:
+        """The condition. Required."""
+
     @property
-    def then_node(self) -> global___Node: ...
+    def then_node(self) -> global___Node:
+        """The node; compiled under "<branch node>-<its id>". Required."""
+
     def __init__(
         self,
         *,
@@ -51,6 +57,8 @@ global___IfBlock = IfBlock
 
 @typing.final
 class IfElseBlock(google.protobuf.message.Message):
+    """Conditions, tried in order."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     CASE_FIELD_NUMBER: builtins.int
@@ -58,13 +66,21 @@ class IfElseBlock(google.protobuf.message.Message):
     ELSE_NODE_FIELD_NUMBER: builtins.int
     ERROR_FIELD_NUMBER: builtins.int
     @property
-    def case(self) -> global___IfBlock: ...
+    def case(self) -> global___IfBlock:
+        """The first. Required."""
+
     @property
-    def other(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___IfBlock]: ...
+    def other(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___IfBlock]:
+        """The others."""
+
     @property
-    def else_node(self) -> global___Node: ...
+    def else_node(self) -> global___Node:
+        """This node runs."""
+
     @property
-    def error(self) -> elevon_idl.core.v1.type_pb2.Error: ...
+    def error(self) -> elevon_idl.core.v1.type_pb2.Error:
+        """The branch node fails with this message."""
+
     def __init__(
         self,
         *,
@@ -81,11 +97,15 @@ global___IfElseBlock = IfElseBlock
 
 @typing.final
 class BranchNode(google.protobuf.message.Message):
+    """A node that runs one of several nodes."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     IF_ELSE_FIELD_NUMBER: builtins.int
     @property
-    def if_else(self) -> global___IfElseBlock: ...
+    def if_else(self) -> global___IfElseBlock:
+        """The conditions; they read the branch node's own inputs."""
+
     def __init__(
         self,
         *,
@@ -98,14 +118,20 @@ global___BranchNode = BranchNode
 
 @typing.final
 class TaskNode(google.protobuf.message.Message):
+    """A node that runs a task."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     REFERENCE_ID_FIELD_NUMBER: builtins.int
     OVERRIDES_FIELD_NUMBER: builtins.int
     @property
-    def reference_id(self) -> elevon_idl.core.v1.identifier_pb2.Identifier: ...
+    def reference_id(self) -> elevon_idl.core.v1.identifier_pb2.Identifier:
+        """The task's identifier. Required."""
+
     @property
-    def overrides(self) -> global___TaskNodeOverrides: ...
+    def overrides(self) -> global___TaskNodeOverrides:
+        """What differs from the task as registered."""
+
     def __init__(
         self,
         *,
@@ -120,14 +146,20 @@ global___TaskNode = TaskNode
 
 @typing.final
 class WorkflowNode(google.protobuf.message.Message):
+    """A node that runs a workflow."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     LAUNCHPLAN_REF_FIELD_NUMBER: builtins.int
     SUB_WORKFLOW_REF_FIELD_NUMBER: builtins.int
     @property
-    def launchplan_ref(self) -> elevon_idl.core.v1.identifier_pb2.Identifier: ...
+    def launchplan_ref(self) -> elevon_idl.core.v1.identifier_pb2.Identifier:
+        """A launch plan, which becomes an execution of its own."""
+
     @property
-    def sub_workflow_ref(self) -> elevon_idl.core.v1.identifier_pb2.Identifier: ...
+    def sub_workflow_ref(self) -> elevon_idl.core.v1.identifier_pb2.Identifier:
+        """A workflow, which runs within this execution."""
+
     def __init__(
         self,
         *,
@@ -142,10 +174,13 @@ global___WorkflowNode = WorkflowNode
 
 @typing.final
 class ApproveCondition(google.protobuf.message.Message):
+    """Waits until someone says yes."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     SIGNAL_ID_FIELD_NUMBER: builtins.int
     signal_id: builtins.str
+    """The signal; a boolean. False fails the node."""
     def __init__(
         self,
         *,
@@ -157,15 +192,21 @@ global___ApproveCondition = ApproveCondition
 
 @typing.final
 class SignalCondition(google.protobuf.message.Message):
+    """Waits until someone gives a value."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     SIGNAL_ID_FIELD_NUMBER: builtins.int
     TYPE_FIELD_NUMBER: builtins.int
     OUTPUT_VARIABLE_NAME_FIELD_NUMBER: builtins.int
     signal_id: builtins.str
+    """The signal."""
     output_variable_name: builtins.str
+    """The output that gets the value."""
     @property
-    def type(self) -> elevon_idl.core.v1.type_pb2.LiteralType: ...
+    def type(self) -> elevon_idl.core.v1.type_pb2.LiteralType:
+        """The type of the value."""
+
     def __init__(
         self,
         *,
@@ -180,11 +221,15 @@ global___SignalCondition = SignalCondition
 
 @typing.final
 class SleepCondition(google.protobuf.message.Message):
+    """Waits for a while."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     DURATION_FIELD_NUMBER: builtins.int
     @property
-    def duration(self) -> google.protobuf.duration_pb2.Duration: ...
+    def duration(self) -> google.protobuf.duration_pb2.Duration:
+        """How long."""
+
     def __init__(
         self,
         *,
@@ -197,17 +242,25 @@ global___SleepCondition = SleepCondition
 
 @typing.final
 class GateNode(google.protobuf.message.Message):
+    """A node that waits."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     APPROVE_FIELD_NUMBER: builtins.int
     SIGNAL_FIELD_NUMBER: builtins.int
     SLEEP_FIELD_NUMBER: builtins.int
     @property
-    def approve(self) -> global___ApproveCondition: ...
+    def approve(self) -> global___ApproveCondition:
+        """Someone's yes."""
+
     @property
-    def signal(self) -> global___SignalCondition: ...
+    def signal(self) -> global___SignalCondition:
+        """Someone's value."""
+
     @property
-    def sleep(self) -> global___SleepCondition: ...
+    def sleep(self) -> global___SleepCondition:
+        """A while."""
+
     def __init__(
         self,
         *,
@@ -223,6 +276,8 @@ global___GateNode = GateNode
 
 @typing.final
 class ArrayNode(google.protobuf.message.Message):
+    """A node that runs another one for each element of its lists."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     class _ExecutionMode:
@@ -232,11 +287,17 @@ class ArrayNode(google.protobuf.message.Message):
     class _ExecutionModeEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[ArrayNode._ExecutionMode.ValueType], builtins.type):
         DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
         MINIMAL_STATE: ArrayNode._ExecutionMode.ValueType  # 0
+        """Its phase and its attempts."""
         FULL_STATE: ArrayNode._ExecutionMode.ValueType  # 1
+        """Everything, as for a node; launch plans need it."""
 
-    class ExecutionMode(_ExecutionMode, metaclass=_ExecutionModeEnumTypeWrapper): ...
+    class ExecutionMode(_ExecutionMode, metaclass=_ExecutionModeEnumTypeWrapper):
+        """How much is kept of each element."""
+
     MINIMAL_STATE: ArrayNode.ExecutionMode.ValueType  # 0
+    """Its phase and its attempts."""
     FULL_STATE: ArrayNode.ExecutionMode.ValueType  # 1
+    """Everything, as for a node; launch plans need it."""
 
     class _DataMode:
         ValueType = typing.NewType("ValueType", builtins.int)
@@ -245,11 +306,17 @@ class ArrayNode(google.protobuf.message.Message):
     class _DataModeEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[ArrayNode._DataMode.ValueType], builtins.type):
         DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
         SINGLE_INPUT_FILE: ArrayNode._DataMode.ValueType  # 0
+        """One file holds the lists; the task takes its element by the index."""
         INDIVIDUAL_INPUT_FILES: ArrayNode._DataMode.ValueType  # 1
+        """Each element has a file of its own."""
 
-    class DataMode(_DataMode, metaclass=_DataModeEnumTypeWrapper): ...
+    class DataMode(_DataMode, metaclass=_DataModeEnumTypeWrapper):
+        """How each element finds its inputs."""
+
     SINGLE_INPUT_FILE: ArrayNode.DataMode.ValueType  # 0
+    """One file holds the lists; the task takes its element by the index."""
     INDIVIDUAL_INPUT_FILES: ArrayNode.DataMode.ValueType  # 1
+    """Each element has a file of its own."""
 
     NODE_FIELD_NUMBER: builtins.int
     PARALLELISM_FIELD_NUMBER: builtins.int
@@ -261,17 +328,29 @@ class ArrayNode(google.protobuf.message.Message):
     BOUND_INPUTS_FIELD_NUMBER: builtins.int
     RUN_ALL_SUB_NODES_FIELD_NUMBER: builtins.int
     parallelism: builtins.int
+    """So many; 0 is unlimited."""
     min_successes: builtins.int
+    """So many must succeed."""
     min_success_ratio: builtins.float
+    """This share must succeed, between 0 and 1."""
     execution_mode: global___ArrayNode.ExecutionMode.ValueType
+    """How much is kept of each element."""
     data_mode: global___ArrayNode.DataMode.ValueType
+    """How each element finds its inputs."""
     run_all_sub_nodes: builtins.bool
+    """True when elements go on after the whole cannot succeed any more."""
     @property
-    def node(self) -> global___Node: ...
+    def node(self) -> global___Node:
+        """The node that runs for each element."""
+
     @property
-    def is_original_sub_node_interface(self) -> google.protobuf.wrappers_pb2.BoolValue: ...
+    def is_original_sub_node_interface(self) -> google.protobuf.wrappers_pb2.BoolValue:
+        """True when the inner node's interface is that of one element."""
+
     @property
-    def bound_inputs(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]: ...
+    def bound_inputs(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Inputs that go to every element whole, though they may be lists."""
+
     def __init__(
         self,
         *,
@@ -296,6 +375,8 @@ global___ArrayNode = ArrayNode
 
 @typing.final
 class NodeMetadata(google.protobuf.message.Message):
+    """How a node wants to be treated."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     @typing.final
@@ -323,16 +404,27 @@ class NodeMetadata(google.protobuf.message.Message):
     CACHE_SERIALIZABLE_FIELD_NUMBER: builtins.int
     CONFIG_FIELD_NUMBER: builtins.int
     name: builtins.str
+    """Its name for people."""
     interruptible: builtins.bool
+    """Whether its machine may be taken away."""
     cacheable: builtins.bool
+    """Whether its outputs may come from the cache."""
     cache_version: builtins.str
+    """The version of its cached outputs."""
     cache_serializable: builtins.bool
+    """Whether equal runs wait for one."""
     @property
-    def timeout(self) -> google.protobuf.duration_pb2.Duration: ...
+    def timeout(self) -> google.protobuf.duration_pb2.Duration:
+        """How long an attempt may take; twice as long for all attempts together. Unlimited when absent."""
+
     @property
-    def retries(self) -> elevon_idl.core.v1.literal_pb2.RetryStrategy: ...
+    def retries(self) -> elevon_idl.core.v1.literal_pb2.RetryStrategy:
+        """How often it is retried; the task's figure counts when 0."""
+
     @property
-    def config(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]: ...
+    def config(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]:
+        """Notes for plugins."""
+
     def __init__(
         self,
         *,
@@ -360,12 +452,16 @@ global___NodeMetadata = NodeMetadata
 
 @typing.final
 class Alias(google.protobuf.message.Message):
+    """Another name for an output."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     VAR_FIELD_NUMBER: builtins.int
     ALIAS_FIELD_NUMBER: builtins.int
     var: builtins.str
+    """The output."""
     alias: builtins.str
+    """The other name; unique within the node."""
     def __init__(
         self,
         *,
@@ -378,6 +474,8 @@ global___Alias = Alias
 
 @typing.final
 class Node(google.protobuf.message.Message):
+    """A step of a workflow."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     ID_FIELD_NUMBER: builtins.int
@@ -391,24 +489,43 @@ class Node(google.protobuf.message.Message):
     GATE_NODE_FIELD_NUMBER: builtins.int
     ARRAY_NODE_FIELD_NUMBER: builtins.int
     id: builtins.str
+    """Its id, unique within the workflow. "start-node" and "end-node" belong to the compiler."""
     @property
-    def metadata(self) -> global___NodeMetadata: ...
+    def metadata(self) -> global___NodeMetadata:
+        """How it wants to be treated."""
+
     @property
-    def inputs(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[elevon_idl.core.v1.literal_pb2.Binding]: ...
+    def inputs(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[elevon_idl.core.v1.literal_pb2.Binding]:
+        """Where its inputs come from."""
+
     @property
-    def upstream_node_ids(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]: ...
+    def upstream_node_ids(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Nodes it waits for, beyond those whose outputs it takes."""
+
     @property
-    def output_aliases(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Alias]: ...
+    def output_aliases(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Alias]:
+        """Other names for its outputs."""
+
     @property
-    def task_node(self) -> global___TaskNode: ...
+    def task_node(self) -> global___TaskNode:
+        """Runs a task."""
+
     @property
-    def workflow_node(self) -> global___WorkflowNode: ...
+    def workflow_node(self) -> global___WorkflowNode:
+        """Runs a workflow."""
+
     @property
-    def branch_node(self) -> global___BranchNode: ...
+    def branch_node(self) -> global___BranchNode:
+        """Runs one of several nodes."""
+
     @property
-    def gate_node(self) -> global___GateNode: ...
+    def gate_node(self) -> global___GateNode:
+        """Waits."""
+
     @property
-    def array_node(self) -> global___ArrayNode: ...
+    def array_node(self) -> global___ArrayNode:
+        """Runs a node for each element of a list."""
+
     def __init__(
         self,
         *,
@@ -431,6 +548,8 @@ global___Node = Node
 
 @typing.final
 class WorkflowMetadata(google.protobuf.message.Message):
+    """How a workflow wants to be treated."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     class _OnFailurePolicy:
@@ -440,11 +559,17 @@ class WorkflowMetadata(google.protobuf.message.Message):
     class _OnFailurePolicyEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[WorkflowMetadata._OnFailurePolicy.ValueType], builtins.type):
         DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
         FAIL_IMMEDIATELY: WorkflowMetadata._OnFailurePolicy.ValueType  # 0
+        """They are stopped."""
         FAIL_AFTER_EXECUTABLE_NODES_COMPLETE: WorkflowMetadata._OnFailurePolicy.ValueType  # 1
+        """Those that do not depend on it go on to their end."""
 
-    class OnFailurePolicy(_OnFailurePolicy, metaclass=_OnFailurePolicyEnumTypeWrapper): ...
+    class OnFailurePolicy(_OnFailurePolicy, metaclass=_OnFailurePolicyEnumTypeWrapper):
+        """What happens to the others when a node fails."""
+
     FAIL_IMMEDIATELY: WorkflowMetadata.OnFailurePolicy.ValueType  # 0
+    """They are stopped."""
     FAIL_AFTER_EXECUTABLE_NODES_COMPLETE: WorkflowMetadata.OnFailurePolicy.ValueType  # 1
+    """Those that do not depend on it go on to their end."""
 
     @typing.final
     class TagsEntry(google.protobuf.message.Message):
@@ -466,10 +591,15 @@ class WorkflowMetadata(google.protobuf.message.Message):
     ON_FAILURE_FIELD_NUMBER: builtins.int
     TAGS_FIELD_NUMBER: builtins.int
     on_failure: global___WorkflowMetadata.OnFailurePolicy.ValueType
+    """What happens to the others when a node fails."""
     @property
-    def quality_of_service(self) -> elevon_idl.core.v1.execution_pb2.QualityOfService: ...
+    def quality_of_service(self) -> elevon_idl.core.v1.execution_pb2.QualityOfService:
+        """How urgent its executions are."""
+
     @property
-    def tags(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]: ...
+    def tags(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]:
+        """Marks for people and tools."""
+
     def __init__(
         self,
         *,
@@ -484,10 +614,13 @@ global___WorkflowMetadata = WorkflowMetadata
 
 @typing.final
 class WorkflowMetadataDefaults(google.protobuf.message.Message):
+    """What nodes inherit unless they say otherwise."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     INTERRUPTIBLE_FIELD_NUMBER: builtins.int
     interruptible: builtins.bool
+    """Whether their machines may be taken away."""
     def __init__(
         self,
         *,
@@ -499,6 +632,8 @@ global___WorkflowMetadataDefaults = WorkflowMetadataDefaults
 
 @typing.final
 class WorkflowTemplate(google.protobuf.message.Message):
+    """A workflow: nodes, and what flows between them."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     ID_FIELD_NUMBER: builtins.int
@@ -509,19 +644,33 @@ class WorkflowTemplate(google.protobuf.message.Message):
     FAILURE_NODE_FIELD_NUMBER: builtins.int
     METADATA_DEFAULTS_FIELD_NUMBER: builtins.int
     @property
-    def id(self) -> elevon_idl.core.v1.identifier_pb2.Identifier: ...
+    def id(self) -> elevon_idl.core.v1.identifier_pb2.Identifier:
+        """Its identifier; set by admin from the request."""
+
     @property
-    def metadata(self) -> global___WorkflowMetadata: ...
+    def metadata(self) -> global___WorkflowMetadata:
+        """How it wants to be treated."""
+
     @property
-    def interface(self) -> elevon_idl.core.v1.interface_pb2.TypedInterface: ...
+    def interface(self) -> elevon_idl.core.v1.interface_pb2.TypedInterface:
+        """What goes in and out."""
+
     @property
-    def nodes(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Node]: ...
+    def nodes(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Node]:
+        """Its nodes; at least one, in any order."""
+
     @property
-    def outputs(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[elevon_idl.core.v1.literal_pb2.Binding]: ...
+    def outputs(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[elevon_idl.core.v1.literal_pb2.Binding]:
+        """Where its outputs come from."""
+
     @property
-    def failure_node(self) -> global___Node: ...
+    def failure_node(self) -> global___Node:
+        """Runs when the workflow has failed; it may read the workflow's inputs and "err"."""
+
     @property
-    def metadata_defaults(self) -> global___WorkflowMetadataDefaults: ...
+    def metadata_defaults(self) -> global___WorkflowMetadataDefaults:
+        """What its nodes inherit."""
+
     def __init__(
         self,
         *,
@@ -540,6 +689,8 @@ global___WorkflowTemplate = WorkflowTemplate
 
 @typing.final
 class TaskNodeOverrides(google.protobuf.message.Message):
+    """What differs from a task as registered, for one node."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     RESOURCES_FIELD_NUMBER: builtins.int
@@ -547,12 +698,19 @@ class TaskNodeOverrides(google.protobuf.message.Message):
     CONTAINER_IMAGE_FIELD_NUMBER: builtins.int
     POD_TEMPLATE_FIELD_NUMBER: builtins.int
     container_image: builtins.str
+    """Its image."""
     @property
-    def resources(self) -> elevon_idl.core.v1.task_pb2.Resources: ...
+    def resources(self) -> elevon_idl.core.v1.task_pb2.Resources:
+        """What its container asks for."""
+
     @property
-    def extended_resources(self) -> elevon_idl.core.v1.task_pb2.ExtendedResources: ...
+    def extended_resources(self) -> elevon_idl.core.v1.task_pb2.ExtendedResources:
+        """Resources that are more than an amount."""
+
     @property
-    def pod_template(self) -> elevon_idl.core.v1.task_pb2.K8sPod: ...
+    def pod_template(self) -> elevon_idl.core.v1.task_pb2.K8sPod:
+        """Its pod."""
+
     def __init__(
         self,
         *,
@@ -568,17 +726,25 @@ global___TaskNodeOverrides = TaskNodeOverrides
 
 @typing.final
 class LaunchPlanTemplate(google.protobuf.message.Message):
+    """A launch plan as a compiled workflow refers to it."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     ID_FIELD_NUMBER: builtins.int
     INTERFACE_FIELD_NUMBER: builtins.int
     FIXED_INPUTS_FIELD_NUMBER: builtins.int
     @property
-    def id(self) -> elevon_idl.core.v1.identifier_pb2.Identifier: ...
+    def id(self) -> elevon_idl.core.v1.identifier_pb2.Identifier:
+        """Its identifier."""
+
     @property
-    def interface(self) -> elevon_idl.core.v1.interface_pb2.TypedInterface: ...
+    def interface(self) -> elevon_idl.core.v1.interface_pb2.TypedInterface:
+        """What goes in and out."""
+
     @property
-    def fixed_inputs(self) -> elevon_idl.core.v1.literal_pb2.LiteralMap: ...
+    def fixed_inputs(self) -> elevon_idl.core.v1.literal_pb2.LiteralMap:
+        """Inputs that cannot be changed."""
+
     def __init__(
         self,
         *,

@@ -18,6 +18,8 @@ DESCRIPTOR: google.protobuf.descriptor.FileDescriptor
 
 @typing.final
 class CloudEventWorkflowExecution(google.protobuf.message.Message):
+    """A workflow execution's event with what a subscriber needs to understand it alone."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     @typing.final
@@ -44,18 +46,31 @@ class CloudEventWorkflowExecution(google.protobuf.message.Message):
     LAUNCH_PLAN_ID_FIELD_NUMBER: builtins.int
     LABELS_FIELD_NUMBER: builtins.int
     principal: builtins.str
+    """Who launched it."""
     @property
-    def raw_event(self) -> elevon_idl.event.v1.event_pb2.WorkflowExecutionEvent: ...
+    def raw_event(self) -> elevon_idl.event.v1.event_pb2.WorkflowExecutionEvent:
+        """The event as admin received it."""
+
     @property
-    def output_interface(self) -> elevon_idl.core.v1.interface_pb2.TypedInterface: ...
+    def output_interface(self) -> elevon_idl.core.v1.interface_pb2.TypedInterface:
+        """The types of the outputs; only on success."""
+
     @property
-    def artifact_ids(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[elevon_idl.core.v1.artifact_pb2.ArtifactID]: ...
+    def artifact_ids(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[elevon_idl.core.v1.artifact_pb2.ArtifactID]:
+        """Artifacts that the execution consumed."""
+
     @property
-    def reference_execution(self) -> elevon_idl.core.v1.identifier_pb2.WorkflowExecutionIdentifier: ...
+    def reference_execution(self) -> elevon_idl.core.v1.identifier_pb2.WorkflowExecutionIdentifier:
+        """The execution that this one relaunches or recovers."""
+
     @property
-    def launch_plan_id(self) -> elevon_idl.core.v1.identifier_pb2.Identifier: ...
+    def launch_plan_id(self) -> elevon_idl.core.v1.identifier_pb2.Identifier:
+        """The launch plan launched; absent for a single task."""
+
     @property
-    def labels(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]: ...
+    def labels(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]:
+        """The execution's labels."""
+
     def __init__(
         self,
         *,
@@ -74,6 +89,8 @@ global___CloudEventWorkflowExecution = CloudEventWorkflowExecution
 
 @typing.final
 class CloudEventNodeExecution(google.protobuf.message.Message):
+    """A node execution's event with what a subscriber needs to understand it alone."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     @typing.final
@@ -100,18 +117,31 @@ class CloudEventNodeExecution(google.protobuf.message.Message):
     LAUNCH_PLAN_ID_FIELD_NUMBER: builtins.int
     LABELS_FIELD_NUMBER: builtins.int
     principal: builtins.str
+    """Who launched the execution."""
     @property
-    def raw_event(self) -> elevon_idl.event.v1.event_pb2.NodeExecutionEvent: ...
+    def raw_event(self) -> elevon_idl.event.v1.event_pb2.NodeExecutionEvent:
+        """The event as admin received it."""
+
     @property
-    def task_exec_id(self) -> elevon_idl.core.v1.identifier_pb2.TaskExecutionIdentifier: ...
+    def task_exec_id(self) -> elevon_idl.core.v1.identifier_pb2.TaskExecutionIdentifier:
+        """The attempt that ended, for a task node."""
+
     @property
-    def output_interface(self) -> elevon_idl.core.v1.interface_pb2.TypedInterface: ...
+    def output_interface(self) -> elevon_idl.core.v1.interface_pb2.TypedInterface:
+        """The types of the outputs; only on success."""
+
     @property
-    def artifact_ids(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[elevon_idl.core.v1.artifact_pb2.ArtifactID]: ...
+    def artifact_ids(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[elevon_idl.core.v1.artifact_pb2.ArtifactID]:
+        """Artifacts that the execution consumed."""
+
     @property
-    def launch_plan_id(self) -> elevon_idl.core.v1.identifier_pb2.Identifier: ...
+    def launch_plan_id(self) -> elevon_idl.core.v1.identifier_pb2.Identifier:
+        """The launch plan launched; absent for a single task."""
+
     @property
-    def labels(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]: ...
+    def labels(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]:
+        """The execution's labels."""
+
     def __init__(
         self,
         *,
@@ -130,6 +160,8 @@ global___CloudEventNodeExecution = CloudEventNodeExecution
 
 @typing.final
 class CloudEventTaskExecution(google.protobuf.message.Message):
+    """A task execution's event."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     @typing.final
@@ -151,9 +183,13 @@ class CloudEventTaskExecution(google.protobuf.message.Message):
     RAW_EVENT_FIELD_NUMBER: builtins.int
     LABELS_FIELD_NUMBER: builtins.int
     @property
-    def raw_event(self) -> elevon_idl.event.v1.event_pb2.TaskExecutionEvent: ...
+    def raw_event(self) -> elevon_idl.event.v1.event_pb2.TaskExecutionEvent:
+        """The event as admin received it."""
+
     @property
-    def labels(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]: ...
+    def labels(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]:
+        """The execution's labels."""
+
     def __init__(
         self,
         *,
@@ -167,6 +203,8 @@ global___CloudEventTaskExecution = CloudEventTaskExecution
 
 @typing.final
 class CloudEventExecutionStart(google.protobuf.message.Message):
+    """An execution was created."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     EXECUTION_ID_FIELD_NUMBER: builtins.int
@@ -176,16 +214,27 @@ class CloudEventExecutionStart(google.protobuf.message.Message):
     ARTIFACT_TRACKERS_FIELD_NUMBER: builtins.int
     PRINCIPAL_FIELD_NUMBER: builtins.int
     principal: builtins.str
+    """Who launched it."""
     @property
-    def execution_id(self) -> elevon_idl.core.v1.identifier_pb2.WorkflowExecutionIdentifier: ...
+    def execution_id(self) -> elevon_idl.core.v1.identifier_pb2.WorkflowExecutionIdentifier:
+        """The execution."""
+
     @property
-    def launch_plan_id(self) -> elevon_idl.core.v1.identifier_pb2.Identifier: ...
+    def launch_plan_id(self) -> elevon_idl.core.v1.identifier_pb2.Identifier:
+        """The launch plan launched."""
+
     @property
-    def workflow_id(self) -> elevon_idl.core.v1.identifier_pb2.Identifier: ...
+    def workflow_id(self) -> elevon_idl.core.v1.identifier_pb2.Identifier:
+        """The workflow that runs."""
+
     @property
-    def artifact_ids(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[elevon_idl.core.v1.artifact_pb2.ArtifactID]: ...
+    def artifact_ids(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[elevon_idl.core.v1.artifact_pb2.ArtifactID]:
+        """Artifacts that the execution consumes."""
+
     @property
-    def artifact_trackers(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]: ...
+    def artifact_trackers(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Names by which artifacts among the inputs are followed."""
+
     def __init__(
         self,
         *,

@@ -28,6 +28,10 @@ DESCRIPTOR: google.protobuf.descriptor.FileDescriptor
 
 @typing.final
 class WorkflowExecutionEvent(google.protobuf.message.Message):
+    """A workflow execution changed its phase. Sent by the engine, applied by admin; the same phase of the same execution is
+    recorded once.
+    """
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     EXECUTION_ID_FIELD_NUMBER: builtins.int
@@ -38,16 +42,27 @@ class WorkflowExecutionEvent(google.protobuf.message.Message):
     ERROR_FIELD_NUMBER: builtins.int
     OUTPUT_DATA_FIELD_NUMBER: builtins.int
     producer_id: builtins.str
+    """The engine that sends the event; empty and "propeller" are always accepted, others must own the execution."""
     phase: elevon_idl.core.v1.execution_pb2.WorkflowExecution.Phase.ValueType
+    """The phase it entered. Nothing but itself follows SUCCEEDED, FAILED, ABORTED or TIMED_OUT."""
     output_uri: builtins.str
+    """Where the outputs lie, a serialized LiteralMap; on success."""
     @property
-    def execution_id(self) -> elevon_idl.core.v1.identifier_pb2.WorkflowExecutionIdentifier: ...
+    def execution_id(self) -> elevon_idl.core.v1.identifier_pb2.WorkflowExecutionIdentifier:
+        """The execution that changed. Required."""
+
     @property
-    def occurred_at(self) -> google.protobuf.timestamp_pb2.Timestamp: ...
+    def occurred_at(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """When it happened, by the engine's clock. Required."""
+
     @property
-    def error(self) -> elevon_idl.core.v1.execution_pb2.ExecutionError: ...
+    def error(self) -> elevon_idl.core.v1.execution_pb2.ExecutionError:
+        """Why it failed."""
+
     @property
-    def output_data(self) -> elevon_idl.core.v1.literal_pb2.LiteralMap: ...
+    def output_data(self) -> elevon_idl.core.v1.literal_pb2.LiteralMap:
+        """The outputs themselves, when they are small."""
+
     def __init__(
         self,
         *,
@@ -67,6 +82,8 @@ global___WorkflowExecutionEvent = WorkflowExecutionEvent
 
 @typing.final
 class NodeExecutionEvent(google.protobuf.message.Message):
+    """A node execution changed its phase. The first event of an id creates the node execution."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     ID_FIELD_NUMBER: builtins.int
@@ -95,41 +112,77 @@ class NodeExecutionEvent(google.protobuf.message.Message):
     IS_IN_DYNAMIC_CHAIN_FIELD_NUMBER: builtins.int
     IS_EAGER_FIELD_NUMBER: builtins.int
     producer_id: builtins.str
+    """The engine that sends the event."""
     phase: elevon_idl.core.v1.execution_pb2.NodeExecution.Phase.ValueType
+    """The phase it entered. Nothing but itself follows SUCCEEDED, FAILED, ABORTED, SKIPPED, TIMED_OUT or RECOVERED."""
     input_uri: builtins.str
+    """Where inputs.pb lies."""
     output_uri: builtins.str
+    """Where outputs.pb lies; on success."""
     retry_group: builtins.str
+    """The parent's attempt that this node belongs to, as a decimal; empty at the top level."""
     spec_node_id: builtins.str
+    """The node's id in the compiled workflow, by which clients match it."""
     node_name: builtins.str
+    """The node's name in the compiled workflow, for people."""
     event_version: builtins.int
+    """1 when is_parent and is_dynamic can be trusted; 0 lets admin derive them from the children."""
     is_parent: builtins.bool
+    """True when node executions are nested in this one. Once set it stays."""
     is_dynamic: builtins.bool
+    """True when the node's task produced a workflow. Once set it stays."""
     deck_uri: builtins.str
+    """Where the deck of the task lies; empty when there is none."""
     is_array: builtins.bool
+    """True for a node that maps over a list. Once set it stays."""
     is_in_dynamic_chain: builtins.bool
+    """True when a node above this one is dynamic."""
     is_eager: builtins.bool
+    """True for a task that launches executions itself."""
     @property
-    def id(self) -> elevon_idl.core.v1.identifier_pb2.NodeExecutionIdentifier: ...
+    def id(self) -> elevon_idl.core.v1.identifier_pb2.NodeExecutionIdentifier:
+        """The node execution; node_id is unique within the workflow execution, nested nodes carry their parents' ids in it."""
+
     @property
-    def occurred_at(self) -> google.protobuf.timestamp_pb2.Timestamp: ...
+    def occurred_at(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """When it happened, by the engine's clock. Required."""
+
     @property
-    def input_data(self) -> elevon_idl.core.v1.literal_pb2.LiteralMap: ...
+    def input_data(self) -> elevon_idl.core.v1.literal_pb2.LiteralMap:
+        """The inputs themselves, when they are small."""
+
     @property
-    def error(self) -> elevon_idl.core.v1.execution_pb2.ExecutionError: ...
+    def error(self) -> elevon_idl.core.v1.execution_pb2.ExecutionError:
+        """Why it failed or was aborted."""
+
     @property
-    def output_data(self) -> elevon_idl.core.v1.literal_pb2.LiteralMap: ...
+    def output_data(self) -> elevon_idl.core.v1.literal_pb2.LiteralMap:
+        """The outputs themselves, when they are small."""
+
     @property
-    def workflow_node_metadata(self) -> global___WorkflowNodeMetadata: ...
+    def workflow_node_metadata(self) -> global___WorkflowNodeMetadata:
+        """For a node that launched an execution."""
+
     @property
-    def task_node_metadata(self) -> global___TaskNodeMetadata: ...
+    def task_node_metadata(self) -> global___TaskNodeMetadata:
+        """For a node that runs a task."""
+
     @property
-    def parent_task_metadata(self) -> global___ParentTaskExecutionMetadata: ...
+    def parent_task_metadata(self) -> global___ParentTaskExecutionMetadata:
+        """The task execution that produced this node; only engines of old set it."""
+
     @property
-    def parent_node_metadata(self) -> global___ParentNodeExecutionMetadata: ...
+    def parent_node_metadata(self) -> global___ParentNodeExecutionMetadata:
+        """The node that this one is nested in; absent at the top level."""
+
     @property
-    def reported_at(self) -> google.protobuf.timestamp_pb2.Timestamp: ...
+    def reported_at(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """When the engine sent the event; occurred_at counts when absent."""
+
     @property
-    def target_entity(self) -> elevon_idl.core.v1.identifier_pb2.Identifier: ...
+    def target_entity(self) -> elevon_idl.core.v1.identifier_pb2.Identifier:
+        """The task or launch plan that the node runs; empty for other kinds."""
+
     def __init__(
         self,
         *,
@@ -172,11 +225,15 @@ global___NodeExecutionEvent = NodeExecutionEvent
 
 @typing.final
 class WorkflowNodeMetadata(google.protobuf.message.Message):
+    """What a node that launched an execution tells of it."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     EXECUTION_ID_FIELD_NUMBER: builtins.int
     @property
-    def execution_id(self) -> elevon_idl.core.v1.identifier_pb2.WorkflowExecutionIdentifier: ...
+    def execution_id(self) -> elevon_idl.core.v1.identifier_pb2.WorkflowExecutionIdentifier:
+        """The execution launched."""
+
     def __init__(
         self,
         *,
@@ -189,6 +246,8 @@ global___WorkflowNodeMetadata = WorkflowNodeMetadata
 
 @typing.final
 class TaskNodeMetadata(google.protobuf.message.Message):
+    """What a task node tells besides its phase."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     CACHE_STATUS_FIELD_NUMBER: builtins.int
@@ -197,12 +256,19 @@ class TaskNodeMetadata(google.protobuf.message.Message):
     CHECKPOINT_URI_FIELD_NUMBER: builtins.int
     DYNAMIC_WORKFLOW_FIELD_NUMBER: builtins.int
     cache_status: elevon_idl.core.v1.catalog_pb2.CatalogCacheStatus.ValueType
+    """What the catalog did for the node."""
     reservation_status: elevon_idl.core.v1.catalog_pb2.CatalogReservation.Status.ValueType
+    """What became of the reservation of a serialized cache."""
     checkpoint_uri: builtins.str
+    """Where the task keeps what its next attempt may continue from."""
     @property
-    def catalog_key(self) -> elevon_idl.core.v1.catalog_pb2.CatalogMetadata: ...
+    def catalog_key(self) -> elevon_idl.core.v1.catalog_pb2.CatalogMetadata:
+        """The catalog entry that was hit or written; a cache status counts only together with it."""
+
     @property
-    def dynamic_workflow(self) -> global___DynamicWorkflowNodeMetadata: ...
+    def dynamic_workflow(self) -> global___DynamicWorkflowNodeMetadata:
+        """The workflow that the task produced, on the event that first knows it."""
+
     def __init__(
         self,
         *,
@@ -219,16 +285,23 @@ global___TaskNodeMetadata = TaskNodeMetadata
 
 @typing.final
 class DynamicWorkflowNodeMetadata(google.protobuf.message.Message):
+    """A workflow that a task produced while it ran."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     ID_FIELD_NUMBER: builtins.int
     COMPILED_WORKFLOW_FIELD_NUMBER: builtins.int
     DYNAMIC_JOB_SPEC_URI_FIELD_NUMBER: builtins.int
     dynamic_job_spec_uri: builtins.str
+    """Where the task wrote its futures.pb."""
     @property
-    def id(self) -> elevon_idl.core.v1.identifier_pb2.Identifier: ...
+    def id(self) -> elevon_idl.core.v1.identifier_pb2.Identifier:
+        """The identifier the engine gave it."""
+
     @property
-    def compiled_workflow(self) -> elevon_idl.core.v1.compiled_workflow_pb2.CompiledWorkflowClosure: ...
+    def compiled_workflow(self) -> elevon_idl.core.v1.compiled_workflow_pb2.CompiledWorkflowClosure:
+        """The workflow as compiled."""
+
     def __init__(
         self,
         *,
@@ -243,11 +316,15 @@ global___DynamicWorkflowNodeMetadata = DynamicWorkflowNodeMetadata
 
 @typing.final
 class ParentTaskExecutionMetadata(google.protobuf.message.Message):
+    """The task execution above a node."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     ID_FIELD_NUMBER: builtins.int
     @property
-    def id(self) -> elevon_idl.core.v1.identifier_pb2.TaskExecutionIdentifier: ...
+    def id(self) -> elevon_idl.core.v1.identifier_pb2.TaskExecutionIdentifier:
+        """Its identifier."""
+
     def __init__(
         self,
         *,
@@ -260,10 +337,13 @@ global___ParentTaskExecutionMetadata = ParentTaskExecutionMetadata
 
 @typing.final
 class ParentNodeExecutionMetadata(google.protobuf.message.Message):
+    """The node above a node."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     NODE_ID_FIELD_NUMBER: builtins.int
     node_id: builtins.str
+    """Its unique id within the same workflow execution."""
     def __init__(
         self,
         *,
@@ -275,13 +355,18 @@ global___ParentNodeExecutionMetadata = ParentNodeExecutionMetadata
 
 @typing.final
 class EventReason(google.protobuf.message.Message):
+    """A sentence for people, and when it became true."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     REASON_FIELD_NUMBER: builtins.int
     OCCURRED_AT_FIELD_NUMBER: builtins.int
     reason: builtins.str
+    """The sentence."""
     @property
-    def occurred_at(self) -> google.protobuf.timestamp_pb2.Timestamp: ...
+    def occurred_at(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """When it became true."""
+
     def __init__(
         self,
         *,
@@ -295,6 +380,10 @@ global___EventReason = EventReason
 
 @typing.final
 class TaskExecutionEvent(google.protobuf.message.Message):
+    """An attempt of a task changed its phase, or something about it changed within a phase. The first event of an attempt
+    creates the task execution.
+    """
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     TASK_ID_FIELD_NUMBER: builtins.int
@@ -319,38 +408,71 @@ class TaskExecutionEvent(google.protobuf.message.Message):
     REPORTED_AT_FIELD_NUMBER: builtins.int
     LOG_CONTEXT_FIELD_NUMBER: builtins.int
     retry_attempt: builtins.int
+    """The attempt; the first is 0."""
     phase: elevon_idl.core.v1.execution_pb2.TaskExecution.Phase.ValueType
+    """The phase it entered or is in. Nothing but itself follows SUCCEEDED, FAILED or ABORTED."""
     producer_id: builtins.str
+    """The engine that sends the event."""
     input_uri: builtins.str
+    """Where inputs.pb lies."""
     output_uri: builtins.str
+    """Where outputs.pb lies; on success."""
     phase_version: builtins.int
+    """Distinguishes events within one phase; a version that is not higher than the recorded one is a repetition."""
     reason: builtins.str
+    """Superseded by reasons."""
     task_type: builtins.str
+    """The type of the task template, recorded from the first event."""
     event_version: builtins.int
+    """1 for events with reasons and external resources in their present form."""
     @property
-    def task_id(self) -> elevon_idl.core.v1.identifier_pb2.Identifier: ...
+    def task_id(self) -> elevon_idl.core.v1.identifier_pb2.Identifier:
+        """The task that runs. Required."""
+
     @property
-    def parent_node_execution_id(self) -> elevon_idl.core.v1.identifier_pb2.NodeExecutionIdentifier: ...
+    def parent_node_execution_id(self) -> elevon_idl.core.v1.identifier_pb2.NodeExecutionIdentifier:
+        """The node that runs it. Required; the node execution must be known."""
+
     @property
-    def logs(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[elevon_idl.core.v1.execution_pb2.TaskLog]: ...
+    def logs(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[elevon_idl.core.v1.execution_pb2.TaskLog]:
+        """Links to logs known by now; they are merged with those told before."""
+
     @property
-    def occurred_at(self) -> google.protobuf.timestamp_pb2.Timestamp: ...
+    def occurred_at(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """When it happened, by the engine's clock. Required."""
+
     @property
-    def input_data(self) -> elevon_idl.core.v1.literal_pb2.LiteralMap: ...
+    def input_data(self) -> elevon_idl.core.v1.literal_pb2.LiteralMap:
+        """The inputs themselves, when they are small."""
+
     @property
-    def error(self) -> elevon_idl.core.v1.execution_pb2.ExecutionError: ...
+    def error(self) -> elevon_idl.core.v1.execution_pb2.ExecutionError:
+        """Why the attempt failed."""
+
     @property
-    def output_data(self) -> elevon_idl.core.v1.literal_pb2.LiteralMap: ...
+    def output_data(self) -> elevon_idl.core.v1.literal_pb2.LiteralMap:
+        """The outputs themselves, when they are small."""
+
     @property
-    def custom_info(self) -> google.protobuf.struct_pb2.Struct: ...
+    def custom_info(self) -> google.protobuf.struct_pb2.Struct:
+        """What the plugin tells in its own form; merged key by key with what it told before."""
+
     @property
-    def reasons(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___EventReason]: ...
+    def reasons(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___EventReason]:
+        """What people should know about the present phase; appended to those told before."""
+
     @property
-    def metadata(self) -> global___TaskExecutionMetadata: ...
+    def metadata(self) -> global___TaskExecutionMetadata:
+        """What the plugin tells about where the attempt runs."""
+
     @property
-    def reported_at(self) -> google.protobuf.timestamp_pb2.Timestamp: ...
+    def reported_at(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """When the engine sent the event; occurred_at counts when absent."""
+
     @property
-    def log_context(self) -> elevon_idl.core.v1.execution_pb2.LogContext: ...
+    def log_context(self) -> elevon_idl.core.v1.execution_pb2.LogContext:
+        """Where the logs can be found, for tools that read them directly."""
+
     def __init__(
         self,
         *,
@@ -387,6 +509,8 @@ global___TaskExecutionEvent = TaskExecutionEvent
 
 @typing.final
 class ExternalResourceInfo(google.protobuf.message.Message):
+    """A part of a task execution that runs elsewhere: an element of a mapped task, a job of a service."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     EXTERNAL_ID_FIELD_NUMBER: builtins.int
@@ -399,18 +523,31 @@ class ExternalResourceInfo(google.protobuf.message.Message):
     CUSTOM_INFO_FIELD_NUMBER: builtins.int
     LOG_CONTEXT_FIELD_NUMBER: builtins.int
     external_id: builtins.str
+    """Its identifier there."""
     index: builtins.int
+    """Its position among the elements."""
     retry_attempt: builtins.int
+    """Its own attempt; the first is 0. Together with index the key by which it is merged."""
     phase: elevon_idl.core.v1.execution_pb2.TaskExecution.Phase.ValueType
+    """Its phase."""
     cache_status: elevon_idl.core.v1.catalog_pb2.CatalogCacheStatus.ValueType
+    """What the catalog did for it."""
     @property
-    def logs(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[elevon_idl.core.v1.execution_pb2.TaskLog]: ...
+    def logs(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[elevon_idl.core.v1.execution_pb2.TaskLog]:
+        """Links to its logs."""
+
     @property
-    def workflow_node_metadata(self) -> global___WorkflowNodeMetadata: ...
+    def workflow_node_metadata(self) -> global___WorkflowNodeMetadata:
+        """For an element that launched an execution."""
+
     @property
-    def custom_info(self) -> google.protobuf.struct_pb2.Struct: ...
+    def custom_info(self) -> google.protobuf.struct_pb2.Struct:
+        """What the plugin tells in its own form."""
+
     @property
-    def log_context(self) -> elevon_idl.core.v1.execution_pb2.LogContext: ...
+    def log_context(self) -> elevon_idl.core.v1.execution_pb2.LogContext:
+        """Where its logs can be found, for tools that read them directly."""
+
     def __init__(
         self,
         *,
@@ -432,12 +569,16 @@ global___ExternalResourceInfo = ExternalResourceInfo
 
 @typing.final
 class ResourcePoolInfo(google.protobuf.message.Message):
+    """A claim on a limited resource."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     ALLOCATION_TOKEN_FIELD_NUMBER: builtins.int
     NAMESPACE_FIELD_NUMBER: builtins.int
     allocation_token: builtins.str
+    """The token under which it was claimed."""
     namespace: builtins.str
+    """The pool it was claimed from."""
     def __init__(
         self,
         *,
@@ -450,6 +591,8 @@ global___ResourcePoolInfo = ResourcePoolInfo
 
 @typing.final
 class TaskExecutionMetadata(google.protobuf.message.Message):
+    """Where and how an attempt runs."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     class _InstanceClass:
@@ -459,11 +602,17 @@ class TaskExecutionMetadata(google.protobuf.message.Message):
     class _InstanceClassEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[TaskExecutionMetadata._InstanceClass.ValueType], builtins.type):
         DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
         DEFAULT: TaskExecutionMetadata._InstanceClass.ValueType  # 0
+        """It stays."""
         INTERRUPTIBLE: TaskExecutionMetadata._InstanceClass.ValueType  # 1
+        """It may be taken away at any time."""
 
-    class InstanceClass(_InstanceClass, metaclass=_InstanceClassEnumTypeWrapper): ...
+    class InstanceClass(_InstanceClass, metaclass=_InstanceClassEnumTypeWrapper):
+        """Whether the machine may be taken away."""
+
     DEFAULT: TaskExecutionMetadata.InstanceClass.ValueType  # 0
+    """It stays."""
     INTERRUPTIBLE: TaskExecutionMetadata.InstanceClass.ValueType  # 1
+    """It may be taken away at any time."""
 
     GENERATED_NAME_FIELD_NUMBER: builtins.int
     EXTERNAL_RESOURCES_FIELD_NUMBER: builtins.int
@@ -471,12 +620,19 @@ class TaskExecutionMetadata(google.protobuf.message.Message):
     PLUGIN_IDENTIFIER_FIELD_NUMBER: builtins.int
     INSTANCE_CLASS_FIELD_NUMBER: builtins.int
     generated_name: builtins.str
+    """The name of the attempt where it runs, for instance of a pod."""
     plugin_identifier: builtins.str
+    """The plugin that runs it."""
     instance_class: global___TaskExecutionMetadata.InstanceClass.ValueType
+    """Whether its machine may be taken away."""
     @property
-    def external_resources(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___ExternalResourceInfo]: ...
+    def external_resources(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___ExternalResourceInfo]:
+        """The parts that run elsewhere and changed."""
+
     @property
-    def resource_pool_info(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___ResourcePoolInfo]: ...
+    def resource_pool_info(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___ResourcePoolInfo]:
+        """The claims it holds."""
+
     def __init__(
         self,
         *,

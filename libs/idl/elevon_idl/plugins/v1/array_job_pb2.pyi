@@ -12,6 +12,8 @@ DESCRIPTOR: google.protobuf.descriptor.FileDescriptor
 
 @typing.final
 class ArrayJob(google.protobuf.message.Message):
+    """How a task runs many times at once, in the custom part of an array task's template."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     PARALLELISM_FIELD_NUMBER: builtins.int
@@ -19,9 +21,13 @@ class ArrayJob(google.protobuf.message.Message):
     MIN_SUCCESSES_FIELD_NUMBER: builtins.int
     MIN_SUCCESS_RATIO_FIELD_NUMBER: builtins.int
     parallelism: builtins.int
+    """How many elements run at once; 0 leaves it to the installation."""
     size: builtins.int
+    """How many elements there are."""
     min_successes: builtins.int
+    """So many elements must succeed."""
     min_success_ratio: builtins.float
+    """This share of the elements must succeed, between 0 and 1."""
     def __init__(
         self,
         *,

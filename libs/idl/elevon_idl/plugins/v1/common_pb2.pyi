@@ -25,18 +25,27 @@ class _RestartPolicy:
 class _RestartPolicyEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_RestartPolicy.ValueType], builtins.type):
     DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
     RESTART_POLICY_NEVER: _RestartPolicy.ValueType  # 0
+    """It stays as it ended."""
     RESTART_POLICY_ON_FAILURE: _RestartPolicy.ValueType  # 1
+    """It is started again when it failed."""
     RESTART_POLICY_ALWAYS: _RestartPolicy.ValueType  # 2
+    """It is started again however it ended."""
 
-class RestartPolicy(_RestartPolicy, metaclass=_RestartPolicyEnumTypeWrapper): ...
+class RestartPolicy(_RestartPolicy, metaclass=_RestartPolicyEnumTypeWrapper):
+    """What happens to a replica that ends."""
 
 RESTART_POLICY_NEVER: RestartPolicy.ValueType  # 0
+"""It stays as it ended."""
 RESTART_POLICY_ON_FAILURE: RestartPolicy.ValueType  # 1
+"""It is started again when it failed."""
 RESTART_POLICY_ALWAYS: RestartPolicy.ValueType  # 2
+"""It is started again however it ended."""
 global___RestartPolicy = RestartPolicy
 
 @typing.final
 class CommonReplicaSpec(google.protobuf.message.Message):
+    """What replicas of all distributed jobs have in common."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     REPLICAS_FIELD_NUMBER: builtins.int
@@ -44,10 +53,15 @@ class CommonReplicaSpec(google.protobuf.message.Message):
     RESOURCES_FIELD_NUMBER: builtins.int
     RESTART_POLICY_FIELD_NUMBER: builtins.int
     replicas: builtins.int
+    """How many there are."""
     image: builtins.str
+    """Their image; the task's own when empty."""
     restart_policy: global___RestartPolicy.ValueType
+    """What happens when one ends."""
     @property
-    def resources(self) -> elevon_idl.core.v1.task_pb2.Resources: ...
+    def resources(self) -> elevon_idl.core.v1.task_pb2.Resources:
+        """What each asks for; the task's own when absent."""
+
     def __init__(
         self,
         *,

@@ -13,14 +13,20 @@ DESCRIPTOR: google.protobuf.descriptor.FileDescriptor
 
 @typing.final
 class DaskJob(google.protobuf.message.Message):
+    """A task that runs on a Dask cluster of its own."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     SCHEDULER_FIELD_NUMBER: builtins.int
     WORKERS_FIELD_NUMBER: builtins.int
     @property
-    def scheduler(self) -> global___DaskScheduler: ...
+    def scheduler(self) -> global___DaskScheduler:
+        """The scheduler."""
+
     @property
-    def workers(self) -> global___DaskWorkerGroup: ...
+    def workers(self) -> global___DaskWorkerGroup:
+        """The workers."""
+
     def __init__(
         self,
         *,
@@ -34,13 +40,18 @@ global___DaskJob = DaskJob
 
 @typing.final
 class DaskScheduler(google.protobuf.message.Message):
+    """The scheduler of a Dask cluster."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     IMAGE_FIELD_NUMBER: builtins.int
     RESOURCES_FIELD_NUMBER: builtins.int
     image: builtins.str
+    """Its image; the task's own when empty."""
     @property
-    def resources(self) -> elevon_idl.core.v1.task_pb2.Resources: ...
+    def resources(self) -> elevon_idl.core.v1.task_pb2.Resources:
+        """What it asks for; the task's own when absent."""
+
     def __init__(
         self,
         *,
@@ -54,15 +65,21 @@ global___DaskScheduler = DaskScheduler
 
 @typing.final
 class DaskWorkerGroup(google.protobuf.message.Message):
+    """The default workers of a Dask cluster."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     NUMBER_OF_WORKERS_FIELD_NUMBER: builtins.int
     IMAGE_FIELD_NUMBER: builtins.int
     RESOURCES_FIELD_NUMBER: builtins.int
     number_of_workers: builtins.int
+    """How many there are; at least one."""
     image: builtins.str
+    """Their image; the task's own when empty. Scheduler, workers and task need the same Python packages."""
     @property
-    def resources(self) -> elevon_idl.core.v1.task_pb2.Resources: ...
+    def resources(self) -> elevon_idl.core.v1.task_pb2.Resources:
+        """What each asks for; the task's own when absent."""
+
     def __init__(
         self,
         *,

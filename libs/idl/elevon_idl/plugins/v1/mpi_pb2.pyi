@@ -12,14 +12,19 @@ DESCRIPTOR: google.protobuf.descriptor.FileDescriptor
 
 @typing.final
 class DistributedMPITrainingTask(google.protobuf.message.Message):
+    """A task that runs on MPI, in the first form of its custom part."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     NUM_WORKERS_FIELD_NUMBER: builtins.int
     NUM_LAUNCHER_REPLICAS_FIELD_NUMBER: builtins.int
     SLOTS_FIELD_NUMBER: builtins.int
     num_workers: builtins.int
+    """How many workers there are."""
     num_launcher_replicas: builtins.int
+    """How many launchers there are; workers are started by them."""
     slots: builtins.int
+    """How many processes run on each worker."""
     def __init__(
         self,
         *,

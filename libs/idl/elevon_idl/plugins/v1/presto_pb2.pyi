@@ -12,6 +12,8 @@ DESCRIPTOR: google.protobuf.descriptor.FileDescriptor
 
 @typing.final
 class PrestoQuery(google.protobuf.message.Message):
+    """A query for Presto."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     ROUTING_GROUP_FIELD_NUMBER: builtins.int
@@ -19,9 +21,13 @@ class PrestoQuery(google.protobuf.message.Message):
     SCHEMA_FIELD_NUMBER: builtins.int
     STATEMENT_FIELD_NUMBER: builtins.int
     routing_group: builtins.str
+    """The group of clusters it is sent to."""
     catalog: builtins.str
+    """The catalog it reads."""
     schema: builtins.str
+    """The schema it reads."""
     statement: builtins.str
+    """The statement, with inputs as templates."""
     def __init__(
         self,
         *,

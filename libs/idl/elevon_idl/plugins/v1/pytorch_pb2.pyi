@@ -12,6 +12,8 @@ DESCRIPTOR: google.protobuf.descriptor.FileDescriptor
 
 @typing.final
 class ElasticConfig(google.protobuf.message.Message):
+    """Training that goes on with fewer or more workers."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     RDZV_BACKEND_FIELD_NUMBER: builtins.int
@@ -20,10 +22,15 @@ class ElasticConfig(google.protobuf.message.Message):
     NPROC_PER_NODE_FIELD_NUMBER: builtins.int
     MAX_RESTARTS_FIELD_NUMBER: builtins.int
     rdzv_backend: builtins.str
+    """How workers find each other."""
     min_replicas: builtins.int
+    """With fewer workers than this it waits."""
     max_replicas: builtins.int
+    """More workers than this are not used."""
     nproc_per_node: builtins.int
+    """How many processes run on each worker."""
     max_restarts: builtins.int
+    """How often the workers are restarted together."""
     def __init__(
         self,
         *,
@@ -39,13 +46,18 @@ global___ElasticConfig = ElasticConfig
 
 @typing.final
 class DistributedPyTorchTrainingTask(google.protobuf.message.Message):
+    """A task that runs on several PyTorch workers, in the first form of its custom part."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     WORKERS_FIELD_NUMBER: builtins.int
     ELASTIC_CONFIG_FIELD_NUMBER: builtins.int
     workers: builtins.int
+    """How many workers there are besides the master."""
     @property
-    def elastic_config(self) -> global___ElasticConfig: ...
+    def elastic_config(self) -> global___ElasticConfig:
+        """Set for elastic training."""
+
     def __init__(
         self,
         *,

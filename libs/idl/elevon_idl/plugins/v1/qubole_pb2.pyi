@@ -14,14 +14,19 @@ DESCRIPTOR: google.protobuf.descriptor.FileDescriptor
 
 @typing.final
 class HiveQuery(google.protobuf.message.Message):
+    """A query for Hive."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     QUERY_FIELD_NUMBER: builtins.int
     TIMEOUT_SEC_FIELD_NUMBER: builtins.int
     RETRYCOUNT_FIELD_NUMBER: builtins.int
     query: builtins.str
+    """The statement, with inputs as templates."""
     timeout_sec: builtins.int
+    """How long it may take, in seconds."""
     retryCount: builtins.int
+    """How often it is tried again."""
     def __init__(
         self,
         *,
@@ -35,11 +40,15 @@ global___HiveQuery = HiveQuery
 
 @typing.final
 class HiveQueryCollection(google.protobuf.message.Message):
+    """Several queries, run one after the other."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     QUERIES_FIELD_NUMBER: builtins.int
     @property
-    def queries(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___HiveQuery]: ...
+    def queries(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___HiveQuery]:
+        """The queries, in their order."""
+
     def __init__(
         self,
         *,
@@ -51,6 +60,8 @@ global___HiveQueryCollection = HiveQueryCollection
 
 @typing.final
 class QuboleHiveJob(google.protobuf.message.Message):
+    """A task that runs a query on Qubole."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     CLUSTER_LABEL_FIELD_NUMBER: builtins.int
@@ -58,12 +69,19 @@ class QuboleHiveJob(google.protobuf.message.Message):
     TAGS_FIELD_NUMBER: builtins.int
     QUERY_FIELD_NUMBER: builtins.int
     cluster_label: builtins.str
+    """The cluster it is sent to."""
     @property
-    def query_collection(self) -> global___HiveQueryCollection: ...
+    def query_collection(self) -> global___HiveQueryCollection:
+        """Superseded by query."""
+
     @property
-    def tags(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]: ...
+    def tags(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Words the job is marked with there."""
+
     @property
-    def query(self) -> global___HiveQuery: ...
+    def query(self) -> global___HiveQuery:
+        """The query."""
+
     def __init__(
         self,
         *,

@@ -23,6 +23,8 @@ DESCRIPTOR: google.protobuf.descriptor.FileDescriptor
 
 @typing.final
 class RayJob(google.protobuf.message.Message):
+    """A task that runs on a Ray cluster of its own."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     RAY_CLUSTER_FIELD_NUMBER: builtins.int
@@ -31,11 +33,17 @@ class RayJob(google.protobuf.message.Message):
     TTL_SECONDS_AFTER_FINISHED_FIELD_NUMBER: builtins.int
     RUNTIME_ENV_YAML_FIELD_NUMBER: builtins.int
     runtime_env: builtins.str
+    """Superseded by runtime_env_yaml."""
     shutdown_after_job_finishes: builtins.bool
+    """True when the cluster is deleted after the job."""
     ttl_seconds_after_finished: builtins.int
+    """How long the cluster is kept after the job, in seconds."""
     runtime_env_yaml: builtins.str
+    """The runtime environment, in YAML."""
     @property
-    def ray_cluster(self) -> global___RayCluster: ...
+    def ray_cluster(self) -> global___RayCluster:
+        """The cluster."""
+
     def __init__(
         self,
         *,
@@ -52,6 +60,8 @@ global___RayJob = RayJob
 
 @typing.final
 class AutoscalerOptions(google.protobuf.message.Message):
+    """How the autoscaler of a Ray cluster behaves."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     class _UpscalingMode:
@@ -61,15 +71,25 @@ class AutoscalerOptions(google.protobuf.message.Message):
     class _UpscalingModeEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[AutoscalerOptions._UpscalingMode.ValueType], builtins.type):
         DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
         UPSCALING_MODE_UNSPECIFIED: AutoscalerOptions._UpscalingMode.ValueType  # 0
+        """As Ray sees fit."""
         UPSCALING_MODE_DEFAULT: AutoscalerOptions._UpscalingMode.ValueType  # 1
+        """Without a limit on the rate."""
         UPSCALING_MODE_AGGRESSIVE: AutoscalerOptions._UpscalingMode.ValueType  # 2
+        """The same as the default."""
         UPSCALING_MODE_CONSERVATIVE: AutoscalerOptions._UpscalingMode.ValueType  # 3
+        """No more pending workers than running ones."""
 
-    class UpscalingMode(_UpscalingMode, metaclass=_UpscalingModeEnumTypeWrapper): ...
+    class UpscalingMode(_UpscalingMode, metaclass=_UpscalingModeEnumTypeWrapper):
+        """How eagerly workers are added."""
+
     UPSCALING_MODE_UNSPECIFIED: AutoscalerOptions.UpscalingMode.ValueType  # 0
+    """As Ray sees fit."""
     UPSCALING_MODE_DEFAULT: AutoscalerOptions.UpscalingMode.ValueType  # 1
+    """Without a limit on the rate."""
     UPSCALING_MODE_AGGRESSIVE: AutoscalerOptions.UpscalingMode.ValueType  # 2
+    """The same as the default."""
     UPSCALING_MODE_CONSERVATIVE: AutoscalerOptions.UpscalingMode.ValueType  # 3
+    """No more pending workers than running ones."""
 
     UPSCALING_MODE_FIELD_NUMBER: builtins.int
     IDLE_TIMEOUT_SECONDS_FIELD_NUMBER: builtins.int
@@ -77,12 +97,19 @@ class AutoscalerOptions(google.protobuf.message.Message):
     IMAGE_FIELD_NUMBER: builtins.int
     RESOURCES_FIELD_NUMBER: builtins.int
     upscaling_mode: global___AutoscalerOptions.UpscalingMode.ValueType
+    """How eagerly workers are added."""
     idle_timeout_seconds: builtins.int
+    """How long an idle worker is kept, in seconds."""
     image: builtins.str
+    """Its image; the head's when empty."""
     @property
-    def env(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[elevon_idl.core.v1.literal_pb2.KeyValuePair]: ...
+    def env(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[elevon_idl.core.v1.literal_pb2.KeyValuePair]:
+        """Environment variables of the autoscaler."""
+
     @property
-    def resources(self) -> elevon_idl.core.v1.task_pb2.Resources: ...
+    def resources(self) -> elevon_idl.core.v1.task_pb2.Resources:
+        """What it asks for."""
+
     def __init__(
         self,
         *,
@@ -99,6 +126,8 @@ global___AutoscalerOptions = AutoscalerOptions
 
 @typing.final
 class RayCluster(google.protobuf.message.Message):
+    """A Ray cluster."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     HEAD_GROUP_SPEC_FIELD_NUMBER: builtins.int
@@ -106,12 +135,19 @@ class RayCluster(google.protobuf.message.Message):
     ENABLE_AUTOSCALING_FIELD_NUMBER: builtins.int
     AUTOSCALER_OPTIONS_FIELD_NUMBER: builtins.int
     enable_autoscaling: builtins.bool
+    """True when workers come and go with the load."""
     @property
-    def head_group_spec(self) -> global___HeadGroupSpec: ...
+    def head_group_spec(self) -> global___HeadGroupSpec:
+        """The head."""
+
     @property
-    def worker_group_spec(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___WorkerGroupSpec]: ...
+    def worker_group_spec(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___WorkerGroupSpec]:
+        """The groups of workers."""
+
     @property
-    def autoscaler_options(self) -> global___AutoscalerOptions: ...
+    def autoscaler_options(self) -> global___AutoscalerOptions:
+        """How they come and go."""
+
     def __init__(
         self,
         *,
@@ -127,6 +163,8 @@ global___RayCluster = RayCluster
 
 @typing.final
 class HeadGroupSpec(google.protobuf.message.Message):
+    """The head of a Ray cluster."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     @typing.final
@@ -148,9 +186,13 @@ class HeadGroupSpec(google.protobuf.message.Message):
     RAY_START_PARAMS_FIELD_NUMBER: builtins.int
     K8S_POD_FIELD_NUMBER: builtins.int
     @property
-    def ray_start_params(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]: ...
+    def ray_start_params(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]:
+        """Arguments of `ray start`."""
+
     @property
-    def k8s_pod(self) -> elevon_idl.core.v1.task_pb2.K8sPod: ...
+    def k8s_pod(self) -> elevon_idl.core.v1.task_pb2.K8sPod:
+        """Its pod, where it differs from the task's."""
+
     def __init__(
         self,
         *,
@@ -164,6 +206,8 @@ global___HeadGroupSpec = HeadGroupSpec
 
 @typing.final
 class WorkerGroupSpec(google.protobuf.message.Message):
+    """A group of equal workers of a Ray cluster."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     @typing.final
@@ -189,13 +233,21 @@ class WorkerGroupSpec(google.protobuf.message.Message):
     RAY_START_PARAMS_FIELD_NUMBER: builtins.int
     K8S_POD_FIELD_NUMBER: builtins.int
     group_name: builtins.str
+    """Its name, unique within the cluster."""
     replicas: builtins.int
+    """How many workers there are at first."""
     min_replicas: builtins.int
+    """The autoscaler keeps at least so many."""
     max_replicas: builtins.int
+    """The autoscaler keeps at most so many."""
     @property
-    def ray_start_params(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]: ...
+    def ray_start_params(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]:
+        """Arguments of `ray start`."""
+
     @property
-    def k8s_pod(self) -> elevon_idl.core.v1.task_pb2.K8sPod: ...
+    def k8s_pod(self) -> elevon_idl.core.v1.task_pb2.K8sPod:
+        """Their pod, where it differs from the task's."""
+
     def __init__(
         self,
         *,

@@ -23,6 +23,8 @@ DESCRIPTOR: google.protobuf.descriptor.FileDescriptor
 
 @typing.final
 class SparkApplication(google.protobuf.message.Message):
+    """Holds the kinds of Spark applications."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     class _Type:
@@ -32,15 +34,25 @@ class SparkApplication(google.protobuf.message.Message):
     class _TypeEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[SparkApplication._Type.ValueType], builtins.type):
         DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
         PYTHON: SparkApplication._Type.ValueType  # 0
+        """Python."""
         JAVA: SparkApplication._Type.ValueType  # 1
+        """Java."""
         SCALA: SparkApplication._Type.ValueType  # 2
+        """Scala."""
         R: SparkApplication._Type.ValueType  # 3
+        """R."""
 
-    class Type(_Type, metaclass=_TypeEnumTypeWrapper): ...
+    class Type(_Type, metaclass=_TypeEnumTypeWrapper):
+        """The language an application is written in."""
+
     PYTHON: SparkApplication.Type.ValueType  # 0
+    """Python."""
     JAVA: SparkApplication.Type.ValueType  # 1
+    """Java."""
     SCALA: SparkApplication.Type.ValueType  # 2
+    """Scala."""
     R: SparkApplication.Type.ValueType  # 3
+    """R."""
 
     def __init__(
         self,
@@ -50,6 +62,8 @@ global___SparkApplication = SparkApplication
 
 @typing.final
 class SparkJob(google.protobuf.message.Message):
+    """A task that runs on Spark."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     @typing.final
@@ -96,21 +110,37 @@ class SparkJob(google.protobuf.message.Message):
     DRIVERPOD_FIELD_NUMBER: builtins.int
     EXECUTORPOD_FIELD_NUMBER: builtins.int
     applicationType: global___SparkApplication.Type.ValueType
+    """The language it is written in."""
     mainApplicationFile: builtins.str
+    """The file that starts it."""
     mainClass: builtins.str
+    """The class that starts it, for Java and Scala."""
     executorPath: builtins.str
+    """The Python interpreter of the executors."""
     databricksToken: builtins.str
+    """Superseded: tokens are secrets and do not belong here."""
     databricksInstance: builtins.str
+    """The Databricks workspace's host name."""
     @property
-    def sparkConf(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]: ...
+    def sparkConf(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]:
+        """Spark's settings."""
+
     @property
-    def hadoopConf(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]: ...
+    def hadoopConf(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]:
+        """Hadoop's settings."""
+
     @property
-    def databricksConf(self) -> google.protobuf.struct_pb2.Struct: ...
+    def databricksConf(self) -> google.protobuf.struct_pb2.Struct:
+        """The job as Databricks describes it; set to run it there."""
+
     @property
-    def driverPod(self) -> elevon_idl.core.v1.task_pb2.K8sPod: ...
+    def driverPod(self) -> elevon_idl.core.v1.task_pb2.K8sPod:
+        """The driver's pod, where it differs from the task's."""
+
     @property
-    def executorPod(self) -> elevon_idl.core.v1.task_pb2.K8sPod: ...
+    def executorPod(self) -> elevon_idl.core.v1.task_pb2.K8sPod:
+        """The executors' pod, where it differs from the task's."""
+
     def __init__(
         self,
         *,

@@ -12,6 +12,8 @@ DESCRIPTOR: google.protobuf.descriptor.FileDescriptor
 
 @typing.final
 class DistributedTensorflowTrainingTask(google.protobuf.message.Message):
+    """A task that runs on several TensorFlow replicas, in the first form of its custom part."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     WORKERS_FIELD_NUMBER: builtins.int
@@ -19,9 +21,13 @@ class DistributedTensorflowTrainingTask(google.protobuf.message.Message):
     CHIEF_REPLICAS_FIELD_NUMBER: builtins.int
     EVALUATOR_REPLICAS_FIELD_NUMBER: builtins.int
     workers: builtins.int
+    """How many workers there are."""
     ps_replicas: builtins.int
+    """How many parameter servers there are."""
     chief_replicas: builtins.int
+    """How many chiefs there are."""
     evaluator_replicas: builtins.int
+    """How many evaluators there are."""
     def __init__(
         self,
         *,

@@ -14,15 +14,21 @@ DESCRIPTOR: google.protobuf.descriptor.FileDescriptor
 
 @typing.final
 class Waitable(google.protobuf.message.Message):
+    """An execution that a task waits for."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     WF_EXEC_ID_FIELD_NUMBER: builtins.int
     PHASE_FIELD_NUMBER: builtins.int
     WORKFLOW_ID_FIELD_NUMBER: builtins.int
     phase: elevon_idl.core.v1.execution_pb2.WorkflowExecution.Phase.ValueType
+    """The phase it was seen in last."""
     workflow_id: builtins.str
+    """The workflow it runs."""
     @property
-    def wf_exec_id(self) -> elevon_idl.core.v1.identifier_pb2.WorkflowExecutionIdentifier: ...
+    def wf_exec_id(self) -> elevon_idl.core.v1.identifier_pb2.WorkflowExecutionIdentifier:
+        """The execution."""
+
     def __init__(
         self,
         *,

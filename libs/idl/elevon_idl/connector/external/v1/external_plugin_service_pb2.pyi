@@ -26,32 +26,50 @@ class _State:
 class _StateEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_State.ValueType], builtins.type):
     DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
     RETRYABLE_FAILURE: _State.ValueType  # 0
+    """Failed; trying again may help."""
     PERMANENT_FAILURE: _State.ValueType  # 1
+    """Failed for good."""
     PENDING: _State.ValueType  # 2
+    """Waits."""
     RUNNING: _State.ValueType  # 3
+    """Runs."""
     SUCCEEDED: _State.ValueType  # 4
+    """Its outputs are there."""
 
-class State(_State, metaclass=_StateEnumTypeWrapper): ...
+class State(_State, metaclass=_StateEnumTypeWrapper):
+    """Where a job stands."""
 
 RETRYABLE_FAILURE: State.ValueType  # 0
+"""Failed; trying again may help."""
 PERMANENT_FAILURE: State.ValueType  # 1
+"""Failed for good."""
 PENDING: State.ValueType  # 2
+"""Waits."""
 RUNNING: State.ValueType  # 3
+"""Runs."""
 SUCCEEDED: State.ValueType  # 4
+"""Its outputs are there."""
 global___State = State
 
 @typing.final
 class TaskCreateRequest(google.protobuf.message.Message):
+    """Asks an external plugin to start a job."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     INPUTS_FIELD_NUMBER: builtins.int
     TEMPLATE_FIELD_NUMBER: builtins.int
     OUTPUT_PREFIX_FIELD_NUMBER: builtins.int
     output_prefix: builtins.str
+    """Where outputs may be written."""
     @property
-    def inputs(self) -> elevon_idl.core.v1.literal_pb2.LiteralMap: ...
+    def inputs(self) -> elevon_idl.core.v1.literal_pb2.LiteralMap:
+        """The inputs."""
+
     @property
-    def template(self) -> elevon_idl.core.v1.task_pb2.TaskTemplate: ...
+    def template(self) -> elevon_idl.core.v1.task_pb2.TaskTemplate:
+        """The task."""
+
     def __init__(
         self,
         *,
@@ -66,10 +84,13 @@ global___TaskCreateRequest = TaskCreateRequest
 
 @typing.final
 class TaskCreateResponse(google.protobuf.message.Message):
+    """The job was started."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     JOB_ID_FIELD_NUMBER: builtins.int
     job_id: builtins.str
+    """Its identifier."""
     def __init__(
         self,
         *,
@@ -81,12 +102,16 @@ global___TaskCreateResponse = TaskCreateResponse
 
 @typing.final
 class TaskGetRequest(google.protobuf.message.Message):
+    """Asks how a job is doing."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     TASK_TYPE_FIELD_NUMBER: builtins.int
     JOB_ID_FIELD_NUMBER: builtins.int
     task_type: builtins.str
+    """The task's type."""
     job_id: builtins.str
+    """The job."""
     def __init__(
         self,
         *,
@@ -99,13 +124,18 @@ global___TaskGetRequest = TaskGetRequest
 
 @typing.final
 class TaskGetResponse(google.protobuf.message.Message):
+    """How a job is doing."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     STATE_FIELD_NUMBER: builtins.int
     OUTPUTS_FIELD_NUMBER: builtins.int
     state: global___State.ValueType
+    """Its state."""
     @property
-    def outputs(self) -> elevon_idl.core.v1.literal_pb2.LiteralMap: ...
+    def outputs(self) -> elevon_idl.core.v1.literal_pb2.LiteralMap:
+        """Its outputs; absent when they were written to the output prefix."""
+
     def __init__(
         self,
         *,
@@ -119,12 +149,16 @@ global___TaskGetResponse = TaskGetResponse
 
 @typing.final
 class TaskDeleteRequest(google.protobuf.message.Message):
+    """Asks to stop a job."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     TASK_TYPE_FIELD_NUMBER: builtins.int
     JOB_ID_FIELD_NUMBER: builtins.int
     task_type: builtins.str
+    """The task's type."""
     job_id: builtins.str
+    """The job."""
     def __init__(
         self,
         *,
@@ -137,6 +171,8 @@ global___TaskDeleteRequest = TaskDeleteRequest
 
 @typing.final
 class TaskDeleteResponse(google.protobuf.message.Message):
+    """The job is stopped."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     def __init__(

@@ -26,7 +26,8 @@ if _version_not_supported:
 
 
 class ExternalPluginServiceStub(object):
-    """Missing associated documentation comment in .proto file."""
+    """The forerunner of connectors; kept so that its stubs find their messages.
+    """
 
     def __init__(self, channel):
         """Constructor.
@@ -52,22 +53,26 @@ class ExternalPluginServiceStub(object):
 
 
 class ExternalPluginServiceServicer(object):
-    """Missing associated documentation comment in .proto file."""
+    """The forerunner of connectors; kept so that its stubs find their messages.
+    """
 
     def CreateTask(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Starts a job.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetTask(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Tells how a job is doing. Idempotent.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeleteTask(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Stops a job. Idempotent.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -99,7 +104,8 @@ def add_ExternalPluginServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class ExternalPluginService(object):
-    """Missing associated documentation comment in .proto file."""
+    """The forerunner of connectors; kept so that its stubs find their messages.
+    """
 
     @staticmethod
     def CreateTask(request,

@@ -18,58 +18,73 @@ class _ServicerContext(grpc.ServicerContext, grpc.aio.ServicerContext):  # type:
     ...
 
 class ExternalPluginServiceStub:
+    """The forerunner of connectors; kept so that its stubs find their messages."""
+
     def __init__(self, channel: typing.Union[grpc.Channel, grpc.aio.Channel]) -> None: ...
     CreateTask: grpc.UnaryUnaryMultiCallable[
         elevon_idl.connector.external.v1.external_plugin_service_pb2.TaskCreateRequest,
         elevon_idl.connector.external.v1.external_plugin_service_pb2.TaskCreateResponse,
     ]
+    """Starts a job."""
 
     GetTask: grpc.UnaryUnaryMultiCallable[
         elevon_idl.connector.external.v1.external_plugin_service_pb2.TaskGetRequest,
         elevon_idl.connector.external.v1.external_plugin_service_pb2.TaskGetResponse,
     ]
+    """Tells how a job is doing. Idempotent."""
 
     DeleteTask: grpc.UnaryUnaryMultiCallable[
         elevon_idl.connector.external.v1.external_plugin_service_pb2.TaskDeleteRequest,
         elevon_idl.connector.external.v1.external_plugin_service_pb2.TaskDeleteResponse,
     ]
+    """Stops a job. Idempotent."""
 
 class ExternalPluginServiceAsyncStub:
+    """The forerunner of connectors; kept so that its stubs find their messages."""
+
     CreateTask: grpc.aio.UnaryUnaryMultiCallable[
         elevon_idl.connector.external.v1.external_plugin_service_pb2.TaskCreateRequest,
         elevon_idl.connector.external.v1.external_plugin_service_pb2.TaskCreateResponse,
     ]
+    """Starts a job."""
 
     GetTask: grpc.aio.UnaryUnaryMultiCallable[
         elevon_idl.connector.external.v1.external_plugin_service_pb2.TaskGetRequest,
         elevon_idl.connector.external.v1.external_plugin_service_pb2.TaskGetResponse,
     ]
+    """Tells how a job is doing. Idempotent."""
 
     DeleteTask: grpc.aio.UnaryUnaryMultiCallable[
         elevon_idl.connector.external.v1.external_plugin_service_pb2.TaskDeleteRequest,
         elevon_idl.connector.external.v1.external_plugin_service_pb2.TaskDeleteResponse,
     ]
+    """Stops a job. Idempotent."""
 
 class ExternalPluginServiceServicer(metaclass=abc.ABCMeta):
+    """The forerunner of connectors; kept so that its stubs find their messages."""
+
     @abc.abstractmethod
     def CreateTask(
         self,
         request: elevon_idl.connector.external.v1.external_plugin_service_pb2.TaskCreateRequest,
         context: _ServicerContext,
-    ) -> typing.Union[elevon_idl.connector.external.v1.external_plugin_service_pb2.TaskCreateResponse, collections.abc.Awaitable[elevon_idl.connector.external.v1.external_plugin_service_pb2.TaskCreateResponse]]: ...
+    ) -> typing.Union[elevon_idl.connector.external.v1.external_plugin_service_pb2.TaskCreateResponse, collections.abc.Awaitable[elevon_idl.connector.external.v1.external_plugin_service_pb2.TaskCreateResponse]]:
+        """Starts a job."""
 
     @abc.abstractmethod
     def GetTask(
         self,
         request: elevon_idl.connector.external.v1.external_plugin_service_pb2.TaskGetRequest,
         context: _ServicerContext,
-    ) -> typing.Union[elevon_idl.connector.external.v1.external_plugin_service_pb2.TaskGetResponse, collections.abc.Awaitable[elevon_idl.connector.external.v1.external_plugin_service_pb2.TaskGetResponse]]: ...
+    ) -> typing.Union[elevon_idl.connector.external.v1.external_plugin_service_pb2.TaskGetResponse, collections.abc.Awaitable[elevon_idl.connector.external.v1.external_plugin_service_pb2.TaskGetResponse]]:
+        """Tells how a job is doing. Idempotent."""
 
     @abc.abstractmethod
     def DeleteTask(
         self,
         request: elevon_idl.connector.external.v1.external_plugin_service_pb2.TaskDeleteRequest,
         context: _ServicerContext,
-    ) -> typing.Union[elevon_idl.connector.external.v1.external_plugin_service_pb2.TaskDeleteResponse, collections.abc.Awaitable[elevon_idl.connector.external.v1.external_plugin_service_pb2.TaskDeleteResponse]]: ...
+    ) -> typing.Union[elevon_idl.connector.external.v1.external_plugin_service_pb2.TaskDeleteResponse, collections.abc.Awaitable[elevon_idl.connector.external.v1.external_plugin_service_pb2.TaskDeleteResponse]]:
+        """Stops a job. Idempotent."""
 
 def add_ExternalPluginServiceServicer_to_server(servicer: ExternalPluginServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

@@ -24,18 +24,27 @@ class _CleanPodPolicy:
 class _CleanPodPolicyEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_CleanPodPolicy.ValueType], builtins.type):
     DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
     CLEANPOD_POLICY_NONE: _CleanPodPolicy.ValueType  # 0
+    """None; all logs stay."""
     CLEANPOD_POLICY_RUNNING: _CleanPodPolicy.ValueType  # 1
+    """Those that still run."""
     CLEANPOD_POLICY_ALL: _CleanPodPolicy.ValueType  # 2
+    """All."""
 
-class CleanPodPolicy(_CleanPodPolicy, metaclass=_CleanPodPolicyEnumTypeWrapper): ...
+class CleanPodPolicy(_CleanPodPolicy, metaclass=_CleanPodPolicyEnumTypeWrapper):
+    """Which pods of a job are deleted when it ends."""
 
 CLEANPOD_POLICY_NONE: CleanPodPolicy.ValueType  # 0
+"""None; all logs stay."""
 CLEANPOD_POLICY_RUNNING: CleanPodPolicy.ValueType  # 1
+"""Those that still run."""
 CLEANPOD_POLICY_ALL: CleanPodPolicy.ValueType  # 2
+"""All."""
 global___CleanPodPolicy = CleanPodPolicy
 
 @typing.final
 class RunPolicy(google.protobuf.message.Message):
+    """How a job as a whole is run and cleaned up."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     CLEAN_POD_POLICY_FIELD_NUMBER: builtins.int
@@ -43,9 +52,13 @@ class RunPolicy(google.protobuf.message.Message):
     ACTIVE_DEADLINE_SECONDS_FIELD_NUMBER: builtins.int
     BACKOFF_LIMIT_FIELD_NUMBER: builtins.int
     clean_pod_policy: global___CleanPodPolicy.ValueType
+    """Which pods are deleted when it ends."""
     ttl_seconds_after_finished: builtins.int
+    """How long the job is kept after its end, in seconds."""
     active_deadline_seconds: builtins.int
+    """How long it may run, in seconds."""
     backoff_limit: builtins.int
+    """How often it is tried again."""
     def __init__(
         self,
         *,

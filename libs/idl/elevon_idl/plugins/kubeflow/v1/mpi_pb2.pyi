@@ -17,6 +17,8 @@ DESCRIPTOR: google.protobuf.descriptor.FileDescriptor
 
 @typing.final
 class DistributedMPITrainingTask(google.protobuf.message.Message):
+    """A task that runs on MPI."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     WORKER_REPLICAS_FIELD_NUMBER: builtins.int
@@ -24,12 +26,19 @@ class DistributedMPITrainingTask(google.protobuf.message.Message):
     RUN_POLICY_FIELD_NUMBER: builtins.int
     SLOTS_FIELD_NUMBER: builtins.int
     slots: builtins.int
+    """How many processes run on each worker."""
     @property
-    def worker_replicas(self) -> global___DistributedMPITrainingReplicaSpec: ...
+    def worker_replicas(self) -> global___DistributedMPITrainingReplicaSpec:
+        """The workers."""
+
     @property
-    def launcher_replicas(self) -> global___DistributedMPITrainingReplicaSpec: ...
+    def launcher_replicas(self) -> global___DistributedMPITrainingReplicaSpec:
+        """The launchers, which start the workers' processes."""
+
     @property
-    def run_policy(self) -> elevon_idl.plugins.kubeflow.v1.common_pb2.RunPolicy: ...
+    def run_policy(self) -> elevon_idl.plugins.kubeflow.v1.common_pb2.RunPolicy:
+        """How the job as a whole is run."""
+
     def __init__(
         self,
         *,
@@ -45,6 +54,8 @@ global___DistributedMPITrainingTask = DistributedMPITrainingTask
 
 @typing.final
 class DistributedMPITrainingReplicaSpec(google.protobuf.message.Message):
+    """Replicas of one role of an MPI job."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     REPLICAS_FIELD_NUMBER: builtins.int
@@ -54,14 +65,23 @@ class DistributedMPITrainingReplicaSpec(google.protobuf.message.Message):
     COMMAND_FIELD_NUMBER: builtins.int
     COMMON_FIELD_NUMBER: builtins.int
     replicas: builtins.int
+    """Superseded by common."""
     image: builtins.str
+    """Superseded by common."""
     restart_policy: elevon_idl.plugins.v1.common_pb2.RestartPolicy.ValueType
+    """Superseded by common."""
     @property
-    def resources(self) -> elevon_idl.core.v1.task_pb2.Resources: ...
+    def resources(self) -> elevon_idl.core.v1.task_pb2.Resources:
+        """Superseded by common."""
+
     @property
-    def command(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]: ...
+    def command(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """What they run; the task's own command when empty."""
+
     @property
-    def common(self) -> elevon_idl.plugins.v1.common_pb2.CommonReplicaSpec: ...
+    def common(self) -> elevon_idl.plugins.v1.common_pb2.CommonReplicaSpec:
+        """What replicas of all jobs have."""
+
     def __init__(
         self,
         *,

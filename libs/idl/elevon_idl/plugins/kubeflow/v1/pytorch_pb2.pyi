@@ -15,6 +15,8 @@ DESCRIPTOR: google.protobuf.descriptor.FileDescriptor
 
 @typing.final
 class ElasticConfig(google.protobuf.message.Message):
+    """Training that goes on with fewer or more workers."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     RDZV_BACKEND_FIELD_NUMBER: builtins.int
@@ -23,10 +25,15 @@ class ElasticConfig(google.protobuf.message.Message):
     NPROC_PER_NODE_FIELD_NUMBER: builtins.int
     MAX_RESTARTS_FIELD_NUMBER: builtins.int
     rdzv_backend: builtins.str
+    """How workers find each other."""
     min_replicas: builtins.int
+    """With fewer workers than this it waits."""
     max_replicas: builtins.int
+    """More workers than this are not used."""
     nproc_per_node: builtins.int
+    """How many processes run on each worker."""
     max_restarts: builtins.int
+    """How often the workers are restarted together."""
     def __init__(
         self,
         *,
@@ -42,6 +49,8 @@ global___ElasticConfig = ElasticConfig
 
 @typing.final
 class DistributedPyTorchTrainingTask(google.protobuf.message.Message):
+    """A task that runs on several PyTorch workers."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     WORKER_REPLICAS_FIELD_NUMBER: builtins.int
@@ -49,13 +58,21 @@ class DistributedPyTorchTrainingTask(google.protobuf.message.Message):
     RUN_POLICY_FIELD_NUMBER: builtins.int
     ELASTIC_CONFIG_FIELD_NUMBER: builtins.int
     @property
-    def worker_replicas(self) -> global___DistributedPyTorchTrainingReplicaSpec: ...
+    def worker_replicas(self) -> global___DistributedPyTorchTrainingReplicaSpec:
+        """The workers."""
+
     @property
-    def master_replicas(self) -> global___DistributedPyTorchTrainingReplicaSpec: ...
+    def master_replicas(self) -> global___DistributedPyTorchTrainingReplicaSpec:
+        """The master, which is the first of them."""
+
     @property
-    def run_policy(self) -> elevon_idl.plugins.kubeflow.v1.common_pb2.RunPolicy: ...
+    def run_policy(self) -> elevon_idl.plugins.kubeflow.v1.common_pb2.RunPolicy:
+        """How the job as a whole is run."""
+
     @property
-    def elastic_config(self) -> global___ElasticConfig: ...
+    def elastic_config(self) -> global___ElasticConfig:
+        """Set for elastic training."""
+
     def __init__(
         self,
         *,
@@ -71,6 +88,8 @@ global___DistributedPyTorchTrainingTask = DistributedPyTorchTrainingTask
 
 @typing.final
 class DistributedPyTorchTrainingReplicaSpec(google.protobuf.message.Message):
+    """Replicas of one role of a PyTorch job."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     REPLICAS_FIELD_NUMBER: builtins.int
@@ -79,12 +98,19 @@ class DistributedPyTorchTrainingReplicaSpec(google.protobuf.message.Message):
     RESTART_POLICY_FIELD_NUMBER: builtins.int
     COMMON_FIELD_NUMBER: builtins.int
     replicas: builtins.int
+    """Superseded by common."""
     image: builtins.str
+    """Superseded by common."""
     restart_policy: elevon_idl.plugins.v1.common_pb2.RestartPolicy.ValueType
+    """Superseded by common."""
     @property
-    def resources(self) -> elevon_idl.core.v1.task_pb2.Resources: ...
+    def resources(self) -> elevon_idl.core.v1.task_pb2.Resources:
+        """Superseded by common."""
+
     @property
-    def common(self) -> elevon_idl.plugins.v1.common_pb2.CommonReplicaSpec: ...
+    def common(self) -> elevon_idl.plugins.v1.common_pb2.CommonReplicaSpec:
+        """What replicas of all jobs have."""
+
     def __init__(
         self,
         *,

@@ -15,6 +15,8 @@ DESCRIPTOR: google.protobuf.descriptor.FileDescriptor
 
 @typing.final
 class DistributedTensorflowTrainingTask(google.protobuf.message.Message):
+    """A task that runs on several TensorFlow replicas."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     WORKER_REPLICAS_FIELD_NUMBER: builtins.int
@@ -23,15 +25,25 @@ class DistributedTensorflowTrainingTask(google.protobuf.message.Message):
     RUN_POLICY_FIELD_NUMBER: builtins.int
     EVALUATOR_REPLICAS_FIELD_NUMBER: builtins.int
     @property
-    def worker_replicas(self) -> global___DistributedTensorflowTrainingReplicaSpec: ...
+    def worker_replicas(self) -> global___DistributedTensorflowTrainingReplicaSpec:
+        """The workers."""
+
     @property
-    def ps_replicas(self) -> global___DistributedTensorflowTrainingReplicaSpec: ...
+    def ps_replicas(self) -> global___DistributedTensorflowTrainingReplicaSpec:
+        """The parameter servers."""
+
     @property
-    def chief_replicas(self) -> global___DistributedTensorflowTrainingReplicaSpec: ...
+    def chief_replicas(self) -> global___DistributedTensorflowTrainingReplicaSpec:
+        """The chief, which coordinates."""
+
     @property
-    def run_policy(self) -> elevon_idl.plugins.kubeflow.v1.common_pb2.RunPolicy: ...
+    def run_policy(self) -> elevon_idl.plugins.kubeflow.v1.common_pb2.RunPolicy:
+        """How the job as a whole is run."""
+
     @property
-    def evaluator_replicas(self) -> global___DistributedTensorflowTrainingReplicaSpec: ...
+    def evaluator_replicas(self) -> global___DistributedTensorflowTrainingReplicaSpec:
+        """The evaluators, which measure checkpoints."""
+
     def __init__(
         self,
         *,
@@ -48,6 +60,8 @@ global___DistributedTensorflowTrainingTask = DistributedTensorflowTrainingTask
 
 @typing.final
 class DistributedTensorflowTrainingReplicaSpec(google.protobuf.message.Message):
+    """Replicas of one role of a TensorFlow job."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     REPLICAS_FIELD_NUMBER: builtins.int
@@ -56,12 +70,19 @@ class DistributedTensorflowTrainingReplicaSpec(google.protobuf.message.Message):
     RESTART_POLICY_FIELD_NUMBER: builtins.int
     COMMON_FIELD_NUMBER: builtins.int
     replicas: builtins.int
+    """Superseded by common."""
     image: builtins.str
+    """Superseded by common."""
     restart_policy: elevon_idl.plugins.v1.common_pb2.RestartPolicy.ValueType
+    """Superseded by common."""
     @property
-    def resources(self) -> elevon_idl.core.v1.task_pb2.Resources: ...
+    def resources(self) -> elevon_idl.core.v1.task_pb2.Resources:
+        """Superseded by common."""
+
     @property
-    def common(self) -> elevon_idl.plugins.v1.common_pb2.CommonReplicaSpec: ...
+    def common(self) -> elevon_idl.plugins.v1.common_pb2.CommonReplicaSpec:
+        """What replicas of all jobs have."""
+
     def __init__(
         self,
         *,
