@@ -126,10 +126,10 @@ class ControlPlane:
             }
         if service == "propeller":
             return {
-                "ADMIN_ADDRESS": f"127.0.0.1:{self.ports.admin}",
-                "CATALOG_ADDRESS": f"127.0.0.1:{self.ports.catalog}",
+                "ADMIN__ADDRESS": f"127.0.0.1:{self.ports.admin}",
+                "CATALOG__ADDRESS": f"127.0.0.1:{self.ports.catalog}",
                 "PLUGINS__PROCESS__PYTHON": str(self.settings.python.expanduser().absolute()),
-                "PLUGINS__PROCESS__WORK_DIR": str(self.layout.work),
+                "DATA_FOLDER": str(self.layout.work),
                 "PLUGINS__PROCESS__PLATFORM_URL": address,
             }
         return {}
