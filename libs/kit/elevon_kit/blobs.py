@@ -101,5 +101,5 @@ def join(base: str, *parts: str) -> str:
     for part in parts:
         stripped = part.strip("/")
         if stripped:
-            joined = f"{joined.rstrip('/')}/{stripped}" if joined.strip("/") else f"{joined}{stripped}"
+            joined += stripped if joined.endswith("/") else f"/{stripped}"
     return joined

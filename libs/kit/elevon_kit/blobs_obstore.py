@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from obstore.store import ObjectStore
 
 DELETE_BATCH = 500
+FIRST_TO_LONGEST_PAUSE = {"init_backoff": timedelta(milliseconds=50), "max_backoff": timedelta(seconds=2), "base": 2.0}
 S3, GCS, AZURE = ("s3", "s3a"), ("gs", "gcs"), ("az", "azure", "abfs", "abfss")
 
 
@@ -141,8 +142,15 @@ def open_store(place: BlobPlace, settings: BlobSettings) -> ObjectStore:
     )
 
 
-def _client(settings: BlobSettings, *, allow_http: bool = False) -> Any:
-    return {"timeout": timedelta(seconds=settings.timeout_seconds), "allow_http": allow_http}
+def _options(settings: BlobSettings, *, allow_http: bool = False) -> dict[str, Any]:
+    return {
+        "client_options": {"timeout": timedelta(seconds=settings.timeout_seconds), "allow_http": allow_http},
+        "retry_config": {
+            "max_retries": settings.retries,
+            "retry_timeout": timedelta(seconds=settings.retry_seconds),
+            "backoff": FIRST_TO_LONGEST_PAUSE,
+        },
+    }
 
 
 def _s3(place: BlobPlace, settings: BlobSettings) -> ObjectStore:
@@ -156,8 +164,8 @@ def _s3(place: BlobPlace, settings: BlobSettings) -> ObjectStore:
     if settings.s3_access_key_id:
         config["access_key_id"] = settings.s3_access_key_id
         config["secret_access_key"] = settings.s3_secret_access_key.get_secret_value()
-    options = _client(settings, allow_http=settings.s3_endpoint.startswith("http://"))
-    return S3Store(place.container, client_options=options, **config)
+    options = _options(settings, allow_http=settings.s3_endpoint.startswith("http://"))
+    return S3Store(place.container, **options, **config)
 
 
 def _gcs(place: BlobPlace, settings: BlobSettings) -> ObjectStore:
@@ -166,7 +174,7 @@ def _gcs(place: BlobPlace, settings: BlobSettings) -> ObjectStore:
     config: dict[str, Any] = {}
     if settings.gcs_service_account is not None:
         config["service_account"] = str(settings.gcs_service_account)
-    return GCSStore(place.container, client_options=_client(settings), **config)
+    return GCSStore(place.container, **_options(settings), **config)
 
 
 def _azure(place: BlobPlace, settings: BlobSettings) -> ObjectStore:
@@ -177,7 +185,7 @@ def _azure(place: BlobPlace, settings: BlobSettings) -> ObjectStore:
     config: dict[str, Any] = {"account_name": host.partition(".")[0] or settings.azure_account}
     if key := settings.azure_account_key.get_secret_value():
         config["account_key"] = key
-    return AzureStore(container, client_options=_client(settings), **config)
+    return AzureStore(container, **_options(settings), **config)
 
 
 @contextlib.asynccontextmanager

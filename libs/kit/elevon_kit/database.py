@@ -10,6 +10,7 @@ from elevon_core.errors import Unavailable
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from elevon_kit import telemetry
 from elevon_kit.database_engines import SQLITE, parse_url, reading_engine, writing_engine
 from elevon_kit.database_errors import Contention, SchemaMismatch, UniqueViolation, translated
 from elevon_kit.database_writer import Writer
@@ -84,7 +85,10 @@ class Database:
         """
         if self._writer is None:
             raise Unavailable("the database is closed")
-        return await self._writer.submit(work)
+        if not telemetry.tracing_enabled():
+            return await self._writer.submit(work)
+        with telemetry.tracer().start_as_current_span("database write"):
+            return await self._writer.submit(work)
 
     async def ping(self) -> None:
         """Ask the database something trivial, for health; raises Unavailable when it does not answer."""

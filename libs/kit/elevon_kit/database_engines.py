@@ -28,7 +28,7 @@ def parse_url(url: str) -> URL:
         dialect = parsed.get_backend_name()
     except (ArgumentError, ValueError) as error:
         raise InvalidArgument.invalid("database.url", url, rule) from error
-    if parsed.drivername not in (dialect, DRIVERS.get(dialect)):
+    if dialect not in DRIVERS or parsed.drivername not in (dialect, DRIVERS[dialect]):
         raise InvalidArgument.invalid("database.url", parsed.render_as_string(), rule)
     if dialect == SQLITE and (not parsed.database or parsed.database == ":memory:"):
         raise InvalidArgument.invalid("database.url", url, "a database in memory is lost with the process; name a file")

@@ -58,8 +58,8 @@ def translated() -> Iterator[None]:
 
 def translated_error(error: BaseException | None, *, disconnected: bool = False) -> ElevonError | None:
     """Answer the error of ours for a driver's, None for one that is a defect (bad SQL, a null where none may be)."""
-    if error is None or isinstance(error, ElevonError):
-        return None
+    if not isinstance(error, Exception) or isinstance(error, ElevonError):
+        return None  # a cancellation stays one
     if isinstance(error, sqlite3.Error) or isinstance(error.__cause__, sqlite3.Error):
         return _from_sqlite(error)
     state = str(getattr(error, "sqlstate", None) or getattr(error.__cause__, "sqlstate", None) or "")

@@ -136,8 +136,9 @@ class Writer:
             else:
                 await self._run_pieces(group, connection)
         except BaseException as error:
+            lost = connection.invalidated
             await transaction.rollback()
-            if len(group) > 1 or not isinstance(error, (Exception, asyncio.CancelledError)):
+            if lost or len(group) > 1 or not isinstance(error, (Exception, asyncio.CancelledError)):
                 raise
             _fail(group[0], error)
             return
@@ -152,6 +153,8 @@ class Writer:
             try:
                 piece.result = await piece.work(connection)
             except (Exception, asyncio.CancelledError) as error:
+                if connection.invalidated:
+                    raise
                 _fail(piece, error)
                 await savepoint.undo()
             else:

@@ -49,10 +49,8 @@ class RetryPolicy:
             reraise=True,
         )
 
-        async def attempt() -> (
-            T
-        ):  # tenacity awaits only what is declared async; a lambda that returns a coroutine is not
-            return await operation()
+        async def attempt() -> T:
+            return await operation()  # tenacity awaits what is declared async; a lambda that answers a coroutine is not
 
         return await retrying(attempt)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import os
 import signal
@@ -76,6 +77,8 @@ async def _run(service: str, settings: S, build: Build[S]) -> int:
     try:
         app = await build(settings)
         if await _start(app, stop):
+            gc.collect()
+            gc.freeze()  # what start-up made lives as long as the process: later collections need not look at it
             announce(app, settings.ready_file)
             await stop.wait()
         log.info("stopping", service=service)

@@ -92,6 +92,8 @@ class BlobSettings(SettingsGroup):
     azure_account: str = Field("", description="Storage account for `az://` URIs.")
     azure_account_key: SecretStr = Field(SecretStr(""), description="Key of `azure_account`.")
     timeout_seconds: float = Field(60.0, gt=0, description="Longest single request to an object store, in seconds.")
+    retries: int = Field(5, ge=0, le=20, description="How often a request that failed for the moment is repeated.")
+    retry_seconds: float = Field(30.0, gt=0, description="How long a request is repeated at most, in seconds.")
 
 
 class LogSettings(SettingsGroup):
@@ -109,7 +111,7 @@ class TelemetrySettings(SettingsGroup):
     )
     traces_file: Path | None = Field(None, description="With `traces: file`, where each span becomes a line.")
     sample_ratio: float = Field(1.0, ge=0, le=1, description="Share of traces recorded, decided by the trace id.")
-    metrics: Literal["none", "prometheus"] = Field("prometheus", description="Whether the HTTP port has /metrics.")
+    metrics: Literal["none", "prometheus"] = Field("none", description="Whether the HTTP port has /metrics.")
 
 
 class ServiceSettings(BaseSettings):
