@@ -10,6 +10,7 @@ from elevon_idl.admin import v1 as admin
 
 from elevon_admin.domain.entities import StoredProject
 from elevon_admin.domain.kubernetes_names import check_dns_label, check_labels
+from elevon_admin.domain.stored_text import check_text
 
 LONGEST_NAME = 64
 LONGEST_DESCRIPTION = 300
@@ -74,5 +75,4 @@ def _check(project: admin.Project, most_labels: int) -> None:
 def _check_length(field: str, value: str, most: int) -> None:
     if len(value.encode()) > most:
         raise InvalidArgument.invalid(field, value, f"at most {most} bytes")
-    if "\0" in value:
-        raise InvalidArgument.invalid(field, value, "holds a NUL character")
+    check_text(field, value)

@@ -141,7 +141,7 @@ description_entities = Table(
     *_times(),
     Column("short_description", Name, nullable=False),
     Column("body", Compressed, nullable=False),
-    UniqueConstraint("resource_type", "project", "domain", "name", "version"),
+    UniqueConstraint("resource_type", "project", "domain", "name", "version", name="uq_description_entities_key"),
     Index("ix_description_entities_listed", "resource_type", "project", "domain", "name", "created_at", "id"),
 )
 """`body` is an admin.DescriptionEntity without its id."""

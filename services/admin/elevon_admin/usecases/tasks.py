@@ -11,6 +11,7 @@ from elevon_idl.core import v1 as core
 from elevon_admin.domain.digests import digests, request_digest
 from elevon_admin.domain.entities import Digests, EntityKey, NewEntity, Standing, StoredTask
 from elevon_admin.domain.paging import cut
+from elevon_admin.domain.stored_text import check_text
 from elevon_admin.domain.task_rules import Whitelist, check_resources, check_template, check_whitelisted
 from elevon_admin.ports import Clock, PlatformLimits, TaskRepository
 from elevon_admin.usecases.conflicts import different, identical
@@ -52,6 +53,7 @@ class Tasks:
             raise InvalidArgument.missing("spec")
         template = request.spec.template
         template.id.CopyFrom(request.id)
+        check_text("short_description", request.spec.description.short_description)
         requested = request_digest([template])
         if standing.existing is not None and standing.existing.request == requested:
             raise identical(core.TASK, key)
@@ -74,6 +76,7 @@ class Tasks:
 
     async def _compile(self, template: core.TaskTemplate, key: EntityKey) -> core.CompiledTask:
         check_template(template)
+        check_text("type", template.type)
         check_whitelisted(template.type, key.project, key.domain, self._whitelist)
         compiled = compile_task(template)
         check_resources(template, await self._limits.task_resource_limits(key.project, key.domain))

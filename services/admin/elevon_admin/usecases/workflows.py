@@ -24,6 +24,7 @@ from elevon_admin.domain.entities import (
     WorkflowSummary,
 )
 from elevon_admin.domain.paging import cut
+from elevon_admin.domain.stored_text import check_text
 from elevon_admin.ports import Clock, WorkflowRepository
 from elevon_admin.settings import RegistrationSettings
 from elevon_admin.usecases.conflicts import different, identical
@@ -65,6 +66,7 @@ class Workflows:
         if not request.spec.HasField("template"):
             raise InvalidArgument.missing("spec")
         request.spec.template.id.CopyFrom(request.id)
+        check_text("short_description", request.spec.description.short_description)
         requested = request_digest([request.spec.template, *request.spec.sub_workflows])
         if standing.existing is not None and standing.existing.request == requested:
             raise identical(core.WORKFLOW, key)

@@ -101,9 +101,7 @@ def _create_descriptions() -> None:
         *_times(),
         _text("short_description"),
         _bytes("body"),
-        sa.UniqueConstraint(
-            "resource_type", *KEY, name="uq_description_entities_resource_type_project_domain_name_version"
-        ),
+        sa.UniqueConstraint("resource_type", *KEY, name="uq_description_entities_key"),
     )
     op.create_index(
         "ix_description_entities_listed",
