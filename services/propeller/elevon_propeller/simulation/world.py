@@ -1,0 +1,269 @@
+"""A world for one execution: plugin, catalog, files, clock and store, all in memory and all decided by one seed.
+
+Between any two steps the engine may crash: its state, its commands under way and its timers are lost, and it starts
+again from the rows. Observations arrive late, twice and in any order. `World.run` plays to the end and raises
+`Violation` as soon as something happens that must not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import Enum
+from typing import Protocol
+
+from elevon_idl.admin import v1 as admin
+from elevon_idl.core import v1 as core
+from elevon_idl.propeller import v1 as propeller
+
+from elevon_propeller.engine import paths
+from elevon_propeller.engine.attempts import build_attempt
+from elevon_propeller.engine.commands import (
+    Command,
+    FinalizeAttempt,
+    LoadData,
+    LookUpCache,
+    ReleaseCache,
+    ReserveCache,
+    StartAttempt,
+    StopAttempt,
+    StoreCache,
+    WriteData,
+)
+from elevon_propeller.engine.decision import Timer
+from elevon_propeller.engine.nodes import registry
+from elevon_propeller.engine.observations import (
+    AbortRequested,
+    AttemptReported,
+    AttemptStopped,
+    CacheLookedUp,
+    CacheReserved,
+    CacheStored,
+    DataLoaded,
+    DataWritten,
+    ExecutionStarted,
+    Observation,
+    Resumed,
+    TimerFired,
+)
+from elevon_propeller.engine.phases import ExecutionPhase
+from elevon_propeller.engine.plan import Plan, build_plan
+from elevon_propeller.engine.policy import EnginePolicy
+from elevon_propeller.engine.records import NodeRow, node_row, restore
+from elevon_propeller.engine.state import ExecutionState
+from elevon_propeller.engine.step import step
+from elevon_propeller.plugins.contract import Attempt, AttemptPhase, Report
+from elevon_propeller.simulation.ledger import Ledger, Violation
+
+MAX_STEPS = 50_000
+
+
+class Randomness(Protocol):
+    """What of `random.Random` the world uses."""
+
+    def random(self) -> float:
+        """A number from 0 up to 1."""
+
+    def randrange(self, stop: int) -> int:
+        """A whole number from 0 up to `stop`."""
+
+
+class Fate(Enum):
+    """What becomes of an attempt."""
+
+    SUCCEEDS = "succeeds"
+    FAILS = "fails, retryable, the user's"
+    BREAKS = "fails, retryable, the system's"
+    DIES = "fails for good"
+    HANGS = "never ends"
+
+
+@dataclass(frozen=True, slots=True)
+class Dangers:
+    """How unkind the world is: probabilities per step, and steps after which the user aborts (0: never)."""
+
+    crash: float = 0.0
+    duplicate: float = 0.0
+    catalog_outage: float = 0.0
+    abort_after: int = 0
+
+
+@dataclass(slots=True)
+class World:
+    """`fates` says what becomes of attempts, by spec node id: one entry each, the last one for all that follow."""
+
+    closure: core.CompiledWorkflowClosure
+    randomness: Randomness
+    fates: Mapping[str, list[Fate]] = field(default_factory=dict)
+    options: propeller.ExecutionOptions = field(default_factory=propeller.ExecutionOptions)
+    dangers: Dangers = field(default_factory=Dangers)
+    policy: EnginePolicy = field(default_factory=EnginePolicy)
+    inputs: core.LiteralMap = field(default_factory=core.LiteralMap)
+    catalog: dict[str, core.LiteralMap] = field(default_factory=dict)
+    now: int = 1_000_000
+    steps: int = 0
+    crashes: int = 0
+    ledger: Ledger = field(init=False)
+    files: dict[str, bytes] = field(default_factory=dict)
+    _plan: Plan = field(init=False)
+    _state: ExecutionState = field(init=False)
+    _rows: dict[str, NodeRow] = field(default_factory=dict)
+    _saved: tuple[ExecutionPhase, core.ExecutionError | None, str, int] = field(init=False)
+    _commands: list[Command] = field(default_factory=list)
+    _mail: list[Observation] = field(default_factory=list)
+    _timers: list[Timer] = field(default_factory=list)
+    _reserved: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._plan = build_plan(self.closure, registry.supported())
+        self._state = self._fresh()
+        self._saved = (ExecutionPhase.NEW, None, "", 0)
+        self.ledger = Ledger(self.options.max_parallelism, self.policy)
+
+    @property
+    def phase(self) -> ExecutionPhase:
+        """The execution's phase."""
+        return self._state.phase
+
+    @property
+    def events(self) -> list[admin.ExecutionEvent]:
+        """Everything told, in order."""
+        return self.ledger.events
+
+    def run(self) -> ExecutionPhase:
+        """Play until the execution has ended; raises Violation when it never does, or breaks a rule on the way."""
+        self._mail.append(ExecutionStarted(self.now))
+        while not self._state.phase.is_terminal:
+            self.steps += 1
+            if self.steps > MAX_STEPS:
+                raise Violation(f"not ended after {MAX_STEPS} steps: {list(self._state.scope.live.values())[:5]}")
+            self._move()
+        self.ledger.check_end(self._state)
+        return self._state.phase
+
+    def outputs(self) -> core.LiteralMap:
+        """The outputs of an execution that has succeeded."""
+        return core.LiteralMap.FromString(self.files[f"{self._state.metadata_prefix}/end-node/data/0/outputs.pb"])
+
+    def _move(self) -> None:
+        """Let one thing happen."""
+        self.now += 1_000
+        if self.dangers.abort_after and self.steps == self.dangers.abort_after:
+            self._step(AbortRequested(self.now, "enough"))
+        elif self.randomness.random() < self.dangers.crash:
+            self._crash()
+        elif self._commands and (not self._mail or self.randomness.random() < 0.5):
+            self._carry_out(self._commands.pop(self.randomness.randrange(len(self._commands))))
+        elif self._mail:
+            self._deliver()
+        else:
+            self._wait()
+
+    def _deliver(self) -> None:
+        position = self.randomness.randrange(len(self._mail))
+        again = self.randomness.random() < self.dangers.duplicate
+        seen = self._mail[position] if again else self._mail.pop(position)
+        seen.at = self.now
+        self._step(seen)
+
+    def _wait(self) -> None:
+        """Nothing is under way: time passes until the next timer."""
+        if not self._timers:
+            raise Violation(f"stuck: nothing under way, no timer; {list(self._state.scope.live.values())[:5]}")
+        self._timers.sort(key=lambda timer: timer.at)
+        timer = self._timers.pop(0)
+        self.now = max(self.now, timer.at)
+        self._step(TimerFired(self.now, timer.node_id, timer.kind, timer.number))
+
+    def _crash(self) -> None:
+        self.crashes += 1
+        self._commands, self._mail, self._timers = [], [], []
+        state = self._fresh()
+        state.phase, state.error, state.abort_cause, state.started_at = self._saved
+        restore(self._plan, state, list(self._rows.values()))
+        self._state = state
+        fresh = state.phase == ExecutionPhase.NEW
+        self._step(ExecutionStarted(self.now) if fresh else Resumed(self.now))
+
+    def _fresh(self) -> ExecutionState:
+        name = core.WorkflowExecutionIdentifier(project="p", domain="d", name="simulated")
+        policy = self.policy
+        return ExecutionState(
+            self._plan, name, self.inputs, self.options, 0, policy.metadata_root, policy.raw_output_prefix
+        )
+
+    def _step(self, seen: Observation) -> None:
+        decision = step(self._plan, self._state, seen, self.policy)
+        for node in decision.nodes.values():
+            self.ledger.check_row(self._rows.get(node.id), node_row(node))
+            self._rows[node.id] = node_row(node)
+        state = self._state
+        self._saved = (state.phase, state.error, state.abort_cause, state.started_at)
+        self.ledger.tell(decision.events)
+        self._commands.extend(decision.commands)
+        self._timers.extend(decision.timers)
+
+    def _carry_out(self, command: Command) -> None:
+        if isinstance(command, StartAttempt):
+            self._start(command)
+        elif isinstance(command, StopAttempt | FinalizeAttempt):
+            node = self._state.nodes[command.node_id]
+            self.ledger.end_attempt(paths.generated_name(self._state, node, command.number))
+            if isinstance(command, StopAttempt):
+                self._mail.append(AttemptStopped(self.now, command.node_id, command.number))
+        elif isinstance(command, LoadData):
+            outputs = core.LiteralMap.FromString(self.files[command.uri])
+            self._mail.append(DataLoaded(self.now, command.node_id, outputs))
+        elif isinstance(command, WriteData):
+            self.files[command.uri] = command.data.SerializeToString()
+            self._mail.append(DataWritten(self.now, command.node_id, command.kind))
+        else:
+            self._ask_catalog(command)
+
+    def _start(self, command: StartAttempt) -> None:
+        node = self._state.nodes[command.node_id]
+        attempt = build_attempt(self._plan, self._state, node, self.policy)
+        if attempt.number != command.number:
+            return
+        self.ledger.start_attempt(attempt)
+        fates = self.fates.get(attempt.spec_node_id, [Fate.SUCCEEDS])
+        fate = fates[min(attempt.number, len(fates) - 1)]
+        self._report(attempt, Report(AttemptPhase.RUNNING, self._moment()))
+        if fate != Fate.HANGS:
+            self.ledger.end_attempt(attempt.name)
+            self._report(attempt, self._final(attempt, fate))
+
+    def _report(self, attempt: Attempt, report: Report) -> None:
+        self._mail.append(AttemptReported(self.now, attempt.node_id, attempt.number, report, "simulated"))
+
+    def _final(self, attempt: Attempt, fate: Fate) -> Report:
+        if fate == Fate.SUCCEEDS:
+            return Report(AttemptPhase.SUCCEEDED, self._moment(), outputs=attempt.inputs)
+        kind = core.ExecutionError.SYSTEM if fate == Fate.BREAKS else core.ExecutionError.USER
+        error = core.ExecutionError(code=fate.name, message=fate.value, kind=kind)
+        phase = AttemptPhase.PERMANENT_FAILURE if fate == Fate.DIES else AttemptPhase.RETRYABLE_FAILURE
+        return Report(phase, self._moment(), error=error)
+
+    def _ask_catalog(self, command: LookUpCache | ReserveCache | ReleaseCache | StoreCache) -> None:
+        entry, node_id = command.entry, command.node_id
+        failure = "outage" if self.randomness.random() < self.dangers.catalog_outage else ""
+        seen: Observation
+        if isinstance(command, LookUpCache):
+            outputs = None if failure else self.catalog.get(entry.tag)
+            seen = CacheLookedUp(self.now, node_id, outputs, core.CatalogMetadata(dataset_id=entry.dataset), failure)
+        elif isinstance(command, ReserveCache):
+            acquired = not failure and self._reserved.setdefault(entry.tag, entry.owner) == entry.owner
+            seen = CacheReserved(self.now, node_id, acquired, failure)
+        elif isinstance(command, StoreCache):
+            if not failure:
+                self.catalog[entry.tag] = command.outputs
+            seen = CacheStored(self.now, node_id, core.CatalogMetadata(dataset_id=entry.dataset), failure)
+        else:
+            if self._reserved.get(entry.tag) == entry.owner:
+                del self._reserved[entry.tag]
+            return
+        self._mail.append(seen)
+
+    def _moment(self) -> datetime:
+        return datetime.fromtimestamp(self.now / 1_000_000, UTC)
