@@ -19,7 +19,8 @@ from flyteidl.admin import execution_pb2, node_execution_pb2, task_execution_pb2
 from flyteidl.core import execution_pb2 as core_execution_pb2
 from flyteidl.core import identifier_pb2, literals_pb2
 from flyteidl.service import admin_pb2_grpc
-from tests.flytekit_environment import flytekit_python as make_flytekit_python
+
+from tests.flytekit_environment import flytekit_interpreter
 
 Result = TypeVar("Result")
 
@@ -42,7 +43,7 @@ class Plane:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="control plane")
         self._thread.start()
-        self.python = make_flytekit_python()
+        self.python = flytekit_interpreter()
         settings = StandaloneSettings(port=0, data_dir=data_dir, python=self.python, drain_seconds=30)
         self.control = self.call(self._build(settings))
         self.target = f"localhost:{self.control.port}"
