@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 
 from elevon_core.errors import ElevonError, InvalidArgument
@@ -36,6 +37,8 @@ from elevon_catalog.usecases.upkeep import Upkeep
 from elevon_catalog.usecases.values import Values
 
 MIGRATIONS = Migrations(package="elevon_catalog.store.migrations")
+UPKEEP_ENDS_WITHIN = 5.0
+"""In seconds; a round that takes longer is broken off when the service stops."""
 log = get_logger("catalog")
 
 
@@ -51,6 +54,8 @@ class App:
         )
         self._blobs = blobs
         self._background = BackgroundTasks("catalog")
+        self._stopping = asyncio.Event()
+        self._tidying: asyncio.Task[None] | None = None
         self.upkeep = self._compose(clock)
         self.grpc.health.add_dependency("database", self.database.ping)
 
@@ -97,24 +102,37 @@ class App:
         await self.grpc.start()
         if self.http is not None:
             await self.http.start()
-        self._background.keep_running(self._tidy_up, "upkeep")
+        self._tidying = self._background.keep_running(self._tidy_up, "upkeep")
 
     async def stop(self) -> None:
         """Let running calls finish, then close everything."""
         await self.grpc.stop()
         if self.http is not None:
             await self.http.stop()
-        await self._background.stop()
+        self._stopping.set()
+        await self._upkeep_ended()
         await self.database.close()
         await self._blobs.close()
 
     async def _tidy_up(self) -> None:
-        while True:
+        while not self._stopping.is_set():
             try:
                 await self.upkeep.tidy()
             except ElevonError as error:
                 log.warning("upkeep postponed", reason=error.message)
-            await asyncio.sleep(self.settings.upkeep.interval_seconds)
+            await self._pause(self.settings.upkeep.interval_seconds)
+
+    async def _pause(self, seconds: float) -> None:
+        """Wait, but not longer than until the service stops."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._stopping.wait()
+
+    async def _upkeep_ended(self) -> None:
+        """Let a round of upkeep finish: to break it off would cost a database connection for nothing."""
+        if self._tidying is not None:
+            await asyncio.wait((self._tidying,), timeout=UPKEEP_ENDS_WITHIN)
+        await self._background.stop()
 
 
 async def build(settings: CatalogSettings, *, blobs: BlobStore | None = None, clock: Clock = time.time_ns) -> App:
