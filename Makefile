@@ -50,6 +50,7 @@ check: $(READY) ## format, lint, types, layers, protos, stub drift
 	$(BIN)/buf format --diff --exit-code
 	$(BIN)/buf lint
 	$(UV) run --isolated --no-project --python $(BIN)/python $(GENERATOR) scripts/check_stubs.py
+	$(BIN)/python scripts/settings_reference.py --check
 
 format: $(READY) ## format the code and the protos
 	$(BIN)/ruff format .
@@ -59,10 +60,13 @@ format: $(READY) ## format the code and the protos
 protos: $(READY) ## generate the stubs from protos/
 	$(UV) run --isolated --no-project --python $(BIN)/python $(GENERATOR) scripts/generate_stubs.py
 
+settings: $(READY) ## write docs/settings.md from the settings
+	$(BIN)/python scripts/settings_reference.py
+
 bench: $(READY) $(FLYTEKIT) ## measure the budgets and print the table
 	@$(BIN)/python -m tests.benchmarks $(ARGS)
 
 clean: ## remove the environments and what was built
 	rm -rf $(VENV) .flytekit-venv build dist .elevon
 
-.PHONY: help install demo up test check format protos bench clean
+.PHONY: help install demo up test check format protos settings bench clean

@@ -34,9 +34,7 @@ def differences(fresh: Path) -> list[str]:
         for path in COMMITTED.rglob("*.py*")
         if "__pycache__" not in path.parts and path.parent != COMMITTED
     }
-    unequal = {
-        name for name in generated & committed if not filecmp.cmp(fresh / name, COMMITTED / name, shallow=False)
-    }
+    unequal = {name for name in generated & committed if not filecmp.cmp(fresh / name, COMMITTED / name, shallow=False)}
     return sorted(str(name) for name in (generated ^ committed) | unequal)
 
 
