@@ -93,7 +93,10 @@ def guarded(folder: str, patience: float) -> str:
 @task
 def with_children(folder: str) -> str:
     """Starts one child in its group, one in a session of its own, one that ignores SIGTERM; all outlive it."""
-    script = "import os, sys, time, signal; signal.signal(15, signal.SIG_IGN); open(sys.argv[1], 'w').write(str(os.getpid())); time.sleep(600)"
+    script = (
+        "import os, sys, time, signal; signal.signal(15, signal.SIG_IGN); "
+        "open(sys.argv[1], 'w').write(str(os.getpid())); time.sleep(600)"
+    )
     for name, apart in (("near", False), ("far", True)):
         subprocess.Popen([sys.executable, "-c", script, os.path.join(folder, name)], start_new_session=apart)
     if os.fork() == 0:
@@ -140,8 +143,3 @@ def square(number: int) -> int:
 
 
 squares = map_task(square)
-
-
-@task
-def now() -> float:
-    return time.time()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from elevon_core.errors import InvalidArgument
 from elevon_idl.core import v1 as core
 
 from elevon_propeller.plugins import templates
-from elevon_propeller.plugins.contract import Attempt
+from elevon_propeller.plugins.contract import Attempt, AttemptPaths
 from elevon_propeller.plugins.environment import task_environment
 from elevon_propeller.plugins.process.command import Command, container_of, image_of, parse, runnable
 from elevon_propeller.plugins.process.folder import AttemptFolder
@@ -66,9 +66,19 @@ def prepare(attempt: Attempt, folder: AttemptFolder, settings: ProcessSettings) 
 
 def _rendered(words: list[str], attempt: Attempt) -> list[str]:
     try:
-        return templates.render_all(words, attempt)
+        return templates.render_all(words, replace(attempt, paths=as_local_paths(attempt.paths)))
     except InvalidArgument as error:
         raise Refusal("FailedToBuildResource", f"the command cannot be rendered: {error.message}") from error
+
+
+def as_local_paths(paths: AttemptPaths) -> AttemptPaths:
+    """The same places, local ones without `file://`: SDKs make folders for plain paths only."""
+    return AttemptPaths(
+        paths.data_prefix.removeprefix("file://"),
+        paths.output_prefix.removeprefix("file://"),
+        paths.raw_output_prefix.removeprefix("file://"),
+        paths.previous_checkpoint.removeprefix("file://"),
+    )
 
 
 def _environment(

@@ -28,6 +28,7 @@ import os
 import random
 import resource
 import selectors
+import shutil
 import signal
 import socket
 import struct
@@ -37,7 +38,7 @@ import threading
 import time
 import traceback
 import types
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
 PROTOCOL = 1
@@ -150,6 +151,27 @@ def exit_record(
     }
 
 
+class Spare:
+    """A child that is warm and idle: it becomes the next attempt as soon as it is told which."""
+
+    def __init__(self, pid: int, end: socket.socket) -> None:
+        self.pid = pid
+        self.end = end
+
+    def become(self, folder: str, spec: dict[str, Any], lock: int) -> bool:
+        """Tell it, with the lock to hold; answers whether it was there to hear."""
+        work = json.dumps([folder, spec]).encode()
+        try:
+            socket.send_fds(self.end, [_FRAME.pack(len(work))], [lock])
+            self.end.sendall(work)
+        except OSError:
+            kill_group(self.pid, signal.SIGKILL)
+            return False
+        finally:
+            self.end.close()
+        return True
+
+
 class Connection:
     """One client: frames of a 4-byte big-endian length and that many bytes of JSON, both ways.
 
@@ -208,6 +230,7 @@ class Server:
         self.attempts: dict[str, Attempt] = {}
         self.by_pid: dict[int, Attempt] = {}
         self.ending: list[Attempt] = []
+        self.spare: Spare | None = None
         self.leaving = False
         self.alone_since = time.monotonic()
         self.trouble = ""
@@ -236,6 +259,7 @@ class Server:
                 traceback.print_exc()
                 if module in _ESSENTIAL:
                     self.trouble = f"{type(error).__name__}: {error}"
+        rehearse()
         self.version = str(getattr(sys.modules.get("flytekit"), "__version__", ""))
         gc.collect()
         gc.freeze()  # the collector would otherwise touch, and so copy, every page in every child
@@ -251,12 +275,29 @@ class Server:
         self.selector.register(self.wake_reader, selectors.EVENT_READ, None)
         self.selector.register(self.listener, selectors.EVENT_READ, None)
         while self.attempts or not self.leaving:
+            self._keep_spare()
             for key, mask in self.selector.select(self._patience()):
                 self._on_ready(key, mask)
             self._reap()
             self._on_time()
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self.options.socket)
+
+    def _keep_spare(self) -> None:
+        if self.spare is not None or self.trouble or self.leaving:
+            return
+        near, far = socket.socketpair()
+        try:
+            pid = os.fork()
+        except OSError:
+            near.close()
+            far.close()
+            return
+        if pid == 0:
+            near.close()
+            self._become(lambda: wait_for_work(far))
+        far.close()
+        self.spare = Spare(pid, near)
 
     def _on_ready(self, key: selectors.SelectorKey, mask: int) -> None:
         if key.fileobj is self.listener:
@@ -344,17 +385,22 @@ class Server:
         return self._fork(name, folder, message["spec"], lock)
 
     def _fork(self, name: str, folder: str, spec: dict[str, Any], lock: int) -> dict[str, Any]:
+        pid = 0
         try:
-            pid = os.fork()
+            if spec["entry"] and self.spare is not None:
+                spare, self.spare = self.spare, None
+                pid = spare.pid if spare.become(folder, spec, lock) else 0
+            pid = pid or os.fork()
             if pid == 0:
-                self._become(folder, spec, lock)
+                os.set_inheritable(lock, True)
+                self._become(lambda: be_the_attempt(folder, spec))
         finally:
             os.close(lock)
         self.attempts[name] = self.by_pid[pid] = Attempt(name, folder, pid)
         return {"state": "running"}
 
-    def _become(self, folder: str, spec: dict[str, Any], lock: int) -> NoReturn:
-        """In the child: let go of all that is the server's, then be the attempt."""
+    def _become(self, work: Callable[[], NoReturn]) -> NoReturn:
+        """In a child: let go of all that is the server's, lead a group that dies with the server, and work."""
         server = os.getppid()
         try:
             signal.set_wakeup_fd(-1)
@@ -362,14 +408,15 @@ class Server:
             self.listener.close()
             for connection in self.connections:
                 connection.peer.close()
+            if self.spare is not None:
+                self.spare.end.close()
             for descriptor in (self.wake_reader, self.wake_writer, self.lock):
                 os.close(descriptor)
-            os.set_inheritable(lock, True)
             os.setsid()
             ask_kernel(_PR_SET_PDEATHSIG, signal.SIGKILL)
             ask_kernel(_PR_SET_CHILD_SUBREAPER, 1)
             if os.getppid() == server:
-                be_the_attempt(folder, spec)
+                work()
         except BaseException:
             traceback.print_exc()
         finally:
@@ -415,6 +462,9 @@ class Server:
                 break
             if pid == 0:
                 break
+            if self.spare is not None and pid == self.spare.pid:
+                self.spare.end.close()
+                self.spare = None
             attempt = self.by_pid.pop(pid, None)
             if attempt is not None:
                 attempt.status, attempt.usage = status, usage
@@ -429,7 +479,7 @@ class Server:
         An attempt adopts its own descendants while it lives; orphans come to this process only by its death. So every
         child that is not an attempt belongs to one that has ended. Their deaths wake the loop.
         """
-        orphans = children_of_this_process() - set(self.by_pid)
+        orphans = children_of_this_process() - set(self.by_pid) - ({self.spare.pid} if self.spare else set())
         for pid in orphans:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGKILL)
@@ -475,6 +525,21 @@ class Server:
 # ----------------------------------------------------------------------------------------------------- in the child
 
 
+def wait_for_work(end: socket.socket) -> NoReturn:
+    """Be a spare: warm up a little more, then become the attempt that is named; leave when the server does."""
+    rehearse_alone()
+    header, descriptors, _, _ = socket.recv_fds(end, _FRAME.size, 1)
+    if len(header) < _FRAME.size:
+        os._exit(0)
+    wanted, work = _FRAME.unpack(header)[0], bytearray()
+    while len(work) < wanted:
+        work += end.recv(wanted - len(work)) or os._exit(0)
+    end.close()
+    os.set_inheritable(descriptors[0], True)
+    folder, spec = json.loads(bytes(work))
+    be_the_attempt(folder, spec)
+
+
 def be_the_attempt(folder: str, spec: dict[str, Any]) -> NoReturn:
     """Become what the spec says."""
     started = time.time()
@@ -496,11 +561,11 @@ def be_the_attempt(folder: str, spec: dict[str, Any]) -> NoReturn:
 
 def prepare(spec: dict[str, Any]) -> None:
     """Streams, environment, folder, signals and limits of a process that has just begun."""
-    nothing = os.open(os.devnull, os.O_RDONLY)
+    empty = os.open(os.devnull, os.O_RDONLY)
     log = os.open(spec["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-    for source, target in ((nothing, 0), (log, 1), (log, 2)):
+    for source, target in ((empty, 0), (log, 1), (log, 2)):
         os.dup2(source, target)
-    os.close(nothing)
+    os.close(empty)
     os.close(log)
     for number in (signal.SIGTERM, signal.SIGCHLD):
         signal.signal(number, signal.SIG_DFL)
@@ -580,12 +645,44 @@ def refresh_flytekit() -> None:
     loggers = importlib.import_module("flytekit.loggers")
     context: Any = importlib.import_module("flytekit.core.context_manager")
     persistence: Any = importlib.import_module("flytekit.core.data_persistence")
-    loggers.initialize_global_loggers()
+    if any(name.startswith("FLYTE_SDK_") for name in os.environ):
+        loggers.initialize_global_loggers()
     scratch = tempfile.mkdtemp(prefix="flyte-")
     provider = persistence.FileAccessProvider(os.path.join(scratch, "sandbox"), os.path.join(scratch, "raw"))
     persistence.default_local_file_access_provider = provider
     context.default_local_file_access_provider = provider
     context.FlyteContextManager.initialize()
+
+
+def rehearse() -> None:
+    """In the server: have flytekit fill its caches, above all those of regular expressions, once for all children."""
+    with contextlib.suppress(Exception):
+        docstring: Any = importlib.import_module("flytekit.core.docstring")
+        for text in (
+            "One line.",
+            "One.\n\nArgs:\n    a: b\n",
+            "One.\n\n:param a: b\n",
+            "One.\n\nReturns\n-------\nint\n",
+        ):
+            docstring.Docstring(docstring=text)
+
+
+def rehearse_alone() -> None:
+    """In a spare: do once for nothing what every attempt does first, so that its memory is this process's own."""
+    scratch = tempfile.mkdtemp()
+    with contextlib.suppress(Exception):
+        entrypoint: Any = importlib.import_module("flytekit.bin.entrypoint")
+        asyn: Any = importlib.import_module("flytekit.utils.asyn")
+        entrypoint.execute_task_cmd.make_context(
+            "pyflyte-execute", ["--inputs", "i", "--output-prefix", "o", "--resolver", "r", "--", "a"]
+        )
+        with entrypoint.setup_execution(os.path.join(scratch, "raw"), scratch):
+            asyn.loop_manager.run_sync(nothing)
+    shutil.rmtree(scratch, ignore_errors=True)
+
+
+async def nothing() -> None:
+    """Do nothing, in an event loop."""
 
 
 # -------------------------------------------------------------------------------------------------------- the start

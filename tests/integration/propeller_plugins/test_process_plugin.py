@@ -1,0 +1,513 @@
+"""The process plugin with a real flytekit: what tasks do, and what is reported of it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import stat
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from elevon_core.errors import FailedPrecondition
+from elevon_idl.core import v1 as core
+from elevon_kit.blobs_obstore import ObjectBlobStore
+from elevon_propeller.plugins.contract import AttemptPhase
+from elevon_propeller.plugins.process.plugin import ProcessPlugin
+
+from tests.integration.propeller_plugins.process_testing import (
+    Listener,
+    Place,
+    appears,
+    described,
+    plain,
+    run,
+    with_command,
+)
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+Templates = dict[str, core.TaskTemplate]
+Names = Callable[[], str]
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        return b") Z " not in Path(f"/proc/{pid}/stat").read_bytes()
+    except FileNotFoundError:
+        return False
+
+
+async def test_a_task_succeeds_with_outputs_and_a_log(
+    plugin: ProcessPlugin, place: Place, templates: Templates, fresh_name: Names
+) -> None:
+    listener, attempt = Listener(), place.attempt(templates["double"], {"number": 21}, fresh_name())
+    await plugin.start(attempt, listener)
+    report = await listener.final()
+    assert report.phase is AttemptPhase.SUCCEEDED
+    assert report.outputs is not None
+    assert plain(report.outputs.literals["o0"]) == 42
+    assert report.has_outputs_file
+    assert [seen.phase for seen in listener.reports] == [AttemptPhase.RUNNING, AttemptPhase.SUCCEEDED]
+    (log,) = report.logs
+    assert log.name == "Task Log"
+    assert "doubling 21" in Path(log.uri.removeprefix("file://")).read_text()
+
+
+async def test_a_task_without_outputs_succeeds(
+    plugin: ProcessPlugin, place: Place, templates: Templates, fresh_name: Names
+) -> None:
+    report = await run(plugin, place.attempt(templates["nothing"], {}, fresh_name()))
+    assert (report.phase, report.outputs) == (AttemptPhase.SUCCEEDED, core.LiteralMap())
+
+
+async def test_an_exception_is_the_users_and_final(
+    plugin: ProcessPlugin, place: Place, templates: Templates, fresh_name: Names
+) -> None:
+    report = await run(plugin, place.attempt(templates["refuse"], {"number": 1}, fresh_name()))
+    assert report.phase is AttemptPhase.PERMANENT_FAILURE
+    assert report.error is not None
+    assert report.error.code == "USER:RuntimeError"
+    assert report.error.kind == core.ExecutionError.USER
+    assert "ValueError: 1 is refused" in report.error.message
+
+
+async def test_a_recoverable_exception_may_be_tried_again(
+    plugin: ProcessPlugin, place: Place, templates: Templates, fresh_name: Names
+) -> None:
+    report = await run(plugin, place.attempt(templates["try_again"], {"number": 1}, fresh_name()))
+    assert report.phase is AttemptPhase.RETRYABLE_FAILURE
+    assert report.error is not None
+    assert (report.error.code, report.error.kind) == ("USER:Recoverable", core.ExecutionError.USER)
+
+
+async def test_a_task_that_cannot_be_imported_is_the_users_failure(
+    plugin: ProcessPlugin, place: Place, templates: Templates, fresh_name: Names
+) -> None:
+    task = core.TaskTemplate()
+    task.CopyFrom(templates["double"])
+    words = ["absent_module" if word == "sample_tasks" else word for word in task.container.args]
+    report = await run(plugin, place.attempt(with_command(task, *words), {"number": 1}, fresh_name()))
+    assert report.phase is AttemptPhase.PERMANENT_FAILURE
+    assert report.error is not None
+    assert "absent_module" in report.error.message
+
+
+async def test_sys_exit_is_retried_at_the_users_expense_with_the_log(
+    plugin: ProcessPlugin, place: Place, templates: Templates, fresh_name: Names
+) -> None:
+    report = await run(plugin, place.attempt(templates["leave"], {"code": 3}, fresh_name()))
+    assert report.phase is AttemptPhase.RETRYABLE_FAILURE
+    assert report.error is not None
+    assert (report.error.code, report.error.kind) == ("Error", core.ExecutionError.USER)
+    assert "exit code 3" in report.error.message
+    assert "leaving early" in report.error.message
+
+
+@pytest.mark.parametrize("number", [9, 15])
+async def test_a_killed_task_was_interrupted(
+    plugin: ProcessPlugin, place: Place, templates: Templates, fresh_name: Names, number: int
+) -> None:
+    report = await run(plugin, place.attempt(templates["kill_myself"], {"number": number}, fresh_name()))
+    assert report.phase is AttemptPhase.RETRYABLE_FAILURE
+    assert report.error is not None
+    assert (report.error.code, report.error.kind) == ("Interrupted", core.ExecutionError.SYSTEM)
+    assert f"signal {number}" in report.error.message
+
+
+async def test_outputs_over_the_limit_fail_for_good(
+    plugin: ProcessPlugin, place: Place, templates: Templates, fresh_name: Names
+) -> None:
+    report = await run(plugin, place.attempt(templates["big"], {"megabytes": 2}, fresh_name()))
+    assert report.phase is AttemptPhase.PERMANENT_FAILURE
+    assert report.error is not None
+    assert report.error.code == "OutputSizeExceeded"
+
+
+async def test_outputs_of_every_kind_fit_the_interface(
+    plugin: ProcessPlugin, place: Place, flytekit_python: Path, fresh_name: Names
+) -> None:
+    task = described(flytekit_python, "kinds_of_values")["all_kinds"]
+    report = await run(plugin, place.attempt(task, {}, fresh_name()))
+    assert report.phase is AttemptPhase.SUCCEEDED, report.error
+    assert report.outputs is not None
+    assert len(report.outputs.literals) == 18
+
+
+async def test_a_deck_is_found(plugin: ProcessPlugin, place: Place, templates: Templates, fresh_name: Names) -> None:
+    attempt = place.attempt(templates["decked"], {"number": 1}, fresh_name())
+    report = await run(plugin, attempt)
+    assert (report.phase, report.deck_uri) == (AttemptPhase.SUCCEEDED, attempt.paths.deck)
+
+
+async def test_a_dynamic_task_answers_its_futures(
+    plugin: ProcessPlugin, place: Place, templates: Templates, fresh_name: Names
+) -> None:
+    report = await run(plugin, place.attempt(templates["fan_out"], {"count": 3}, fresh_name()))
+    assert report.phase is AttemptPhase.SUCCEEDED, report.error
+    assert report.futures is not None
+    assert len(report.futures.nodes) == 3
+
+
+async def test_a_map_task_item_takes_its_place_in_the_list(
+    plugin: ProcessPlugin, place: Place, templates: Templates, fresh_name: Names
+) -> None:
+    index = {"BATCH_JOB_ARRAY_INDEX_VAR_NAME": "FLYTE_K8S_ARRAY_INDEX", "FLYTE_K8S_ARRAY_INDEX": "2"}
+    report = await run(plugin, place.attempt(templates["squares"], {"number": [1, 2, 3]}, fresh_name(), index))
+    assert report.phase is AttemptPhase.SUCCEEDED, report.error
+    assert report.outputs is not None
+    assert plain(report.outputs.literals["o0"]) == 9
+
+
+async def test_the_environment_is_made_from_nothing(
+    plugin: ProcessPlugin,
+    place: Place,
+    templates: Templates,
+    fresh_name: Names,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "leaks")
+    attempt = place.attempt(templates["look_around"], {}, fresh_name(), {"MINE": "yes"})
+    report = await run(plugin, attempt)
+    assert report.outputs is not None
+    seen = plain(report.outputs.literals["o0"])
+    assert "AWS_SECRET_ACCESS_KEY" not in seen
+    assert (seen["MINE"], seen["FLYTE_ATTEMPT_NUMBER"], seen["FLYTE_INTERNAL_EXECUTION_ID"]) == ("yes", "0", "x")
+    assert seen["PATH"].startswith(str(place.python.parent))
+    own = str(place.folder / "processes" / "attempts" / attempt.name)
+    assert all(seen[name].startswith(own) for name in ("HOME", "TMPDIR", "cwd"))
+    assert seen["main"].endswith("/pyflyte-execute")
+    assert seen["files"] == ""
+
+
+async def test_nothing_leaks_from_one_attempt_to_the_next(
+    plugin: ProcessPlugin, place: Place, templates: Templates, fresh_name: Names
+) -> None:
+    for word in ("first", "second"):
+        report = await run(plugin, place.attempt(templates["remember"], {"word": word}, fresh_name()))
+        assert report.outputs is not None
+        assert plain(report.outputs.literals["o0"]) == "nothing"
+
+
+async def test_attempts_draw_different_numbers(
+    plugin: ProcessPlugin, place: Place, templates: Templates, fresh_name: Names
+) -> None:
+    drawn = [await run(plugin, place.attempt(templates["draw"], {}, fresh_name())) for _ in range(3)]
+    assert len({report.outputs.SerializeToString() for report in drawn if report.outputs is not None}) == 3
+
+
+async def test_abort_ends_everything_an_attempt_started(
+    plugin: ProcessPlugin, place: Place, templates: Templates, fresh_name: Names, tmp_path: Path
+) -> None:
+    listener, attempt = Listener(), place.attempt(templates["with_children"], {"folder": str(tmp_path)}, fresh_name())
+    await plugin.start(attempt, listener)
+    await appears(tmp_path / "ready")
+    pids = [int((tmp_path / name).read_text()) for name in ("near", "far", "forked")]
+    assert all(is_alive(pid) for pid in pids)
+    await plugin.abort(attempt.name, "not wanted")
+    assert not any(is_alive(pid) for pid in pids)
+    assert [report.phase for report in listener.reports] == [AttemptPhase.RUNNING]
+
+
+async def test_what_a_finished_task_leaves_running_is_ended(
+    plugin: ProcessPlugin, place: Place, templates: Templates, fresh_name: Names, tmp_path: Path
+) -> None:
+    listener, attempt = Listener(), place.attempt(templates["with_children"], {"folder": str(tmp_path)}, fresh_name())
+    await plugin.start(attempt, listener)
+    await appears(tmp_path / "ready")
+    (tmp_path / "go").touch()
+    assert (await listener.final()).phase is AttemptPhase.SUCCEEDED
+    assert not any(is_alive(int((tmp_path / name).read_text())) for name in ("near", "far", "forked"))
+
+
+async def test_abort_kills_what_ignores_the_request(
+    plugin: ProcessPlugin, place: Place, templates: Templates, fresh_name: Names, tmp_path: Path
+) -> None:
+    listener, attempt = Listener(), place.attempt(templates["ignore_signals"], {"folder": str(tmp_path)}, fresh_name())
+    await plugin.start(attempt, listener)
+    await appears(tmp_path / "ready")
+    await plugin.abort(attempt.name, "not wanted")
+    assert [report.phase for report in listener.reports] == [AttemptPhase.RUNNING]
+
+
+async def test_unknown_names_are_fine(plugin: ProcessPlugin) -> None:
+    await plugin.abort("never-heard-of", "no reason")
+    await plugin.finalize("never-heard-of")
+
+
+async def test_finalize_removes_all_but_the_log(
+    plugin: ProcessPlugin, place: Place, templates: Templates, fresh_name: Names
+) -> None:
+    attempt = place.attempt(templates["double"], {"number": 1}, fresh_name())
+    await run(plugin, attempt)
+    folder = place.folder / "processes"
+    assert (folder / "attempts" / attempt.name).exists()
+    await plugin.finalize(attempt.name)
+    assert not (folder / "attempts" / attempt.name).exists()
+    assert (folder / "logs" / f"{attempt.name}.log").exists()
+
+
+async def test_a_second_start_reports_to_the_new_sink(
+    plugin: ProcessPlugin, place: Place, templates: Templates, fresh_name: Names, tmp_path: Path
+) -> None:
+    first, second = Listener(), Listener()
+    attempt = place.attempt(templates["guarded"], {"folder": str(tmp_path), "patience": 60.0}, fresh_name())
+    await plugin.start(attempt, first)
+    await appears(tmp_path / "starts")
+    await plugin.start(attempt, second)
+    (tmp_path / "go").touch()
+    assert (await second.final()).phase is AttemptPhase.SUCCEEDED
+    assert not any(report.phase.is_final for report in first.reports)
+    assert len((tmp_path / "starts").read_text().split()) == 1
+    third = Listener()
+    await plugin.start(attempt, third)
+    assert third.reports[-1].phase is AttemptPhase.SUCCEEDED
+
+
+async def test_more_attempts_than_slots_wait_in_line(
+    plugin: ProcessPlugin, place: Place, templates: Templates, fresh_name: Names
+) -> None:
+    listeners = []
+    for number in range(20):
+        listeners.append(Listener())
+        await plugin.start(place.attempt(templates["double"], {"number": number}, fresh_name()), listeners[-1])
+    reports = await asyncio.gather(*(listener.final() for listener in listeners))
+    answers = [plain(report.outputs.literals["o0"]) for report in reports if report.outputs is not None]
+    assert answers == [2 * number for number in range(20)]
+    queued = [listener.reports[0] for listener in listeners if listener.reports[0].phase is AttemptPhase.QUEUED]
+    assert len(queued) == 16
+    assert "waiting for one of 4 places" in queued[0].reason
+
+
+async def test_an_attempt_in_line_can_be_aborted(
+    plugin: ProcessPlugin, place: Place, templates: Templates, fresh_name: Names, tmp_path: Path
+) -> None:
+    inputs = {"folder": str(tmp_path), "patience": 60.0}
+    busy = [place.attempt(templates["guarded"], inputs, fresh_name()) for _ in range(4)]
+    last, listener = place.attempt(templates["guarded"], inputs, fresh_name()), Listener()
+    for attempt in busy:
+        await plugin.start(attempt, Listener())
+    await plugin.start(last, listener)
+    await listener.until(lambda report: report.phase is AttemptPhase.QUEUED)
+    await plugin.abort(last.name, "not wanted")
+    (tmp_path / "go").touch()
+    assert [report.phase for report in listener.reports] == [AttemptPhase.QUEUED]
+    for attempt in busy:
+        await plugin.abort(attempt.name, "over")
+
+
+async def test_any_program_runs_as_a_container_task(
+    plugin: ProcessPlugin, place: Place, templates: Templates, fresh_name: Names
+) -> None:
+    task = with_command(templates["nothing"], "sh", "-c", "echo hello from $FLYTE_INTERNAL_TASK_NAME; exit 0")
+    report = await run(plugin, place.attempt(task, {}, fresh_name()))
+    assert report.phase is AttemptPhase.SUCCEEDED
+    assert "hello from sample_tasks.nothing" in Path(report.logs[0].uri.removeprefix("file://")).read_text()
+
+
+async def test_a_program_that_fails_shows_its_last_words(
+    plugin: ProcessPlugin, place: Place, templates: Templates, fresh_name: Names
+) -> None:
+    task = with_command(templates["double"], "sh", "-c", "echo goodbye >&2; exit 7")
+    report = await run(plugin, place.attempt(task, {"number": 1}, fresh_name()))
+    assert report.phase is AttemptPhase.RETRYABLE_FAILURE
+    assert report.error is not None
+    assert report.error.code == "Error"
+    assert "exit code 7" in report.error.message
+    assert "goodbye" in report.error.message
+
+
+async def test_an_interpreter_of_an_image_is_replaced(
+    plugin: ProcessPlugin, place: Place, templates: Templates, fresh_name: Names
+) -> None:
+    task = with_command(templates["nothing"], "/opt/venv/bin/python3", "-c", "import flytekit, sys; print(sys.prefix)")
+    report = await run(plugin, place.attempt(task, {}, fresh_name()))
+    assert report.phase is AttemptPhase.SUCCEEDED
+    assert str(place.python.parent.parent) in Path(report.logs[0].uri.removeprefix("file://")).read_text()
+
+
+async def test_variables_only_a_new_interpreter_reads_are_heeded(
+    plugin: ProcessPlugin, place: Place, templates: Templates, fresh_name: Names
+) -> None:
+    attempt = place.attempt(templates["double"], {"number": 4}, fresh_name(), {"PYTHONHASHSEED": "7"})
+    report = await run(plugin, attempt)
+    assert report.outputs is not None
+    assert plain(report.outputs.literals["o0"]) == 8
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "hint"),
+    [
+        (["no-such-program"], "CommandNotFound", "'no-such-program'"),
+        (["/opt/tool/bin/tool"], "CommandNotFound", "'/opt/tool/bin/tool'"),
+        ([], "BadTaskSpecification", "neither command nor args"),
+        (["sh", "-c", "{{.inputs.absent}}"], "FailedToBuildResource", "absent"),
+        (
+            ["pyflyte-fast-execute", "--additional-distribution", "file:///no/code.tar.gz", "--", "pyflyte-execute"],
+            "DistributionNotFound",
+            "/no/code.tar.gz",
+        ),
+    ],
+)
+async def test_what_cannot_run_here_is_refused_with_a_reason(
+    plugin: ProcessPlugin,
+    place: Place,
+    templates: Templates,
+    fresh_name: Names,
+    words: list[str],
+    code: str,
+    hint: str,
+) -> None:
+    report = await run(plugin, place.attempt(with_command(templates["nothing"], *words), {}, fresh_name()))
+    assert report.phase is AttemptPhase.PERMANENT_FAILURE
+    assert report.error is not None
+    assert report.error.code == code
+    assert hint in report.error.message
+
+
+async def test_a_task_type_without_a_container_is_refused(
+    plugin: ProcessPlugin, place: Place, fresh_name: Names
+) -> None:
+    report = await run(plugin, place.attempt(core.TaskTemplate(type="strange"), {}, fresh_name()))
+    assert report.phase is AttemptPhase.PERMANENT_FAILURE
+    assert report.error is not None
+    assert report.error.code == "UnsupportedTaskType"
+
+
+async def test_a_name_taken_by_another_attempt_is_not_adopted(
+    plugin: ProcessPlugin, place: Place, templates: Templates, fresh_name: Names, tmp_path: Path
+) -> None:
+    name = fresh_name()
+    mine = place.attempt(templates["double"], {"number": 1}, name)
+    await run(plugin, mine)
+    other = place.plugin(warm_start=False)
+    await other.open()
+    stranger = place.attempt(templates["double"], {"number": 2}, name)
+    stranger.execution_id.project = "other"
+    report = await run(other, stranger)
+    await other.close()
+    assert report.phase is AttemptPhase.RETRYABLE_FAILURE
+    assert report.error is not None
+    assert report.error.code == "NameCollision"
+
+
+async def test_fast_registered_code_is_unpacked_into_the_working_folder(
+    plugin: ProcessPlugin, place: Place, fresh_name: Names, tmp_path: Path
+) -> None:
+    code = tmp_path / "code"
+    code.mkdir()
+    (code / "shipped_tasks.py").write_text(
+        "from flytekit import dynamic, task\n"
+        "import shipped_module\n"
+        "@task\n"
+        "def where() -> str:\n    return shipped_module.__file__\n"
+        "@dynamic\n"
+        "def more() -> str:\n    return where()\n"
+    )
+    (code / "shipped_module.py").write_text("")
+    archive = tmp_path / "fast0123.tar.gz"
+    with tarfile.open(archive, "w:gz") as tar:
+        for file in code.iterdir():
+            tar.add(file, file.name)
+    tasks = described(place.python, "shipped_tasks", f"file://{archive}", folder=code)
+    for _ in range(2):  # the second time from the cache
+        attempt = place.attempt(tasks["where"], {}, fresh_name())
+        report = await run(plugin, attempt)
+        assert report.phase is AttemptPhase.SUCCEEDED, report.error
+        assert report.outputs is not None
+        found = plain(report.outputs.literals["o0"])
+        assert found == str(place.folder / "processes" / "attempts" / attempt.name / "work" / "shipped_module.py")
+        assert "--dest-dir" in attempt.task.container.args
+    assert not Path("/root/shipped_tasks.py").exists()
+    report = await run(plugin, place.attempt(tasks["more"], {}, fresh_name()))
+    assert report.futures is not None, report.error
+    args = list(report.futures.tasks[0].container.args)
+    assert args[args.index("--additional-distribution") + 1] == f"file://{archive}"
+    assert args[args.index("--dest-dir") + 1] == "/root"
+
+
+async def test_broken_files_fail_the_attempt_that_wrote_them(
+    plugin: ProcessPlugin, place: Place, templates: Templates, fresh_name: Names
+) -> None:
+    broken = "mkdir -p {{.outputPrefix}} && printf 'broken\\377' > {{.outputPrefix}}"
+    outputs = with_command(templates["double"], "sh", "-c", f"{broken}/outputs.pb")
+    report = await run(plugin, place.attempt(outputs, {"number": 1}, fresh_name()))
+    assert report.error is not None
+    assert (report.phase, report.error.code) == (AttemptPhase.RETRYABLE_FAILURE, "OutputsFileBadFormat")
+    errors = with_command(templates["double"], "sh", "-c", f"{broken}/error.pb")
+    report = await run(plugin, place.attempt(errors, {"number": 1}, fresh_name()))
+    assert report.error is not None
+    assert (report.phase, report.error.code) == (AttemptPhase.RETRYABLE_FAILURE, "ErrorFileBadFormat")
+    assert report.error.kind == core.ExecutionError.SYSTEM
+
+
+async def test_outputs_of_the_wrong_type_fail_for_good(
+    plugin: ProcessPlugin, place: Place, templates: Templates, fresh_name: Names, tmp_path: Path
+) -> None:
+    wrong = core.LiteralMap()
+    wrong.literals["o0"].scalar.primitive.string_value = "words"
+    await ObjectBlobStore().write(f"file://{tmp_path}/wrong.pb", wrong.SerializeToString())
+    words = f"mkdir -p {{{{.outputPrefix}}}} && cp {tmp_path}/wrong.pb {{{{.outputPrefix}}}}/outputs.pb"
+    report = await run(
+        plugin, place.attempt(with_command(templates["double"], "sh", "-c", words), {"number": 1}, fresh_name())
+    )
+    assert report.error is not None
+    assert (report.phase, report.error.code) == (AttemptPhase.PERMANENT_FAILURE, "OutputsTypeMismatch")
+    assert "o0 is str, int is expected" in report.error.message
+
+
+async def test_missing_outputs_are_noticed(
+    plugin: ProcessPlugin, place: Place, templates: Templates, fresh_name: Names
+) -> None:
+    task = with_command(templates["double"], "true")
+    report = await run(plugin, place.attempt(task, {"number": 1}, fresh_name()))
+    assert report.error is not None
+    assert (report.phase, report.error.code) == (AttemptPhase.RETRYABLE_FAILURE, "OutputsNotFound")
+
+
+async def test_secrets_reach_those_who_ask(
+    place: Place, templates: Templates, fresh_name: Names, tmp_path: Path
+) -> None:
+    (tmp_path / "group").mkdir()
+    (tmp_path / "group" / "key").write_text("hush\n")
+    made = place.plugin(secrets_folder=tmp_path, warm_start=False)
+    await made.open()
+    task = with_command(templates["nothing"], "sh", "-c", 'test "$_FSEC_GROUP_KEY" = hush')
+    task.security_context.secrets.add(group="group", key="key")
+    assert (await run(made, place.attempt(task, {}, fresh_name()))).phase is AttemptPhase.SUCCEEDED
+    task.security_context.secrets.add(group="group", key="other")
+    report = await run(made, place.attempt(task, {}, fresh_name()))
+    assert report.error is not None
+    assert (report.phase, report.error.code) == (AttemptPhase.PERMANENT_FAILURE, "SecretNotFound")
+    await made.close()
+
+
+async def test_limits_bind_the_task(place: Place, templates: Templates, fresh_name: Names) -> None:
+    made = place.plugin(limits={"open_files": 64}, warm_start=False)
+    await made.open()
+    task = with_command(templates["nothing"], "sh", "-c", 'test "$(ulimit -n)" = 64')
+    assert (await run(made, place.attempt(task, {}, fresh_name()))).phase is AttemptPhase.SUCCEEDED
+    await made.close()
+
+
+async def test_a_python_that_is_none_is_named(place: Place, tmp_path: Path) -> None:
+    with pytest.raises(FailedPrecondition, match="absent/python"):
+        await place.plugin(python=tmp_path / "absent" / "python").open()
+
+
+async def test_a_python_without_flytekit_says_what_to_do(
+    place: Place, templates: Templates, fresh_name: Names, tmp_path: Path
+) -> None:
+    bare = tmp_path / "bare-python"
+    bare.write_text(f'#!/bin/sh\nexec {os.path.realpath(place.python)} -S "$@"\n')
+    bare.chmod(bare.stat().st_mode | stat.S_IXUSR)
+    made = place.plugin(python=bare, warm_start=False)
+    await made.open()
+    report = await run(made, place.attempt(templates["double"], {"number": 1}, fresh_name()))
+    assert report.error is not None
+    assert (report.phase, report.error.code) == (AttemptPhase.PERMANENT_FAILURE, "FlytekitNotFound")
+    assert "plugins.process.python" in report.error.message
+    task = with_command(templates["nothing"], "true")
+    assert (await run(made, place.attempt(task, {}, fresh_name()))).phase is AttemptPhase.SUCCEEDED
+    await made.close()
