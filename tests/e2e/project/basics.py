@@ -129,3 +129,14 @@ def long(witness: str, seconds: int) -> int:
 @workflow
 def long_wf(witness: str, seconds: int = 60) -> int:
     return long(witness=witness, seconds=seconds)
+
+
+@task
+def traced(witness: str) -> int:
+    Path(witness, "traceparent").write_text(os.environ.get("TRACEPARENT", ""))
+    return 1
+
+
+@workflow
+def traced_wf(witness: str) -> int:
+    return add(a=traced(witness=witness), b=1)
