@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
 import grpc
 from elevon_core import interfaces
@@ -25,7 +26,8 @@ class GrpcCatalog:
     """`max_age` in seconds, 0 for any; `timeout` of one call in seconds."""
 
     def __init__(self, channel: grpc.aio.Channel, max_age: float = 0.0, timeout: float = 15.0) -> None:
-        self._stub: memo_service_pb2_grpc.MemoServiceAsyncStub = memo_service_pb2_grpc.MemoServiceStub(channel)
+        stub = memo_service_pb2_grpc.MemoServiceStub(channel)
+        self._stub = cast("memo_service_pb2_grpc.MemoServiceAsyncStub", stub)
         self._max_age = _duration(max_age) if max_age else None
         self._timeout = timeout
         self._lookups = Batcher(self._look_up_all, ENTRIES_PER_CALL)

@@ -24,7 +24,7 @@ def gather(turn: Turn, node: NodeState) -> bool:
     if node.inputs is None and not _resolve(turn, node):
         return False
     assert node.inputs is not None
-    if node.inputs_written or node.plan.kind in ("start", "end") or node.inputs.ByteSize() <= turn.policy.inline_limit:
+    if node.inputs_written or node.plan.kind == "start" or node.inputs.ByteSize() <= turn.policy.inline_limit:
         return True
     turn.enter(node, NodePhase.PREPARING, "writes its inputs")
     turn.command(WriteData(node.id, DataKind.INPUTS, f"{paths.data_prefix(turn.state, node)}/inputs.pb", node.inputs))
