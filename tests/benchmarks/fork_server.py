@@ -1,4 +1,4 @@
-"""Measures the start of a Python task under the warm fork server: from `start` to the task's first line, and to its end.
+"""Measures the start of a Python task under the warm fork server: to the task's first line, and to the final report.
 
 .venv/bin/python -m tests.benchmarks.fork_server [--attempts 50] [--python .flytekit-venv/bin/python]
 """
@@ -18,7 +18,7 @@ from tests.integration.propeller_plugins.process_testing import Listener, Place,
 
 async def measure(python: Path, attempts: int) -> tuple[list[float], list[float]]:
     """Milliseconds to the first line, and to the final report, of attempts one after the other."""
-    task = described(python, "sample_tasks")["now"]
+    task = described(python, "quick_tasks")["now"]
     first_lines, ends = [], []
     with tempfile.TemporaryDirectory() as folder:
         place = Place(Path(folder), python)

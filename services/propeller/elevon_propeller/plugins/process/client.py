@@ -66,6 +66,12 @@ class ForkServerClient:
         answer = await self._ask("leave", kill=kill)
         return bool(answer["state"] == "leaving")
 
+    async def dismiss(self) -> None:
+        """Tell the server to leave, as soon as it reads this."""
+        if self._writer is not None:
+            self._write({"op": "leave", "id": 0, "kill": True})
+            await self._writer.drain()
+
     def expect(self, name: str) -> asyncio.Future[Exit]:
         """The future end of an attempt; ask for it before its launch, or the end may be missed. Cancel it if unused."""
         future = self._ends.get(name)
@@ -92,18 +98,22 @@ class ForkServerClient:
                 await self._writer.wait_closed()
 
     async def _ask(self, operation: str, **arguments: Any) -> dict[str, Any]:
-        if not self.is_connected or self._writer is None:
+        if not self.is_connected:
             raise ServerLost("the fork server is gone")
         self._last_id += 1
         number = self._last_id
         answer: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
         self._answers[number] = answer
-        data = json.dumps({"op": operation, "id": number, **arguments}).encode()
-        self._writer.write(_FRAME.pack(len(data)) + data)
+        self._write({"op": operation, "id": number, **arguments})
         try:
             return await answer
         finally:
             self._answers.pop(number, None)
+
+    def _write(self, message: dict[str, Any]) -> None:
+        assert self._writer is not None
+        data = json.dumps(message).encode()
+        self._writer.write(_FRAME.pack(len(data)) + data)
 
     async def _read(self, reader: asyncio.StreamReader) -> None:
         try:

@@ -8,6 +8,7 @@ import fcntl
 import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -50,6 +51,7 @@ class ForkServers:
         self._settings = settings
         self._servers: dict[str, ForkServer] = {}
         self._starting: dict[str, asyncio.Task[ForkServer]] = {}
+        self._spawning: set[asyncio.Future[None]] = set()
 
     async def open(self) -> None:
         """Connect to the servers that an earlier process left running; those of no use any more are let go."""
@@ -91,10 +93,11 @@ class ForkServers:
 
     async def close(self, *, kill: bool) -> None:
         """Say goodbye to all; with `kill` returns when they and their attempts are gone."""
-        for task in list(self._starting.values()):
+        starting = dict(self._starting)
+        for task in starting.values():
             task.cancel()
-            with contextlib.suppress(asyncio.CancelledError, Exception):
-                await task
+        await asyncio.gather(*starting.values(), *self._spawning, return_exceptions=True)
+        await asyncio.gather(*(self._dismiss(self._folder / key) for key in starting if key not in self._servers))
         await asyncio.gather(*(self._let_go(server, kill=kill) for server in list(self._servers.values())))
 
     # -- the life of a server
@@ -105,14 +108,22 @@ class ForkServers:
             server = await self._adopt(folder)
             if server is not None:
                 return server
-        await asyncio.to_thread(self._spawn, python, folder)
+        await self._spawn_to_the_end(python, folder)
         server = await self._adopt(folder)
         if server is None:
             raise FailedPrecondition(f"the fork server of {python} does not answer; see {folder / 'log'}")
         log.info("fork server is warm", python=str(python), pid=server.pid, trouble=server.trouble)
         return server
 
+    async def _spawn_to_the_end(self, python: Path, folder: Path) -> None:
+        """Spawn a server, and if cancelled meanwhile let `close` find it."""
+        spawning = asyncio.ensure_future(asyncio.to_thread(self._spawn, python, folder))
+        self._spawning.add(spawning)
+        spawning.add_done_callback(self._spawning.discard)
+        await asyncio.shield(spawning)
+
     def _spawn(self, python: Path, folder: Path) -> None:
+        shutil.rmtree(folder / "tmp", ignore_errors=True)
         for name in ("home", "tmp"):
             (folder / name).mkdir(parents=True, exist_ok=True)
         socket, identity = _socket_path(folder), uuid.uuid4().hex
@@ -157,16 +168,17 @@ class ForkServers:
     async def _adopt(self, folder: Path) -> ForkServer | None:
         """Connect to a running server; one that does not answer in time is killed."""
         client = ForkServerClient(lambda: self._forget(folder.name, client))
+        timeout = self._settings.start_timeout.total_seconds()
         try:
             await client.connect(_socket_path(folder))
-            timeout = self._settings.start_timeout.total_seconds()
             answer = await asyncio.wait_for(client.hello(), timeout)
-        except (OSError, ServerLost):
+        except (OSError, ServerLost, asyncio.CancelledError) as error:  # a TimeoutError is an OSError
             await client.close()
-            return None
-        except TimeoutError:
-            await client.close()
-            await asyncio.to_thread(_put_down, folder)
+            if isinstance(error, asyncio.CancelledError):
+                raise
+            if isinstance(error, TimeoutError):
+                log.error("a fork server does not answer and is killed", folder=str(folder))
+                await asyncio.to_thread(_put_down, folder)
             return None
         if answer["protocol"] != fork_server.PROTOCOL:
             await client.close()
@@ -183,6 +195,14 @@ class ForkServers:
             if await server.client.leave(kill=kill):
                 await server.client.closed()
         await server.client.close()
+
+    async def _dismiss(self, folder: Path) -> None:
+        """Tell a server that is still warming up to leave, without waiting for it."""
+        client = ForkServerClient(lambda: None)
+        with contextlib.suppress(OSError, ServerLost):
+            await client.connect(_socket_path(folder))
+            await client.dismiss()
+        await client.close()
 
     def _forget(self, key: str, client: ForkServerClient) -> None:
         server = self._servers.get(key)
@@ -232,10 +252,15 @@ def _dies_or_stays(folder: Path) -> bool:
 
 
 def _put_down(folder: Path) -> None:
-    """Kill a server that holds its lock and does not answer."""
-    with contextlib.suppress(OSError, ValueError):
-        if _is_alive(folder):
-            os.kill(int((folder / "pid").read_text()), signal.SIGKILL)
+    """Kill a server that holds its lock and does not answer; returns when it is gone."""
+    try:
+        pid = int((folder / "pid").read_text())
+    except (OSError, ValueError):
+        return
+    while _is_alive(folder):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.kill(pid, signal.SIGKILL)
+        time.sleep(0.01)
 
 
 def _socket_path(folder: Path) -> Path:
