@@ -15,7 +15,7 @@ from flyteidl.admin import common_pb2, launch_plan_pb2, task_pb2, workflow_pb2
 from flyteidl.core import identifier_pb2, interface_pb2, literals_pb2, tasks_pb2, types_pb2
 from flyteidl.core import workflow_pb2 as core_workflow
 from flyteidl.service import admin_pb2_grpc
-from google.rpc import status_pb2
+from google.rpc import status_pb2  # type: ignore[import-untyped]  # googleapis ships no type information
 
 PROJECT, DOMAIN = "flytesnacks", "development"
 INTEGER = types_pb2.LiteralType(simple=types_pb2.INTEGER)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from flyteidl.admin import common_pb2, task_pb2
@@ -176,7 +177,11 @@ def _both(*changes: Callable[[task_pb2.TaskCreateRequest], None]) -> Callable[[t
 def _pod(requests: dict[str, str], limits: dict[str, str]) -> Callable[[task_pb2.TaskCreateRequest], None]:
     def change(request: task_pb2.TaskCreateRequest) -> None:
         specification = Struct()
-        container = {"name": "primary", "image": "i", "resources": {"requests": requests, "limits": limits}}
+        container: dict[str, Any] = {
+            "name": "primary",
+            "image": "i",
+            "resources": {"requests": requests, "limits": limits},
+        }
         specification.update({"containers": [container]})
         request.spec.template.k8s_pod.pod_spec.CopyFrom(specification)
 
@@ -326,7 +331,7 @@ async def test_names_are_listed_once_each(versions: Admin) -> None:
     await refused(versions.stub.ListTaskIds(request(limit=0)), INVALID, "invalid value for limit")
 
 
-BAD_LISTS = {
+BAD_LISTS: dict[str, tuple[dict[str, Any], str]] = {
     "no limit": ({"limit": 0}, "invalid value for limit"),
     "bad token": ({"token": "x"}, "invalid pagination token x for ListTasks"),
     "negative token": ({"token": "-1"}, "invalid pagination token -1 for ListTasks"),
