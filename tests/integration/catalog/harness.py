@@ -55,11 +55,11 @@ class Catalog:
         return sorted(path for path in self.blobs.rglob("*") if path.is_file())
 
 
-def settings_for(url: str, blobs: Path, **changes: object) -> CatalogSettings:
+def settings_for(url: str, folder: Path, **changes: object) -> CatalogSettings:
     """Settings for a catalog on loopback."""
     given = {
         "database": DatabaseSettings(url=url, migrate=True),
-        "blobs": BlobSettings(container=str(blobs)),
+        "blobs": BlobSettings(container=str(folder)),
         "http": HttpSettings(enabled=False),
         "upkeep": UpkeepSettings(interval_seconds=3600),
         **changes,
@@ -68,7 +68,9 @@ def settings_for(url: str, blobs: Path, **changes: object) -> CatalogSettings:
 
 
 @asynccontextmanager
-async def serving(url: str, blobs: Path, clock: VirtualClock | None = None, **changes: object) -> AsyncIterator[Catalog]:
+async def serving(
+    url: str, blobs: Path, clock: VirtualClock | None = None, **changes: object
+) -> AsyncIterator[Catalog]:
     """A catalog that serves until the block ends."""
     clock = clock or VirtualClock()
     app = await build(settings_for(url, blobs, **changes), clock=clock)
@@ -104,7 +106,9 @@ def metadata(**pairs: str) -> datacatalog_pb2.Metadata:
     return datacatalog_pb2.Metadata(key_map={name.replace("_", "-"): value for name, value in pairs.items()})
 
 
-def artifact(artifact_id: str, dataset: datacatalog_pb2.DatasetID = DATASET, **values: object) -> datacatalog_pb2.Artifact:
+def artifact(
+    artifact_id: str, dataset: datacatalog_pb2.DatasetID = DATASET, **values: object
+) -> datacatalog_pb2.Artifact:
     """An artifact with these values."""
     return datacatalog_pb2.Artifact(id=artifact_id, dataset=dataset, data=data(**(values or {"o0": 1})))
 
@@ -121,17 +125,13 @@ async def put(catalog: Catalog, tag: str, artifact_id: str, **values: object) ->
     await add_tag(catalog, tag, artifact_id)
 
 
-async def add_tag(
-    catalog: Catalog, tag: str, artifact_id: str, dataset: datacatalog_pb2.DatasetID = DATASET
-) -> None:
+async def add_tag(catalog: Catalog, tag: str, artifact_id: str, dataset: datacatalog_pb2.DatasetID = DATASET) -> None:
     """Tag an artifact."""
     request = datacatalog_pb2.Tag(name=tag, artifact_id=artifact_id, dataset=dataset)
     await catalog.data.AddTag(datacatalog_pb2.AddTagRequest(tag=request))
 
 
-async def get(
-    catalog: Catalog, tag: str, dataset: datacatalog_pb2.DatasetID = DATASET
-) -> datacatalog_pb2.Artifact:
+async def get(catalog: Catalog, tag: str, dataset: datacatalog_pb2.DatasetID = DATASET) -> datacatalog_pb2.Artifact:
     """Read an artifact by its tag."""
     answer = await catalog.data.GetArtifact(datacatalog_pb2.GetArtifactRequest(dataset=dataset, tag_name=tag))
     return answer.artifact

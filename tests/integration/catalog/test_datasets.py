@@ -65,8 +65,8 @@ async def test_a_given_uuid_is_kept_and_unique(catalog: Catalog) -> None:
     async with refused(EXISTS):
         await catalog.data.CreateDataset(pb.CreateDatasetRequest(dataset=pb.Dataset(id=second)))
 
-    assert (await get_dataset(catalog)).id.UUID == given
-    assert (await get_dataset(catalog, first)).id.UUID == given
+    assert given == (await get_dataset(catalog)).id.UUID
+    assert given == (await get_dataset(catalog, first)).id.UUID
 
 
 async def test_a_look_up_with_another_uuid_finds_nothing(catalog: Catalog) -> None:

@@ -152,12 +152,9 @@ def duration(value: Duration, present: bool, field: str) -> int | None:
     """A positive duration in nanoseconds, None when it is not set."""
     if not present:
         return None
-    try:
-        nanoseconds = value.ToNanoseconds()
-    except ValueError:
-        raise InvalidArgument.invalid(field, value, "must be a valid duration") from None
-    if not nanoseconds > 0:
-        raise InvalidArgument.invalid(field, value.ToJsonString(), "must be positive")
+    nanoseconds = value.seconds * 10**9 + value.nanos
+    if value.nanos < 0 or value.nanos >= 10**9 or nanoseconds <= 0:
+        raise InvalidArgument.invalid(field, f"{value.seconds} s {value.nanos} ns", "must be a positive duration")
     return min(nanoseconds, LONGEST_DURATION)
 
 
