@@ -38,7 +38,7 @@ import threading
 import time
 import traceback
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, NoReturn
 
 PROTOCOL = 1
@@ -53,6 +53,8 @@ _ESSENTIAL = ("flytekit", "flytekit.bin.entrypoint")
 
 # What flytekit and its dependencies import late, on the way to a task's first line and back; absent ones do no harm.
 _IMPORTED_LATE = ("fsspec.implementations.local", "multiprocessing.connection", "concurrent.futures.thread")
+
+_DOCSTRINGS = ("One line.", "One.\n\nArgs:\n    a: b\n", "One.\n\n:param a: b\n", "One.\n\nReturns\n-------\nint\n")
 
 
 # ------------------------------------------------------------------------------------------------- the machine below
@@ -151,27 +153,6 @@ def exit_record(
     }
 
 
-class Spare:
-    """A child that is warm and idle: it becomes the next attempt as soon as it is told which."""
-
-    def __init__(self, pid: int, end: socket.socket) -> None:
-        self.pid = pid
-        self.end = end
-
-    def become(self, folder: str, spec: dict[str, Any], lock: int) -> bool:
-        """Tell it, with the lock to hold; answers whether it was there to hear."""
-        work = json.dumps([folder, spec]).encode()
-        try:
-            socket.send_fds(self.end, [_FRAME.pack(len(work))], [lock])
-            self.end.sendall(work)
-        except OSError:
-            kill_group(self.pid, signal.SIGKILL)
-            return False
-        finally:
-            self.end.close()
-        return True
-
-
 class Connection:
     """One client: frames of a 4-byte big-endian length and that many bytes of JSON, both ways.
 
@@ -230,7 +211,6 @@ class Server:
         self.attempts: dict[str, Attempt] = {}
         self.by_pid: dict[int, Attempt] = {}
         self.ending: list[Attempt] = []
-        self.spare: Spare | None = None
         self.leaving = False
         self.alone_since = time.monotonic()
         self.trouble = ""
@@ -275,29 +255,12 @@ class Server:
         self.selector.register(self.wake_reader, selectors.EVENT_READ, None)
         self.selector.register(self.listener, selectors.EVENT_READ, None)
         while self.attempts or not self.leaving:
-            self._keep_spare()
             for key, mask in self.selector.select(self._patience()):
                 self._on_ready(key, mask)
             self._reap()
             self._on_time()
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self.options.socket)
-
-    def _keep_spare(self) -> None:
-        if self.spare is not None or self.trouble or self.leaving:
-            return
-        near, far = socket.socketpair()
-        try:
-            pid = os.fork()
-        except OSError:
-            near.close()
-            far.close()
-            return
-        if pid == 0:
-            near.close()
-            self._become(lambda: wait_for_work(far))
-        far.close()
-        self.spare = Spare(pid, near)
 
     def _on_ready(self, key: selectors.SelectorKey, mask: int) -> None:
         if key.fileobj is self.listener:
@@ -385,22 +348,17 @@ class Server:
         return self._fork(name, folder, message["spec"], lock)
 
     def _fork(self, name: str, folder: str, spec: dict[str, Any], lock: int) -> dict[str, Any]:
-        pid = 0
         try:
-            if spec["entry"] and self.spare is not None:
-                spare, self.spare = self.spare, None
-                pid = spare.pid if spare.become(folder, spec, lock) else 0
-            pid = pid or os.fork()
+            pid = os.fork()
             if pid == 0:
-                os.set_inheritable(lock, True)
-                self._become(lambda: be_the_attempt(folder, spec))
+                self._become(folder, spec, lock)
         finally:
             os.close(lock)
         self.attempts[name] = self.by_pid[pid] = Attempt(name, folder, pid)
         return {"state": "running"}
 
-    def _become(self, work: Callable[[], NoReturn]) -> NoReturn:
-        """In a child: let go of all that is the server's, lead a group that dies with the server, and work."""
+    def _become(self, folder: str, spec: dict[str, Any], lock: int) -> NoReturn:
+        """In a child: let go of all that is the server's, lead a group that dies with it, be the attempt."""
         server = os.getppid()
         try:
             signal.set_wakeup_fd(-1)
@@ -408,15 +366,14 @@ class Server:
             self.listener.close()
             for connection in self.connections:
                 connection.peer.close()
-            if self.spare is not None:
-                self.spare.end.close()
             for descriptor in (self.wake_reader, self.wake_writer, self.lock):
                 os.close(descriptor)
+            os.set_inheritable(lock, True)
             os.setsid()
             ask_kernel(_PR_SET_PDEATHSIG, signal.SIGKILL)
             ask_kernel(_PR_SET_CHILD_SUBREAPER, 1)
             if os.getppid() == server:
-                work()
+                be_the_attempt(folder, spec)
         except BaseException:
             traceback.print_exc()
         finally:
@@ -462,9 +419,6 @@ class Server:
                 break
             if pid == 0:
                 break
-            if self.spare is not None and pid == self.spare.pid:
-                self.spare.end.close()
-                self.spare = None
             attempt = self.by_pid.pop(pid, None)
             if attempt is not None:
                 attempt.status, attempt.usage = status, usage
@@ -479,7 +433,7 @@ class Server:
         An attempt adopts its own descendants while it lives; orphans come to this process only by its death. So every
         child that is not an attempt belongs to one that has ended. Their deaths wake the loop.
         """
-        orphans = children_of_this_process() - set(self.by_pid) - ({self.spare.pid} if self.spare else set())
+        orphans = children_of_this_process() - set(self.by_pid)
         for pid in orphans:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGKILL)
@@ -523,21 +477,6 @@ class Server:
 
 
 # ----------------------------------------------------------------------------------------------------- in the child
-
-
-def wait_for_work(end: socket.socket) -> NoReturn:
-    """Be a spare: warm up a little more, then become the attempt that is named; leave when the server does."""
-    rehearse_alone()
-    header, descriptors, _, _ = socket.recv_fds(end, _FRAME.size, 1)
-    if len(header) < _FRAME.size:
-        os._exit(0)
-    wanted, work = _FRAME.unpack(header)[0], bytearray()
-    while len(work) < wanted:
-        work += end.recv(wanted - len(work)) or os._exit(0)
-    end.close()
-    os.set_inheritable(descriptors[0], True)
-    folder, spec = json.loads(bytes(work))
-    be_the_attempt(folder, spec)
 
 
 def be_the_attempt(folder: str, spec: dict[str, Any]) -> NoReturn:
@@ -630,7 +569,6 @@ def forget_the_server(entry: str, arguments: list[str]) -> None:
     sys.modules["__main__"] = main
     added = [part for part in os.environ.get("PYTHONPATH", "").split(os.pathsep) if part]
     sys.path[:] = [scripts, *added, *sys.path]
-    importlib.invalidate_caches()
     tempfile.tempdir = None
     random.seed()
     if "numpy" in sys.modules:
@@ -655,34 +593,22 @@ def refresh_flytekit() -> None:
 
 
 def rehearse() -> None:
-    """In the server: have flytekit fill its caches, above all those of regular expressions, once for all children."""
-    with contextlib.suppress(Exception):
-        docstring: Any = importlib.import_module("flytekit.core.docstring")
-        for text in (
-            "One line.",
-            "One.\n\nArgs:\n    a: b\n",
-            "One.\n\n:param a: b\n",
-            "One.\n\nReturns\n-------\nint\n",
-        ):
-            docstring.Docstring(docstring=text)
+    """In the server: do for nothing what every attempt does first, so that children find all caches filled.
 
-
-def rehearse_alone() -> None:
-    """In a spare: do once for nothing what every attempt does first, so that its memory is this process's own."""
-    scratch = tempfile.mkdtemp()
+    No thread may be started here, so a task is not run.
+    """
+    scratch = tempfile.mkdtemp(prefix="rehearsal-")
     with contextlib.suppress(Exception):
         entrypoint: Any = importlib.import_module("flytekit.bin.entrypoint")
-        asyn: Any = importlib.import_module("flytekit.utils.asyn")
-        entrypoint.execute_task_cmd.make_context(
-            "pyflyte-execute", ["--inputs", "i", "--output-prefix", "o", "--resolver", "r", "--", "a"]
-        )
-        with entrypoint.setup_execution(os.path.join(scratch, "raw"), scratch):
-            asyn.loop_manager.run_sync(nothing)
+        docstring: Any = importlib.import_module("flytekit.core.docstring")
+        for text in _DOCSTRINGS:
+            docstring.Docstring(docstring=text)
+        refresh_flytekit()
+        arguments = ["--inputs", "i", "--output-prefix", "o", "--resolver", "r", "--", "a"]
+        entrypoint.execute_task_cmd.make_context("pyflyte-execute", arguments)
+        with entrypoint.setup_execution(scratch, scratch, scratch):
+            pass
     shutil.rmtree(scratch, ignore_errors=True)
-
-
-async def nothing() -> None:
-    """Do nothing, in an event loop."""
 
 
 # -------------------------------------------------------------------------------------------------------- the start
