@@ -36,7 +36,7 @@ COLUMNS = Columns(
         "launch_plan": Entity(LAUNCH_PLAN_FIELDS),
         "workflow": related(WORKFLOW_FIELDS, launch_plans.c.workflow_id, workflows.c.id),
     },
-    (launch_plans.c.id,),
+    (launch_plans.c.created_at, launch_plans.c.id),
 )
 
 _SELECTED = (

@@ -34,7 +34,7 @@ _IDENTITY = {
 COLUMNS = Columns(
     "entities",
     {"entities": Entity({**_IDENTITY, **_METADATA}), "named_entity_metadata": Entity({**_IDENTITY, **_METADATA})},
-    (named_entities.c.name, named_entities.c.id),
+    (named_entities.c.name,),
 )
 
 _SELECTED = (

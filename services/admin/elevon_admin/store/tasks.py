@@ -17,7 +17,7 @@ from elevon_admin.store.listing import Columns, Entity, apply_listing
 from elevon_admin.store.registry_tables import tasks
 from elevon_admin.store.versioned import TASK_FIELDS, NewRow, VersionedTable, has_any_key, in_portions, in_scope
 
-COLUMNS = Columns("task", {"task": Entity(TASK_FIELDS)}, (tasks.c.id,))
+COLUMNS = Columns("task", {"task": Entity(TASK_FIELDS)}, (tasks.c.created_at, tasks.c.id))
 
 _SELECTED = (
     tasks.c.id,

@@ -17,7 +17,7 @@ from elevon_admin.store.listing import Columns, Entity, apply_listing
 from elevon_admin.store.registry_tables import workflows
 from elevon_admin.store.versioned import WORKFLOW_FIELDS, NewRow, VersionedTable, has_key, in_scope
 
-COLUMNS = Columns("workflow", {"workflow": Entity(WORKFLOW_FIELDS)}, (workflows.c.id,))
+COLUMNS = Columns("workflow", {"workflow": Entity(WORKFLOW_FIELDS)}, (workflows.c.created_at, workflows.c.id))
 
 _NAMED = (
     workflows.c.id,
