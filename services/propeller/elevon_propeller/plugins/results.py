@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TypeVar
@@ -22,6 +23,7 @@ INTERRUPTED_CODES = frozenset({137, 143, 241, 247})
 
 ERROR_DOCUMENT_LIMIT = 64 * 1024 * 1024
 MESSAGE_LIMIT = 100 * 1024
+_KILLING_SIGNALS = frozenset({signal.SIGHUP, signal.SIGINT, signal.SIGKILL, signal.SIGTERM})
 _CUT = "\n... <Message Truncated> ...\n"
 
 _SDK_ARRAY_INDEX = "BATCH_JOB_ARRAY_INDEX_VAR_NAME"
@@ -38,8 +40,8 @@ class Ending:
 
     @property
     def was_interrupted(self) -> bool:
-        """Whether it was killed rather than ended by itself."""
-        return self.code < 0 or self.code in INTERRUPTED_CODES
+        """Whether others killed it; a signal such as SIGSEGV is its own doing."""
+        return -self.code in _KILLING_SIGNALS or self.code in INTERRUPTED_CODES
 
 
 class Examiner:
@@ -56,8 +58,8 @@ class Examiner:
     async def conclude(self, attempt: Attempt, ending: Ending, logs: tuple[core.TaskLog, ...] = ()) -> Report:
         """The final report of an attempt that ran as a process.
 
-        A killed process is interrupted whatever it wrote, since its files may be incomplete. Otherwise files count
-        first and the exit code only where there are none: SDKs exit with 0 on errors they have described in a file.
+        What a process wrote that a signal ended does not count, since it may be incomplete. Otherwise files count first
+        and the exit code only where there are none: SDKs exit with 0 on errors they have described in a file.
         """
         if ending.out_of_memory:
             message = f"the task was killed because memory ran out{_tail(ending)}"
@@ -65,7 +67,9 @@ class Examiner:
         if ending.was_interrupted:
             message = f"the task was killed: {_spelled(ending.code)}{_tail(ending)}"
             return reports.retryable(self._clock(), "Interrupted", message, reports.SYSTEM, logs=logs)
-        report = await self.examine(attempt, logs, files_required=ending.code != 0)
+        report = None
+        if ending.code >= 0:
+            report = await self.examine(attempt, logs, files_required=ending.code != 0)
         if report is not None:
             return report
         message = f"the task ended with {_spelled(ending.code)} and left neither outputs nor an error{_tail(ending)}"
@@ -212,7 +216,10 @@ def _parsed(kind: type[_Parsed], data: bytes) -> _Parsed | None:
 
 
 def _spelled(code: int) -> str:
-    return f"exit code {code}" if code >= 0 else f"signal {-code}"
+    if code >= 0:
+        return f"exit code {code}"
+    known = -code in {each.value for each in signal.Signals}
+    return f"signal {-code}" + (f" ({signal.Signals(-code).name})" if known else "")
 
 
 def _tail(ending: Ending) -> str:

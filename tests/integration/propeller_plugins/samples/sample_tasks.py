@@ -1,5 +1,8 @@
 """Tasks as users write them; they run in the environment of flytekit."""
 
+# mypy: ignore-errors
+# Runs in the environment of flytekit, which mypy does not see.
+
 from __future__ import annotations
 
 import fcntl
