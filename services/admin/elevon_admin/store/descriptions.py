@@ -56,7 +56,9 @@ class SqlDescriptions:
     ) -> Sequence[admin.DescriptionEntity]:
         """See DescriptionRepository."""
         primary = _PRIMARY[kind]
-        columns = Columns(primary, {primary: Entity(_FIELDS)}, (description_entities.c.created_at, description_entities.c.id))
+        columns = Columns(
+            primary, {primary: Entity(_FIELDS)}, (description_entities.c.created_at, description_entities.c.id)
+        )
         of_kind = description_entities.c.resource_type == kind
         query = select(*_SELECTED).where(of_kind, in_scope(description_entities, scope))
         async with self._database.reading() as connection:
