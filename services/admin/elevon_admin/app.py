@@ -12,6 +12,7 @@ from elevon_kit.grpc_server import GrpcServer
 from elevon_kit.http_server import HttpServer
 from elevon_kit.migrations import Migrations
 
+from elevon_admin.executions import Executions, build_executions
 from elevon_admin.registry import Registry, build_registry, seed
 from elevon_admin.rpc.admin_service import AdminService
 from elevon_admin.settings import AdminSettings
@@ -24,9 +25,16 @@ class App:
     """A running admin service."""
 
     def __init__(
-        self, settings: AdminSettings, database: Database, registry: Registry, grpc: GrpcServer, http: HttpServer | None
+        self,
+        settings: AdminSettings,
+        database: Database,
+        registry: Registry,
+        executions: Executions,
+        grpc: GrpcServer,
+        http: HttpServer | None,
     ) -> None:
         self.registry = registry
+        self.executions = executions
         self._settings = settings
         self._database = database
         self._grpc = grpc
@@ -50,6 +58,7 @@ class App:
         await self._database.open()
         await MIGRATIONS.check(self._database)
         await seed(self.registry, settings)
+        await self.executions.start()
         if self._http is not None:
             await self._http.start()
         await self._grpc.start()
@@ -59,6 +68,7 @@ class App:
         await self._grpc.stop()
         if self._http is not None:
             await self._http.stop()
+        await self.executions.stop()
         await self._database.close()
 
 
@@ -69,13 +79,17 @@ async def build(settings: AdminSettings) -> App:
     )
     registry = build_registry(settings, database, time.time_ns)
     grpc = GrpcServer(settings.grpc, "admin", health_names=("flyteadmin",))
-    grpc.add(_admin_service(registry), ADMIN_SERVICE)
+    http: HttpServer | None = None
+    executions = build_executions(settings, database, registry, time.time_ns, lambda: http.address if http else "")
+    grpc.add(_admin_service(registry, executions), ADMIN_SERVICE)
+    executions.add_to(grpc)
     grpc.health.add_dependency("database", database.ping)
-    http = HttpServer(settings.http, health=grpc.health) if settings.http.enabled else None
-    return App(settings, database, registry, grpc, http)
+    if settings.http.enabled:
+        http = HttpServer(settings.http, executions.routes, health=grpc.health)
+    return App(settings, database, registry, executions, grpc, http)
 
 
-def _admin_service(registry: Registry) -> AdminService:
+def _admin_service(registry: Registry, executions: Executions) -> AdminService:
     return AdminService(
         tasks=registry.tasks,
         workflows=registry.workflows,
@@ -84,6 +98,11 @@ def _admin_service(registry: Registry) -> AdminService:
         named_entities=registry.named_entities,
         descriptions=registry.descriptions,
         version=service_version(),
+        launch=executions.launch,
+        terminate=executions.terminate,
+        execution_queries=executions.execution_queries,
+        execution_data=executions.execution_data,
+        record_events=executions.record_events,
     )
 
 

@@ -8,6 +8,8 @@ from typing import ClassVar
 from elevon_kit.settings import ServiceSettings, SettingsGroup
 from pydantic import Field
 
+from elevon_admin.execution_settings import DataSettings, DeliverySettings, ExecutionSettings
+
 
 class DomainSettings(SettingsGroup):
     """A domain that every project has."""
@@ -92,3 +94,6 @@ class AdminSettings(ServiceSettings):
     registration: RegistrationSettings = RegistrationSettings()
     task_resources: TaskResourceSettings = TaskResourceSettings()
     cache: CacheSettings = CacheSettings()
+    executions: ExecutionSettings = ExecutionSettings()
+    data: DataSettings = DataSettings()
+    delivery: DeliverySettings = DeliverySettings()

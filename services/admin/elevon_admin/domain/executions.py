@@ -1,0 +1,132 @@
+"""Executions as the store takes and gives them outside of events."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from elevon_idl.admin import v1 as admin
+from elevon_idl.core import v1 as core
+
+from elevon_admin.domain.records import ExecutionKey, NodeKey, StoredLiterals, TaskKey
+
+
+@dataclass(frozen=True, slots=True)
+class ConcurrencyLimit:
+    """At most `maximum` executions of a launch plan's name may be unfinished; one too many is refused."""
+
+    project: str
+    domain: str
+    launch_plan: str
+    maximum: int
+
+
+@dataclass(frozen=True, slots=True)
+class LaunchSituation:
+    """What a child execution takes from the execution of its parent node."""
+
+    node_row: int
+    execution_row: int
+    user: str
+    nesting: int
+    cluster_label: str
+
+
+@dataclass(frozen=True, slots=True)
+class NewExecution:
+    """All that is written when an execution is created; times are nanoseconds since the epoch."""
+
+    key: ExecutionKey
+    created_at: int
+    spec: admin.ExecutionSpec
+    closure: admin.ExecutionClosure
+    launch_entity: str
+    workflow_row: int
+    launch_plan_row: int | None
+    task_row: int | None
+    source_row: int | None
+    parent_node_row: int | None
+    user: str
+    inputs: StoredLiterals
+    user_inputs: StoredLiterals | None
+    tags: Sequence[tuple[str, str]]
+    dispatch_payload: bytes
+    limit: ConcurrencyLimit | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredExecution:
+    """A workflow execution as it is read; `phase` and `cluster` come from columns."""
+
+    row_id: int
+    key: ExecutionKey
+    spec: admin.ExecutionSpec
+    closure: admin.ExecutionClosure
+    cluster: str
+    user: str
+    abort_cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutionLiterals:
+    """Where the literals of an execution are; `user_inputs` is None where they equal the inputs."""
+
+    row_id: int
+    inputs: StoredLiterals
+    user_inputs: StoredLiterals | None
+    outputs: StoredLiterals | None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredNode:
+    """A node execution as it is read."""
+
+    row_id: int
+    key: NodeKey
+    input_uri: str
+    closure: admin.NodeExecutionClosure
+    metadata: admin.NodeExecutionMetaData
+    inputs: StoredLiterals | None = None
+    outputs: StoredLiterals | None = None
+    dynamic_workflow: StoredLiterals | None = None
+    dynamic_workflow_id: core.Identifier | None = None
+
+    def message(self) -> admin.NodeExecution:
+        """The node execution as clients read it."""
+        return admin.NodeExecution(
+            id=self.key.identifier(), input_uri=self.input_uri, closure=self.closure, metadata=self.metadata
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class StoredTaskExecution:
+    """A task execution as it is read; `is_parent` when nodes were reported below it."""
+
+    row_id: int
+    key: TaskKey
+    input_uri: str
+    closure: admin.TaskExecutionClosure
+    is_parent: bool
+    inputs: StoredLiterals | None = None
+    outputs: StoredLiterals | None = None
+
+    def message(self) -> admin.TaskExecution:
+        """The task execution as clients read it."""
+        return admin.TaskExecution(
+            id=self.key.identifier(), input_uri=self.input_uri, closure=self.closure, is_parent=self.is_parent
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class StoredSignal:
+    """A signal; `value` is None until it is set."""
+
+    key: ExecutionKey
+    signal_id: str
+    type: core.LiteralType
+    value: core.Literal | None = field(default=None)
+
+    def message(self) -> admin.Signal:
+        """The signal as clients read it."""
+        identifier = core.SignalIdentifier(signal_id=self.signal_id, execution_id=self.key.identifier())
+        return admin.Signal(id=identifier, type=self.type, value=self.value)

@@ -1,0 +1,51 @@
+"""Arithmetic on protobuf timestamps, in nanoseconds, without loss."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from elevon_core.errors import InvalidArgument
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.timestamp_pb2 import Timestamp
+
+_NANOSECONDS = 1_000_000_000
+_EARLIEST = -62_135_596_800
+_LATEST = 253_402_300_799
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def nanoseconds(moment: Timestamp) -> int:
+    """Nanoseconds since the epoch."""
+    return moment.seconds * _NANOSECONDS + moment.nanos
+
+
+def to_datetime(moment: Timestamp) -> datetime:
+    """The moment in UTC, cut to whole microseconds, as columns hold it."""
+    return _EPOCH + timedelta(seconds=moment.seconds, microseconds=moment.nanos // 1000)
+
+
+def to_timestamp(moment: datetime) -> Timestamp:
+    """The timestamp of an aware datetime."""
+    since = moment - _EPOCH
+    return Timestamp(seconds=since.days * 86_400 + since.seconds, nanos=since.microseconds * 1000)
+
+
+def check_timestamp(moment: Timestamp, field: str) -> None:
+    """Raise InvalidArgument unless the moment is between the years 1 and 9999 and its nanoseconds are in range."""
+    if not _EARLIEST <= moment.seconds <= _LATEST or not 0 <= moment.nanos < _NANOSECONDS:
+        shown = f"{moment.seconds}s {moment.nanos}ns"
+        raise InvalidArgument.invalid(field, shown, "a time between the years 1 and 9999 is needed")
+
+
+def set_elapsed(duration: Duration, started: Timestamp, ended: Timestamp) -> None:
+    """Write the time between two moments into a duration; clocks that ran backwards give a negative one."""
+    elapsed = nanoseconds(ended) - nanoseconds(started)
+    seconds, nanos = divmod(abs(elapsed), _NANOSECONDS)
+    sign = -1 if elapsed < 0 else 1
+    duration.seconds = sign * seconds
+    duration.nanos = sign * nanos
+
+
+def duration_nanoseconds(duration: Duration) -> int:
+    """The length of a duration in nanoseconds."""
+    return duration.seconds * _NANOSECONDS + duration.nanos

@@ -1,0 +1,252 @@
+"""What the use cases around executions need from the world outside."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Literal, Protocol
+
+from elevon_core.errors import ElevonError
+from elevon_idl.admin import v1 as admin
+from elevon_idl.core import v1 as core
+from elevon_idl.propeller import v1 as propeller
+
+from elevon_admin.domain.dispatches import Dispatch
+from elevon_admin.domain.entities import LaunchParts
+from elevon_admin.domain.event_batches import PreparedEvent
+from elevon_admin.domain.executions import (
+    ExecutionLiterals,
+    LaunchSituation,
+    NewExecution,
+    StoredExecution,
+    StoredNode,
+    StoredSignal,
+    StoredTaskExecution,
+)
+from elevon_admin.domain.filters import Filter
+from elevon_admin.domain.paging import Page
+from elevon_admin.domain.records import ExecutionKey, ExecutionRecord, NodeKey, TaskKey
+from elevon_admin.domain.sorting import Sort
+
+
+class EventRepository(Protocol):
+    """Executions with their nodes and task attempts, for recording events."""
+
+    async def record(self, events: Sequence[PreparedEvent]) -> Sequence[ElevonError | None]:
+        """Apply events in order, in one transaction; each has an outcome of its own, None when it was applied.
+
+        Calls that come together share a transaction. Once it returns, what was applied is durable.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Inserted:
+    """A new execution: its row, and what is to be delivered."""
+
+    row_id: int
+    dispatch: Dispatch
+
+
+class ExecutionRepository(Protocol):
+    """Workflow executions."""
+
+    async def add(self, execution: NewExecution) -> Inserted:
+        """Insert the execution, its tags and its dispatch in one transaction, which calls that come together share.
+
+        Raises AlreadyExists when the name is taken or the launch plan's concurrency limit is reached; nothing changes.
+        """
+        ...
+
+    async def exists(self, key: ExecutionKey) -> bool:
+        """Whether there is an execution of this name."""
+        ...
+
+    async def get(self, key: ExecutionKey) -> StoredExecution | None:
+        """The execution, or None."""
+        ...
+
+    async def literals(self, key: ExecutionKey) -> ExecutionLiterals | None:
+        """Its inputs and outputs, or None when there is no such execution."""
+        ...
+
+    async def parent(self, key: NodeKey) -> LaunchSituation | None:
+        """What a child execution takes from its parent node's execution; None when that node does not exist."""
+        ...
+
+    async def list(
+        self, project: str, domain: str, name: str, filters: Sequence[Filter], sort: Sort | None, page: Page
+    ) -> Sequence[StoredExecution]:
+        """A page and one more row if there is one; archived ones only if a filter speaks of `state`."""
+        ...
+
+    async def abort(
+        self, key: ExecutionKey, change: Callable[[ExecutionRecord], None], payload: bytes, cause: str, now: int
+    ) -> Sequence[Dispatch]:
+        """Change the execution and queue an abort, in one transaction; answers all that is undelivered of it.
+
+        Raises NotFound, and whatever `change` raises.
+        """
+        ...
+
+    async def set_state(
+        self, key: ExecutionKey, state: int, change: Callable[[ExecutionRecord], None], now: int
+    ) -> None:
+        """Write the column and the changed closure; raises NotFound."""
+        ...
+
+
+class NodeExecutionRepository(Protocol):
+    """Node executions, for reading."""
+
+    async def get(self, key: NodeKey) -> StoredNode | None:
+        """The node execution with its data, or None."""
+        ...
+
+    async def list(
+        self,
+        execution: ExecutionKey,
+        filters: Sequence[Filter],
+        sort: Sort | None,
+        page: Page,
+        *,
+        parent_node: str | None = None,
+        parent_task: str | None = None,
+    ) -> Sequence[StoredNode]:
+        """A page and one more row: those below a node, below a task attempt, or, without either, the top level."""
+        ...
+
+
+class TaskExecutionRepository(Protocol):
+    """Task executions, for reading."""
+
+    async def get(self, key: TaskKey) -> StoredTaskExecution | None:
+        """The task execution with its data, or None."""
+        ...
+
+    async def list(
+        self, node: NodeKey, filters: Sequence[Filter], sort: Sort | None, page: Page
+    ) -> Sequence[StoredTaskExecution]:
+        """A page and one more row if there is one."""
+        ...
+
+
+class SignalRepository(Protocol):
+    """Signals of gate nodes."""
+
+    async def get_or_create(
+        self, execution: ExecutionKey, signal_id: str, signal_type: core.LiteralType, now: int
+    ) -> StoredSignal:
+        """The signal, made if it did not exist; raises NotFound without its execution."""
+        ...
+
+    async def get(self, execution: ExecutionKey, signal_id: str) -> StoredSignal | None:
+        """The signal, or None."""
+        ...
+
+    async def set_value(
+        self, execution: ExecutionKey, signal_id: str, value: core.Literal, payload: bytes, now: int
+    ) -> Sequence[Dispatch]:
+        """Write the value and queue its delivery, in one transaction; answers all that is undelivered."""
+        ...
+
+    async def list(
+        self, execution: ExecutionKey, filters: Sequence[Filter], sort: Sort | None, page: Page
+    ) -> Sequence[StoredSignal]:
+        """A page and one more row if there is one."""
+        ...
+
+
+class DispatchRepository(Protocol):
+    """The outbox towards the engine."""
+
+    async def undelivered(self, limit: int, before: int) -> Sequence[Dispatch]:
+        """The oldest rows among those made no later than `before`, in order."""
+        ...
+
+    async def delivered(self, row_id: int) -> None:
+        """Forget what was acknowledged; calls that come together share a transaction."""
+        ...
+
+
+class Outbox(Protocol):
+    """Where committed dispatches go to be delivered; what is lost here is found again in the database."""
+
+    def put(self, dispatches: Sequence[Dispatch]) -> None:
+        """Deliver these soon, in order for each execution; those that are known already are left alone."""
+        ...
+
+
+class Engine(Protocol):
+    """The execution engine; every call may be repeated at any time.
+
+    Unavailable and everything else that may pass raises an error that asks for another attempt; InvalidArgument and
+    FailedPrecondition mean that no attempt will ever succeed.
+    """
+
+    async def create(self, request: propeller.CreateExecutionRequest) -> propeller.CreateExecutionResponse:
+        """Hand an execution over."""
+        ...
+
+    async def abort(self, execution_id: core.WorkflowExecutionIdentifier, cause: str) -> bool:
+        """Stop an execution; False when the engine never had it."""
+        ...
+
+    async def set_signal(
+        self, execution_id: core.WorkflowExecutionIdentifier, signal_id: str, value: core.Literal
+    ) -> bool:
+        """Hand a signal's value over; False when the engine never had the execution."""
+        ...
+
+
+class LaunchSource(Protocol):
+    """What can be launched."""
+
+    async def launch_plan(self, identifier: core.Identifier) -> LaunchParts:
+        """A launch plan with its compiled workflow; raises NotFound."""
+        ...
+
+    async def task(self, identifier: core.Identifier) -> LaunchParts:
+        """A task wrapped into a workflow of its own, which is registered if need be; raises NotFound."""
+        ...
+
+    async def workflow(self, row: int) -> core.CompiledWorkflowClosure:
+        """The compiled workflow of a row; raises NotFound."""
+        ...
+
+
+class ActiveProjects(Protocol):
+    """Projects and domains."""
+
+    async def require_active(self, project: str, domain: str) -> Mapping[str, str]:
+        """The project's labels; raises InvalidArgument for an unknown domain or a project unknown or not active."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class LaunchAttributes:
+    """The attributes that bear on one launch; `execution_configs` with the most specific first."""
+
+    execution_configs: Sequence[admin.WorkflowExecutionConfig] = ()
+    plugin_overrides: Sequence[admin.PluginOverride] = ()
+    task_resources: admin.TaskResourceAttributes | None = None
+
+
+class AttributeSource(Protocol):
+    """Attributes of projects, domains and workflows."""
+
+    async def for_launch(self, project: str, domain: str, workflow: str, launch_plan: str) -> LaunchAttributes:
+        """What applies to a launch; never raises NotFound."""
+        ...
+
+
+SignedMethod = Literal["GET", "PUT"]
+
+
+class UrlSigner(Protocol):
+    """Makes URLs that let whoever has them read or write one object for a while."""
+
+    async def sign(self, method: SignedMethod, uri: str, expires: timedelta, headers: Mapping[str, str]) -> str:
+        """The URL; a PUT must carry the headers as given."""
+        ...

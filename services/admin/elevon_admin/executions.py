@@ -1,0 +1,256 @@
+"""Putting everything about executions together: repositories, use cases, servicers, and the way to the engine."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+import grpc
+from elevon_idl.admin import v1 as admin
+from elevon_kit.blobs import BlobStore, parse
+from elevon_kit.blobs_obstore import open_blob_store
+from elevon_kit.database import Database
+from elevon_kit.grpc_client import channel
+from elevon_kit.grpc_server import GrpcServer
+from elevon_kit.logging import get_logger
+from starlette.routing import BaseRoute
+
+from elevon_admin.domain.dispatches import Dispatch
+from elevon_admin.domain.execution_config import ConfigDefaults
+from elevon_admin.drivers.data_routes import data_routes
+from elevon_admin.drivers.engine_client import PropellerEngine
+from elevon_admin.drivers.signed_urls import LocalUrls, StoreUrls
+from elevon_admin.execution_ports import AttributeSource, Engine, Outbox
+from elevon_admin.ports import Clock
+from elevon_admin.registry import Registry
+from elevon_admin.rpc.data_proxy import DATA_PROXY_SERVICE, DataProxyServicer
+from elevon_admin.rpc.events import EVENT_SERVICE, EventServicer
+from elevon_admin.rpc.signals import SIGNAL_SERVICE, SignalServicer
+from elevon_admin.settings import AdminSettings, ResourceSettings
+from elevon_admin.store.dispatches import SqlDispatches
+from elevon_admin.store.execution_families import SqlEvents
+from elevon_admin.store.executions import SqlExecutions
+from elevon_admin.store.node_executions import SqlNodeExecutions
+from elevon_admin.store.projects import SqlProjects
+from elevon_admin.store.secrets import shared_secret
+from elevon_admin.store.signals import SqlSignals
+from elevon_admin.store.task_executions import SqlTaskExecutions
+from elevon_admin.store.workflows import SqlWorkflows
+from elevon_admin.usecases.closures import Closures
+from elevon_admin.usecases.data_proxy import DataProxy, DataProxySettings
+from elevon_admin.usecases.dispatch import Dispatcher, DispatchSettings
+from elevon_admin.usecases.execution_data import ExecutionData
+from elevon_admin.usecases.execution_queries import ExecutionQueries
+from elevon_admin.usecases.launch import Launch, LaunchSettings
+from elevon_admin.usecases.launch_sources import NoAttributes, RegisteredProjects, RegistrySource
+from elevon_admin.usecases.literals import LiteralStore
+from elevon_admin.usecases.record_events import RecordEvents
+from elevon_admin.usecases.signals import Signals
+from elevon_admin.usecases.terminate import Terminate
+
+log = get_logger("executions")
+
+SIGNING_KEY_BYTES = 32
+
+
+class WaitingOutbox:
+    """The Outbox without an engine: what is committed waits in the database until a later start has one."""
+
+    def put(self, dispatches: Sequence[Dispatch]) -> None:
+        """See Outbox."""
+
+
+class SigningKey:
+    """The key that signs local URLs: from a file, else from the database, so that all replicas have the same."""
+
+    def __init__(self, file: Path | None, database: Database) -> None:
+        self._file = file
+        self._database = database
+        self._key = b""
+
+    def __call__(self) -> bytes:
+        """The key, once `load` has run."""
+        return self._key
+
+    async def load(self) -> None:
+        """Read the key; makes it when there is none."""
+        proposal = secrets.token_hex(SIGNING_KEY_BYTES).encode()
+        if self._file is None:
+            self._key = await shared_secret(self._database, "signing key", proposal)
+            return
+        if not self._file.exists():
+            self._file.touch(mode=0o600)
+            self._file.write_bytes(proposal)
+        self._key = self._file.read_bytes().strip()
+
+
+@dataclass(slots=True)
+class Executions:
+    """What serves executions; `start` needs an open database."""
+
+    launch: Launch
+    terminate: Terminate
+    execution_queries: ExecutionQueries
+    execution_data: ExecutionData
+    record_events: RecordEvents
+    data_proxy: DataProxy
+    signals: Signals
+    routes: list[BaseRoute]
+    signing_key: SigningKey
+    blobs: BlobStore
+    dispatcher: Dispatcher | None = None
+    channel: grpc.aio.Channel | None = None
+
+    def add_to(self, server: GrpcServer) -> None:
+        """Serve the services besides AdminService."""
+        server.add(EventServicer(self.record_events), EVENT_SERVICE)
+        server.add(DataProxyServicer(self.data_proxy), DATA_PROXY_SERVICE)
+        server.add(SignalServicer(self.signals), SIGNAL_SERVICE)
+
+    async def start(self) -> None:
+        """Begin to deliver."""
+        await self.signing_key.load()
+        if self.dispatcher is not None:
+            self.dispatcher.start()
+        else:
+            log.warning("no propeller_address is set: executions are accepted and wait")
+
+    async def stop(self) -> None:
+        """Stop delivering and let go of connections."""
+        if self.dispatcher is not None:
+            await self.dispatcher.stop()
+        if self.channel is not None:
+            await self.channel.close()
+        await self.blobs.close()
+
+
+def build_executions(
+    settings: AdminSettings,
+    database: Database,
+    registry: Registry,
+    clock: Clock,
+    http_address: Callable[[], str],
+    *,
+    attributes: AttributeSource | None = None,
+    engine: Engine | None = None,
+) -> Executions:
+    """Put it together; `engine` stands in for the one at `propeller_address`, `http_address` is asked when signing."""
+    blobs = open_blob_store(settings.blobs)
+    base = container_uri(settings.blobs.container)
+    literals = LiteralStore(
+        blobs, base, inline_limit=settings.data.inline_bytes, read_limit=settings.data.max_literal_bytes
+    )
+    source = RegistrySource(
+        registry.reads, registry.single_tasks, SqlWorkflows(database), settings.cache.entity_bytes // 4
+    )
+    attributes = attributes or NoAttributes()
+    closures = Closures(source, attributes, _resources(settings))
+    executions = SqlExecutions(database)
+    record_events = RecordEvents(SqlEvents(database, clock), literals)
+    connection = None
+    if engine is None and settings.propeller_address:
+        connection = channel(settings.propeller_address)
+        engine = PropellerEngine(connection)
+    dispatcher = None
+    if engine is not None:
+        delivery = _delivery(settings)
+        dispatcher = Dispatcher(SqlDispatches(database), engine, closures, literals, record_events, clock, delivery)
+    outbox: Outbox = dispatcher or WaitingOutbox()
+    domains = [domain.id for domain in settings.domains]
+    projects = RegisteredProjects(SqlProjects(database), domains)
+    queries = ExecutionQueries(executions, SqlNodeExecutions(database), SqlTaskExecutions(database))
+    data = ExecutionData(executions, queries, literals)
+    signing_key = SigningKey(settings.signing_key_file, database)
+    urls = _local_urls(settings, base, signing_key, http_address, clock)
+    proxy = DataProxy(StoreUrls(blobs, urls), blobs, queries, data, _proxy_settings(settings, base), clock)
+    return Executions(
+        launch=Launch(
+            source, projects, attributes, executions, closures, literals, outbox, _launch_settings(settings), clock
+        ),
+        terminate=Terminate(executions, outbox, clock),
+        execution_queries=queries,
+        execution_data=data,
+        record_events=record_events,
+        data_proxy=proxy,
+        signals=Signals(SqlSignals(database), outbox, clock),
+        routes=[] if urls is None else data_routes(urls, settings.data.max_upload_bytes),
+        signing_key=signing_key,
+        blobs=blobs,
+        dispatcher=dispatcher,
+        channel=connection,
+    )
+
+
+def container_uri(container: str) -> str:
+    """The container as a URI; a local folder `elevon-data` when none is set."""
+    if "://" in container:
+        return container.rstrip("/")
+    return Path(container or "elevon-data").absolute().as_uri()
+
+
+def _local_urls(
+    settings: AdminSettings, base: str, key: SigningKey, http_address: Callable[[], str], clock: Clock
+) -> LocalUrls | None:
+    if parse(base).scheme != "file" or not settings.http.enabled:
+        return None
+    scheme = "https" if settings.http.tls_certificate is not None else "http"
+    return LocalUrls(base, key, lambda: settings.public_url or f"{scheme}://{http_address()}", clock)
+
+
+def _launch_settings(settings: AdminSettings) -> LaunchSettings:
+    given = settings.executions
+    defaults = ConfigDefaults(
+        max_parallelism=given.max_parallelism,
+        interruptible=given.interruptible,
+        overwrite_cache=given.overwrite_cache,
+        raw_output_prefix=given.raw_output_prefix,
+        iam_role=given.iam_role,
+        service_account=given.service_account,
+        labels=given.labels,
+        annotations=given.annotations,
+        environment=given.environment,
+        maximum_labels=given.max_label_entries,
+        maximum_annotations=given.max_annotation_entries,
+    )
+    return LaunchSettings(
+        defaults=defaults,
+        namespace_template=given.namespace_template,
+        console_url=given.console_url,
+        most_labels=settings.registration.max_label_entries,
+    )
+
+
+def _proxy_settings(settings: AdminSettings, base: str) -> DataProxySettings:
+    prefix = settings.executions.raw_output_prefix
+    return DataProxySettings(
+        base=base,
+        readable=[base, prefix] if prefix else [base],
+        upload_prefix=settings.data.upload_prefix,
+        longest_upload=timedelta(seconds=settings.data.upload_seconds),
+        longest_download=timedelta(seconds=settings.data.download_seconds),
+    )
+
+
+def _delivery(settings: AdminSettings) -> DispatchSettings:
+    given = settings.delivery
+    return DispatchSettings(
+        in_flight=given.in_flight,
+        in_memory=given.in_memory,
+        sweep_seconds=given.sweep_seconds,
+        others_seconds=given.others_seconds,
+        longest_pause=given.longest_pause_seconds,
+    )
+
+
+def _resources(settings: AdminSettings) -> admin.TaskResourceAttributes:
+    given = settings.task_resources
+    return admin.TaskResourceAttributes(defaults=_spec(given.defaults), limits=_spec(given.limits))
+
+
+def _spec(given: ResourceSettings) -> admin.TaskResourceSpec:
+    return admin.TaskResourceSpec(
+        cpu=given.cpu, memory=given.memory, gpu=given.gpu, ephemeral_storage=given.ephemeral_storage
+    )

@@ -1,0 +1,178 @@
+"""What filters and orders may say about executions, nodes, task attempts and signals (admin.md §3.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import ColumnElement, Table, and_, exists, literal, select
+
+from elevon_admin.domain.filter_values import ValueKind
+from elevon_admin.domain.phases import NODE_PHASE_NUMBERS, TASK_PHASE_NUMBERS, WORKFLOW_PHASE_NUMBERS
+from elevon_admin.store.execution_tables import (
+    execution_tags,
+    executions,
+    node_executions,
+    signals,
+    task_executions,
+)
+from elevon_admin.store.listing import Columns, Entity, Field
+from elevon_admin.store.registry_tables import launch_plans, tasks, workflows
+from elevon_admin.store.versioned import LAUNCH_PLAN_FIELDS, TASK_FIELDS, WORKFLOW_FIELDS, related, row_fields
+
+
+def _texts(table: Table, *names: str) -> dict[str, Field]:
+    return {name: Field(table.c[name]) for name in names}
+
+
+def _times(table: Table, *names: str) -> dict[str, Field]:
+    return {name: Field(table.c[name], ValueKind.TIMESTAMP) for name in names}
+
+
+def _numbers(table: Table, *names: str) -> dict[str, Field]:
+    return {name: Field(table.c[name], ValueKind.INTEGER) for name in names}
+
+
+def _phase(table: Table, numbers: Mapping[str, int]) -> dict[str, Field]:
+    return {
+        "phase": Field(table.c.phase, names=numbers),
+        "started_at": Field(table.c.started_at, ValueKind.TIMESTAMP),
+        "duration": Field(table.c.duration, ValueKind.DURATION),
+    }
+
+
+_EXECUTION_NAME = {
+    "execution_project": Field(executions.c.project),
+    "execution_domain": Field(executions.c.domain),
+    "execution_name": Field(executions.c.name),
+    "project": Field(executions.c.project),
+    "domain": Field(executions.c.domain),
+    "name": Field(executions.c.name),
+}
+"""Both spellings: clients use the short ones, too."""
+
+EXECUTION_FIELDS = {
+    **row_fields(executions),
+    **_EXECUTION_NAME,
+    **_phase(executions, WORKFLOW_PHASE_NUMBERS),
+    **_times(executions, "execution_created_at", "execution_updated_at"),
+    **_numbers(
+        executions,
+        "launch_plan_id",
+        "workflow_id",
+        "task_id",
+        "mode",
+        "state",
+        "source_execution_id",
+        "parent_node_execution_id",
+    ),
+    **_texts(
+        executions,
+        "abort_cause",
+        "cluster",
+        "inputs_uri",
+        "user_inputs_uri",
+        "error_kind",
+        "error_code",
+        "user",
+        "launch_entity",
+    ),
+}
+
+NODE_FIELDS = {
+    **row_fields(node_executions),
+    **_texts(node_executions, "node_id", "input_uri", "error_kind", "error_code", "cache_status"),
+    **_phase(node_executions, NODE_PHASE_NUMBERS),
+    **_times(node_executions, "node_execution_created_at", "node_execution_updated_at"),
+    "parent_id": Field(node_executions.c.parent_node_id),
+    "parent_task_execution_id": Field(node_executions.c.parent_task),
+    "dynamic_workflow_remote_closure_reference": Field(node_executions.c.dynamic_workflow_uri),
+}
+
+TASK_EXECUTION_FIELDS = {
+    **row_fields(task_executions),
+    **_texts(task_executions, "node_id", "version", "input_uri"),
+    **_phase(task_executions, TASK_PHASE_NUMBERS),
+    **_times(task_executions, "task_execution_created_at", "task_execution_updated_at"),
+    **_numbers(task_executions, "retry_attempt", "phase_version"),
+}
+
+_TAG_FIELDS = _texts(execution_tags, "key", "value")
+
+_SIGNAL_FIELDS = {**row_fields(signals), **_texts(signals, "signal_id")}
+
+
+def _tagged(fields: dict[str, Field]) -> Entity:
+    """All expressions about tags hold for one and the same tag of the execution."""
+    own = execution_tags.c.execution_id == executions.c.id
+    return Entity(fields, lambda condition: exists(select(1).where(own, condition)))
+
+
+def _through(fields: dict[str, Field], own: ColumnElement[Any], other: ColumnElement[Any]) -> Entity:
+    """An entity of which few rows match: their ids are looked up first, the listed rows by index."""
+    return Entity(fields, lambda condition: own.in_(select(other).where(condition)))
+
+
+EXECUTION_COLUMNS = Columns(
+    "execution",
+    {
+        "execution": Entity(EXECUTION_FIELDS),
+        "launch_plan": _through(LAUNCH_PLAN_FIELDS, executions.c.launch_plan_id, launch_plans.c.id),
+        "workflow": _through(WORKFLOW_FIELDS, executions.c.workflow_id, workflows.c.id),
+        "task": _through(TASK_FIELDS, executions.c.task_id, tasks.c.id),
+        "execution_tag": _tagged(_TAG_FIELDS),
+        "admin_tag": _tagged({"name": Field(execution_tags.c.key)}),
+    },
+    (executions.c.id,),
+)
+
+
+def _of_execution(own: ColumnElement[Any]) -> Entity:
+    return related(EXECUTION_FIELDS, own, executions.c.id)
+
+
+NODE_COLUMNS = Columns(
+    "node_execution",
+    {"node_execution": Entity(NODE_FIELDS), "execution": _of_execution(node_executions.c.execution_id)},
+    (node_executions.c.id,),
+    bare=dict.fromkeys(_EXECUTION_NAME, "execution"),
+)
+
+_TASK = and_(
+    tasks.c.project == task_executions.c.project,
+    tasks.c.domain == task_executions.c.domain,
+    tasks.c.name == task_executions.c.name,
+    tasks.c.version == task_executions.c.version,
+)
+_TASKS_OWN_KEY = {name: Field(task_executions.c[name]) for name in ("project", "domain", "name", "version")}
+_NODE = and_(
+    node_executions.c.execution_id == task_executions.c.execution_id,
+    node_executions.c.node_id == task_executions.c.node_id,
+)
+
+
+_ONE = select(literal(1).label("one")).subquery("one")
+
+
+def _executed_task(condition: ColumnElement[bool]) -> ColumnElement[bool]:
+    """An outer join, since the key of a task is known even where the task was never registered here."""
+    joined = select(1).select_from(_ONE.outerjoin(tasks, _TASK)).where(condition)
+    return joined.correlate(task_executions).exists()
+
+
+TASK_COLUMNS = Columns(
+    "task_execution",
+    {
+        "task_execution": Entity(TASK_EXECUTION_FIELDS),
+        "task": Entity({**TASK_FIELDS, **_TASKS_OWN_KEY}, _executed_task),
+        "execution": _of_execution(task_executions.c.execution_id),
+        "node_execution": Entity(
+            NODE_FIELDS,
+            lambda condition: select(1).select_from(node_executions).where(_NODE, condition).exists(),
+        ),
+    },
+    (task_executions.c.id,),
+    bare=dict.fromkeys(_EXECUTION_NAME, "execution"),
+)
+
+SIGNAL_COLUMNS = Columns("signal", {"signal": Entity(_SIGNAL_FIELDS)}, (signals.c.id,))

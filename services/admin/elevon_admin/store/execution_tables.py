@@ -1,0 +1,176 @@
+"""Tables of what runs and has run."""
+
+from __future__ import annotations
+
+from sqlalchemy import Column, ForeignKey, Index, Integer, LargeBinary, SmallInteger, Table, Text, UniqueConstraint
+
+from elevon_admin.store.schema import Name, Nanoseconds, RowId, metadata
+
+
+def _row() -> tuple[Column[int], ...]:
+    return (
+        Column("id", RowId, primary_key=True, autoincrement=True),
+        Column("created_at", Nanoseconds, nullable=False),
+        Column("updated_at", Nanoseconds, nullable=False),
+        Column("phase", SmallInteger, nullable=False),
+        Column("phases_seen", SmallInteger, nullable=False),
+        Column("started_at", Nanoseconds, nullable=True),
+        Column("duration", Nanoseconds, nullable=True),
+    )
+
+
+def _error() -> tuple[Column[str], ...]:
+    return (Column("error_kind", Name, nullable=True), Column("error_code", Name, nullable=True))
+
+
+executions = Table(
+    "executions",
+    metadata,
+    *_row(),
+    Column("project", Name, nullable=False),
+    Column("domain", Name, nullable=False),
+    Column("name", Name, nullable=False),
+    Column("state", SmallInteger, nullable=False),
+    Column("mode", SmallInteger, nullable=False),
+    Column("launch_entity", Name, nullable=False),
+    Column("launch_plan_id", RowId, ForeignKey("launch_plans.id"), nullable=True),
+    Column("workflow_id", RowId, ForeignKey("workflows.id"), nullable=True),
+    Column("task_id", RowId, ForeignKey("tasks.id"), nullable=True),
+    Column("source_execution_id", RowId, nullable=True),
+    Column("parent_node_execution_id", RowId, nullable=True),
+    Column("execution_created_at", Nanoseconds, nullable=False),
+    Column("execution_updated_at", Nanoseconds, nullable=False),
+    Column("user", Name, nullable=False),
+    Column("cluster", Name, nullable=False),
+    Column("abort_cause", Name, nullable=True),
+    *_error(),
+    Column("inputs_uri", Text, nullable=True),
+    Column("user_inputs_uri", Text, nullable=True),
+    Column("outputs_uri", Text, nullable=True),
+    Column("spec", LargeBinary, nullable=False),
+    Column("closure", LargeBinary, nullable=False),
+    Column("inputs", LargeBinary, nullable=True),
+    Column("user_inputs", LargeBinary, nullable=True),
+    Column("outputs", LargeBinary, nullable=True),
+    UniqueConstraint("project", "domain", "name", name="uq_executions_project_domain_name"),
+    Index("ix_executions_created_at", "project", "domain", "state", "created_at", "id"),
+    Index("ix_executions_phase", "project", "domain", "state", "phase", "created_at", "id"),
+    Index("ix_executions_workflow_id", "workflow_id", "state", "created_at", "id"),
+    Index("ix_executions_launch_plan_id", "launch_plan_id", "state", "created_at", "id"),
+)
+"""`spec` is an admin.ExecutionSpec, `closure` an admin.ExecutionClosure.
+
+Literal maps are either inline (`inputs`, `user_inputs`, `outputs`) or behind the URI beside them; `user_inputs` is NULL
+where they equal `inputs`. `phases_seen` has bit n set once phase n was recorded.
+"""
+
+node_executions = Table(
+    "node_executions",
+    metadata,
+    *_row(),
+    Column("execution_id", RowId, ForeignKey("executions.id"), nullable=False),
+    Column("node_id", Name, nullable=False),
+    Column("parent_node_id", Name, nullable=True),
+    Column("parent_task", Name, nullable=True),
+    Column("node_execution_created_at", Nanoseconds, nullable=False),
+    Column("node_execution_updated_at", Nanoseconds, nullable=False),
+    Column("event_version", Integer, nullable=False),
+    Column("cache_status", Name, nullable=True),
+    *_error(),
+    Column("input_uri", Text, nullable=False),
+    Column("outputs_uri", Text, nullable=True),
+    Column("dynamic_workflow_uri", Text, nullable=True),
+    Column("metadata", LargeBinary, nullable=False),
+    Column("closure", LargeBinary, nullable=False),
+    Column("inputs", LargeBinary, nullable=True),
+    Column("outputs", LargeBinary, nullable=True),
+    Column("dynamic_workflow_id", LargeBinary, nullable=True),
+    Column("dynamic_workflow", LargeBinary, nullable=True),
+    UniqueConstraint("execution_id", "node_id", name="uq_node_executions_execution_id_node_id"),
+    Index("ix_node_executions_parent_node_id", "execution_id", "parent_node_id", "created_at", "id"),
+)
+"""`metadata` is an admin.NodeExecutionMetaData, `closure` an admin.NodeExecutionClosure.
+
+A node below another one has the other's id in `parent_node_id`; a node below a task attempt has the attempt's text
+(`TaskKey.within_execution`) in `parent_task`; both are NULL at the top level.
+"""
+
+task_executions = Table(
+    "task_executions",
+    metadata,
+    *_row(),
+    Column("execution_id", RowId, ForeignKey("executions.id"), nullable=False),
+    Column("node_id", Name, nullable=False),
+    Column("project", Name, nullable=False),
+    Column("domain", Name, nullable=False),
+    Column("name", Name, nullable=False),
+    Column("version", Name, nullable=False),
+    Column("retry_attempt", RowId, nullable=False),
+    Column("phase_version", RowId, nullable=False),
+    Column("task_execution_created_at", Nanoseconds, nullable=False),
+    Column("task_execution_updated_at", Nanoseconds, nullable=False),
+    Column("input_uri", Text, nullable=False),
+    Column("outputs_uri", Text, nullable=True),
+    Column("closure", LargeBinary, nullable=False),
+    Column("inputs", LargeBinary, nullable=True),
+    Column("outputs", LargeBinary, nullable=True),
+    UniqueConstraint(
+        "execution_id",
+        "node_id",
+        "retry_attempt",
+        "name",
+        "version",
+        "project",
+        "domain",
+        name="uq_task_executions_key",
+    ),
+)
+"""`closure` is an admin.TaskExecutionClosure; project, domain, name and version are the task's."""
+
+execution_tags = Table(
+    "execution_tags",
+    metadata,
+    Column("execution_id", RowId, ForeignKey("executions.id"), primary_key=True),
+    Column("key", Name, primary_key=True),
+    Column("value", Name, primary_key=True),
+    Index("ix_execution_tags_key", "key", "value", "execution_id"),
+    Index("ix_execution_tags_value", "value", "execution_id"),
+)
+"""Tags have an empty value; labels have theirs."""
+
+signals = Table(
+    "signals",
+    metadata,
+    Column("id", RowId, primary_key=True, autoincrement=True),
+    Column("created_at", Nanoseconds, nullable=False),
+    Column("updated_at", Nanoseconds, nullable=False),
+    Column("execution_id", RowId, ForeignKey("executions.id"), nullable=False),
+    Column("signal_id", Name, nullable=False),
+    Column("type", LargeBinary, nullable=False),
+    Column("value", LargeBinary, nullable=True),
+    UniqueConstraint("execution_id", "signal_id", name="uq_signals_execution_id_signal_id"),
+)
+"""`type` is a core.LiteralType, `value` a core.Literal, NULL until it is set."""
+
+dispatches = Table(
+    "dispatches",
+    metadata,
+    Column("id", RowId, primary_key=True, autoincrement=True),
+    Column("created_at", Nanoseconds, nullable=False),
+    Column("execution_id", RowId, ForeignKey("executions.id"), nullable=False),
+    Column("kind", SmallInteger, nullable=False),
+    Column("payload", LargeBinary, nullable=False),
+    Index("ix_dispatches_execution_id", "execution_id"),
+)
+"""What the engine has not acknowledged yet; a row is deleted with the acknowledgement.
+
+`payload` is the request of the call that `kind` names, without what the execution's row holds anyway.
+"""
+
+secrets = Table(
+    "secrets",
+    metadata,
+    Column("name", Name, primary_key=True),
+    Column("value", LargeBinary, nullable=False),
+)
+"""Random keys that all replicas share, made by whichever starts first."""

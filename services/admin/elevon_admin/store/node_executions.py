@@ -1,0 +1,106 @@
+"""Node executions in the database, for reading."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from elevon_idl.admin import v1 as admin
+from elevon_idl.core import v1 as core
+from elevon_kit.database import Database
+from sqlalchemy import Row, select
+
+from elevon_admin.domain.executions import StoredNode
+from elevon_admin.domain.filters import Filter
+from elevon_admin.domain.paging import Page
+from elevon_admin.domain.records import ExecutionKey, NodeKey
+from elevon_admin.domain.sorting import Sort
+from elevon_admin.store.execution_fields import NODE_COLUMNS
+from elevon_admin.store.execution_tables import executions, node_executions
+from elevon_admin.store.executions import stored_literals
+from elevon_admin.store.listing import apply_listing
+
+_READ = (
+    node_executions.c.id,
+    node_executions.c.node_id,
+    node_executions.c.input_uri,
+    node_executions.c.closure,
+    node_executions.c.metadata,
+)
+_DATA = (
+    node_executions.c.inputs,
+    node_executions.c.outputs,
+    node_executions.c.outputs_uri,
+    node_executions.c.dynamic_workflow,
+    node_executions.c.dynamic_workflow_uri,
+    node_executions.c.dynamic_workflow_id,
+)
+
+
+def row_of(key: ExecutionKey) -> Any:
+    """The row id of an execution, as a scalar sub-query."""
+    columns = executions.c
+    query = select(columns.id).where(
+        columns.project == key.project, columns.domain == key.domain, columns.name == key.name
+    )
+    return query.scalar_subquery()
+
+
+class SqlNodeExecutions:
+    """The NodeExecutionRepository of a Database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def get(self, key: NodeKey) -> StoredNode | None:
+        """See NodeExecutionRepository."""
+        query = select(*_READ, *_DATA).where(
+            node_executions.c.execution_id == row_of(key.execution), node_executions.c.node_id == key.node_id
+        )
+        async with self._database.reading() as connection:
+            row = (await connection.execute(query)).one_or_none()
+        return None if row is None else _with_data(row, key)
+
+    async def list(
+        self,
+        execution: ExecutionKey,
+        filters: Sequence[Filter],
+        sort: Sort | None,
+        page: Page,
+        *,
+        parent_node: str | None = None,
+        parent_task: str | None = None,
+    ) -> Sequence[StoredNode]:
+        """See NodeExecutionRepository."""
+        columns = node_executions.c
+        query = select(*_READ).where(columns.execution_id == row_of(execution))
+        if parent_task is not None:
+            query = query.where(columns.parent_task == parent_task)
+        elif parent_node is not None:
+            query = query.where(columns.parent_node_id == parent_node)
+        else:
+            query = query.where(columns.parent_node_id.is_(None), columns.parent_task.is_(None))
+        async with self._database.reading() as connection:
+            rows = await connection.execute(apply_listing(query, NODE_COLUMNS, filters, sort, page))
+            return [StoredNode(**_read(row, NodeKey(execution, row.node_id))) for row in rows]
+
+
+def _read(row: Row[*tuple[Any, ...]], key: NodeKey) -> dict[str, Any]:
+    return {
+        "row_id": row.id,
+        "key": key,
+        "input_uri": row.input_uri,
+        "closure": admin.NodeExecutionClosure.FromString(row.closure),
+        "metadata": admin.NodeExecutionMetaData.FromString(row.metadata),
+    }
+
+
+def _with_data(row: Row[*tuple[Any, ...]], key: NodeKey) -> StoredNode:
+    dynamic_id = row.dynamic_workflow_id
+    return StoredNode(
+        **_read(row, key),
+        inputs=stored_literals(row.inputs, row.input_uri),
+        outputs=stored_literals(row.outputs, row.outputs_uri),
+        dynamic_workflow=stored_literals(row.dynamic_workflow, row.dynamic_workflow_uri),
+        dynamic_workflow_id=None if dynamic_id is None else core.Identifier.FromString(dynamic_id),
+    )

@@ -1,0 +1,62 @@
+"""Compiled workflows as the engine gets them: with the platform's resources filled in, known by their digest."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+
+from elevon_idl.admin import v1 as admin
+from elevon_idl.core import v1 as core
+
+from elevon_admin.domain.entities import LaunchParts
+from elevon_admin.domain.records import ExecutionKey
+from elevon_admin.domain.task_resources import PlatformResources, fill_resources
+from elevon_admin.execution_ports import AttributeSource, LaunchSource
+
+_MOST_DIGESTS = 10_000
+
+
+class Closures:
+    """Digests are kept, closures are made anew: the engine rarely asks for the same one twice."""
+
+    def __init__(
+        self, source: LaunchSource, attributes: AttributeSource, resources: admin.TaskResourceAttributes
+    ) -> None:
+        self._source = source
+        self._attributes = attributes
+        self._resources = resources
+        self._digests: OrderedDict[tuple[int, bytes], bytes] = OrderedDict()
+
+    def digest(self, parts: LaunchParts, resources: admin.TaskResourceAttributes | None) -> bytes:
+        """The SHA-256 of the closure that an execution of these parts runs."""
+        applied = resources or self._resources
+        key = (parts.workflow_row, applied.SerializeToString(deterministic=True))
+        found = self._digests.get(key)
+        if found is None:
+            found = digest_of(self._filled(parts.closure, applied))
+            self._digests[key] = found
+            if len(self._digests) > _MOST_DIGESTS:
+                self._digests.popitem(last=False)
+        return found
+
+    async def closure(
+        self, workflow_row: int, execution: ExecutionKey, launch_plan: str
+    ) -> core.CompiledWorkflowClosure:
+        """The closure that an execution of a workflow's row runs, as a message of the caller's own; raises NotFound."""
+        closure = await self._source.workflow(workflow_row)
+        workflow = closure.primary.template.id.name
+        attributes = await self._attributes.for_launch(execution.project, execution.domain, workflow, launch_plan)
+        return self._filled(closure, attributes.task_resources or self._resources)
+
+    def _filled(
+        self, closure: core.CompiledWorkflowClosure, resources: admin.TaskResourceAttributes
+    ) -> core.CompiledWorkflowClosure:
+        filled = core.CompiledWorkflowClosure()
+        filled.CopyFrom(closure)
+        fill_resources(filled, PlatformResources.of(resources))
+        return filled
+
+
+def digest_of(closure: core.CompiledWorkflowClosure) -> bytes:
+    """What tells one closure from another: 32 bytes."""
+    return hashlib.sha256(closure.SerializeToString(deterministic=True)).digest()

@@ -1,0 +1,88 @@
+"""The inputs and outputs of executions, nodes and task attempts (admin.md §11.2)."""
+
+from __future__ import annotations
+
+from elevon_core.errors import Internal, NotFound
+from elevon_core.identifiers import validate_execution_identifier
+from elevon_idl.admin import v1 as admin
+from elevon_idl.core import v1 as core
+from elevon_kit.blobs import BlobNotFound
+from google.protobuf.message import DecodeError
+
+from elevon_admin.domain.event_batches import missing_execution
+from elevon_admin.domain.executions import StoredNode, StoredTaskExecution
+from elevon_admin.domain.flyte_urls import node_urls, task_urls
+from elevon_admin.domain.records import ExecutionKey
+from elevon_admin.execution_ports import ExecutionRepository
+from elevon_admin.usecases.execution_queries import ExecutionQueries
+from elevon_admin.usecases.literals import LiteralStore
+
+
+class ExecutionData:
+    """Answers literals whether they are in rows or in files; what cannot be read is answered empty."""
+
+    def __init__(self, executions: ExecutionRepository, queries: ExecutionQueries, literals: LiteralStore) -> None:
+        self._executions = executions
+        self._queries = queries
+        self._literals = literals
+
+    async def of_execution(
+        self, identifier: core.WorkflowExecutionIdentifier
+    ) -> admin.WorkflowExecutionGetDataResponse:
+        """Inputs and outputs of an execution; raises NotFound."""
+        validate_execution_identifier(identifier)
+        key = ExecutionKey.of(identifier)
+        stored = await self._executions.literals(key)
+        if stored is None:
+            raise missing_execution(key)
+        return admin.WorkflowExecutionGetDataResponse(
+            inputs=admin.UrlBlob(),
+            outputs=admin.UrlBlob(),
+            full_inputs=await self._literals.read_leniently(stored.inputs),
+            full_outputs=await self._literals.read_leniently(stored.outputs),
+        )
+
+    async def of_node(self, identifier: core.NodeExecutionIdentifier) -> admin.NodeExecutionGetDataResponse:
+        """Inputs and outputs of a node, and its workflow if it is dynamic; raises NotFound."""
+        stored = await self._queries.node(identifier)
+        response = admin.NodeExecutionGetDataResponse(
+            inputs=admin.UrlBlob(),
+            outputs=admin.UrlBlob(),
+            full_inputs=await self._literals.read_leniently(stored.inputs),
+            full_outputs=await self._literals.read_leniently(stored.outputs),
+            flyte_urls=node_urls(stored.key, deck=bool(stored.closure.deck_uri)),
+        )
+        if stored.dynamic_workflow is not None:
+            dynamic = response.dynamic_workflow
+            if stored.dynamic_workflow_id is not None:
+                dynamic.id.CopyFrom(stored.dynamic_workflow_id)
+            dynamic.dynamic_job_spec_uri = stored.closure.dynamic_job_spec_uri
+            dynamic.compiled_workflow.CopyFrom(await self._dynamic_closure(stored))
+        return response
+
+    async def of_task(self, identifier: core.TaskExecutionIdentifier) -> admin.TaskExecutionGetDataResponse:
+        """Inputs and outputs of a task attempt; raises NotFound."""
+        return await self.of_stored_task(await self._queries.task(identifier))
+
+    async def of_stored_task(self, stored: StoredTaskExecution) -> admin.TaskExecutionGetDataResponse:
+        """As `of_task`, for one that was read already."""
+        return admin.TaskExecutionGetDataResponse(
+            inputs=admin.UrlBlob(),
+            outputs=admin.UrlBlob(),
+            full_inputs=await self._literals.read_leniently(stored.inputs),
+            full_outputs=await self._literals.read_leniently(stored.outputs),
+            flyte_urls=task_urls(stored.key),
+        )
+
+    async def dynamic_workflow(self, identifier: core.NodeExecutionIdentifier) -> admin.DynamicNodeWorkflowResponse:
+        """The workflow that a dynamic node made; raises NotFound for any other node, Internal when it is unreadable."""
+        stored = await self._queries.node(identifier)
+        return admin.DynamicNodeWorkflowResponse(compiled_workflow=await self._dynamic_closure(stored))
+
+    async def _dynamic_closure(self, stored: StoredNode) -> core.CompiledWorkflowClosure:
+        if stored.dynamic_workflow is None:
+            raise NotFound(f"node does not contain dynamic workflow: {stored.key}")
+        try:
+            return await self._literals.read_closure(stored.dynamic_workflow)
+        except (BlobNotFound, DecodeError) as error:
+            raise Internal(f"the dynamic workflow of {stored.key} cannot be read: {error}") from error

@@ -1,0 +1,71 @@
+"""What launching takes from the registry."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+from elevon_core.errors import NotFound
+from elevon_idl.core import v1 as core
+
+from elevon_admin.domain.entities import EntityKey, LaunchParts, StoredProject
+from elevon_admin.domain.project_rules import check_place
+from elevon_admin.execution_ports import LaunchAttributes
+from elevon_admin.ports import ProjectRepository, WorkflowRepository
+from elevon_admin.usecases.entity_cache import EntityCache
+from elevon_admin.usecases.registry_reads import RegistryReads
+from elevon_admin.usecases.single_tasks import SingleTasks
+
+
+class RegistrySource:
+    """The LaunchSource of the registry."""
+
+    def __init__(
+        self, reads: RegistryReads, single_tasks: SingleTasks, workflows: WorkflowRepository, cache_bytes: int
+    ) -> None:
+        self._reads = reads
+        self._single_tasks = single_tasks
+        self._workflows = workflows
+        self._kept: EntityCache[core.CompiledWorkflowClosure] = EntityCache(cache_bytes)
+
+    async def launch_plan(self, identifier: core.Identifier) -> LaunchParts:
+        """See LaunchSource."""
+        return await self._reads.launch_parts(EntityKey.of(identifier))
+
+    async def task(self, identifier: core.Identifier) -> LaunchParts:
+        """See LaunchSource."""
+        return await self._single_tasks.launch_parts(EntityKey.of(identifier))
+
+    async def workflow(self, row: int) -> core.CompiledWorkflowClosure:
+        """See LaunchSource."""
+        kept = self._kept.get(row)
+        if kept is not None:
+            return kept
+        stored = await self._workflows.get_row(row)
+        if stored is None:
+            raise NotFound(f"workflow of row {row} is not stored")
+        self._kept.put(row, stored.closure, stored.size)
+        return stored.closure
+
+
+class RegisteredProjects:
+    """The ActiveProjects of the registry."""
+
+    def __init__(self, projects: ProjectRepository, domains: Collection[str]) -> None:
+        self._projects = projects
+        self._domains = domains
+
+    async def require_active(self, project: str, domain: str) -> Mapping[str, str]:
+        """See ActiveProjects."""
+        stored: StoredProject | None = await self._projects.get(project)
+        check_place(project, None if stored is None else stored.state, domain, self._domains)
+        if stored is None or stored.labels is None:
+            return {}
+        return stored.labels.values
+
+
+class NoAttributes:
+    """The AttributeSource of an installation where nobody has set any."""
+
+    async def for_launch(self, project: str, domain: str, workflow: str, launch_plan: str) -> LaunchAttributes:
+        """See AttributeSource."""
+        return LaunchAttributes()

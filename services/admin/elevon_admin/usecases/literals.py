@@ -1,0 +1,87 @@
+"""Where literal maps are kept: small ones in rows, large ones in the object store, and reading them back."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TypeVar
+
+from elevon_core.errors import ElevonError, ResourceExhausted
+from elevon_idl.core import v1 as core
+from elevon_kit.blobs import BlobStore, join
+from elevon_kit.logging import get_logger
+from google.protobuf.message import DecodeError, Message
+
+from elevon_admin.domain.records import ExecutionKey, StoredLiterals
+
+log = get_logger("literals")
+
+INLINE_LIMIT = 64 * 1024
+"""Bytes of a serialized literal map up to which it stays in its row."""
+
+READ_LIMIT = 2 * 1024 * 1024
+"""Bytes of a serialized literal map up to which it is accepted in an event and answered in a data call."""
+
+AnyMessage = TypeVar("AnyMessage", bound=Message)
+
+
+class LiteralStore:
+    """Keeps and reads literal maps; `base` is the URI below which admin writes its own files."""
+
+    def __init__(
+        self, blobs: BlobStore, base: str, *, inline_limit: int = INLINE_LIMIT, read_limit: int = READ_LIMIT
+    ) -> None:
+        self._blobs = blobs
+        self._base = base
+        self._inline_limit = inline_limit
+        self._read_limit = read_limit
+
+    def fits_inline(self, size: int) -> bool:
+        """Whether so many bytes stay in the row."""
+        return size <= self._inline_limit
+
+    def place(self, execution: ExecutionKey, *parts: str) -> str:
+        """The URI of something that belongs to an execution."""
+        return join(self._base, "metadata", *execution, *parts)
+
+    def check_size(self, size: int, what: str) -> None:
+        """Raise ResourceExhausted for literals that are too large to travel in an event."""
+        if size > self._read_limit:
+            raise ResourceExhausted(f"{what} has {size} bytes, at most {self._read_limit} are accepted inline")
+
+    async def keep(self, data: bytes, execution: ExecutionKey, *parts: str) -> StoredLiterals:
+        """Keep serialized bytes; a file's name ends with a digest of them, so that nothing is ever overwritten."""
+        if self.fits_inline(len(data)):
+            return StoredLiterals(data=data)
+        digest = hashlib.sha256(data).hexdigest()[:32]
+        uri = self.place(execution, *parts, f"{digest}.pb")
+        await self._blobs.write(uri, data)
+        return StoredLiterals(uri=uri)
+
+    async def read(self, stored: StoredLiterals | None, limit: int | None = None) -> core.LiteralMap:
+        """The literals, from the row or the object store; raises what reading raises."""
+        return await self._read_message(core.LiteralMap, stored, limit)
+
+    async def read_leniently(self, stored: StoredLiterals | None) -> core.LiteralMap:
+        """As `read`, but an unreadable or oversized file gives an empty map: clients expect an answer."""
+        try:
+            return await self.read(stored, self._read_limit)
+        except (ElevonError, DecodeError) as error:
+            where = "" if stored is None else stored.uri
+            log.warning("literals not readable", uri=where, error=str(error))
+            return core.LiteralMap()
+
+    async def read_closure(self, stored: StoredLiterals) -> core.CompiledWorkflowClosure:
+        """A compiled workflow; raises what reading raises."""
+        return await self._read_message(core.CompiledWorkflowClosure, stored, None)
+
+    async def _read_message(
+        self, kind: type[AnyMessage], stored: StoredLiterals | None, limit: int | None
+    ) -> AnyMessage:
+        if stored is None:
+            return kind()
+        data = stored.data
+        if data is None:
+            if not stored.uri:
+                return kind()
+            data = await self._blobs.read(stored.uri, limit)
+        return kind.FromString(data)

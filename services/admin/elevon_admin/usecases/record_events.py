@@ -1,0 +1,137 @@
+"""What the engine reports: single events and batches take the same path."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from elevon_core.errors import AlreadyExists, ElevonError, InvalidArgument, ResourceExhausted
+from elevon_idl.admin import v1 as admin
+from elevon_idl.core import v1 as core
+from elevon_idl.event import v1 as event
+
+from elevon_admin.domain.event_batches import AnyEvent, PreparedEvent, validate_event
+from elevon_admin.domain.records import NO_DATA, EventData, ExecutionKey, StoredLiterals
+from elevon_admin.execution_ports import EventRepository
+from elevon_admin.usecases.literals import LiteralStore
+
+MOST_EVENTS = 10_000
+"""Events of one batch; more are refused as a whole."""
+
+
+class RecordEvents:
+    """Validates events, moves large literals out of them, and has them applied."""
+
+    def __init__(self, events: EventRepository, literals: LiteralStore) -> None:
+        self._events = events
+        self._literals = literals
+
+    async def one(self, reported: AnyEvent) -> None:
+        """Record one event.
+
+        Raises InvalidArgument, NotFound, AlreadyExists, FailedPrecondition, or ResourceExhausted for oversized outputs.
+        """
+        prepared = PreparedEvent(reported)
+        await self._prepare(prepared)
+        (outcome,) = await self._events.record([prepared])
+        if outcome is not None:
+            raise outcome
+
+    async def batch(self, events: Sequence[admin.ExecutionEvent]) -> list[admin.EventOutcome]:
+        """Record events in order, in one transaction; an event that is repeated is told from a new one.
+
+        Raises ResourceExhausted for too many, Unavailable when database or object store are out of reach.
+        """
+        if len(events) > MOST_EVENTS:
+            raise ResourceExhausted(f"{len(events)} events in one call, at most {MOST_EVENTS} are accepted")
+        outcomes: list[ElevonError | None] = [None] * len(events)
+        accepted: list[tuple[int, PreparedEvent]] = []
+        for index, wrapped in enumerate(events):
+            try:
+                prepared = PreparedEvent(_unwrapped(wrapped), replayable=True)
+                await self._prepare(prepared)
+            except (InvalidArgument, ResourceExhausted) as error:
+                outcomes[index] = error
+            else:
+                accepted.append((index, prepared))
+        if accepted:
+            recorded = await self._events.record([prepared for _, prepared in accepted])
+            for (index, _), outcome in zip(accepted, recorded, strict=True):
+                outcomes[index] = outcome
+        return [_outcome(error) for error in outcomes]
+
+    async def _prepare(self, prepared: PreparedEvent) -> None:
+        reported = prepared.reported
+        validate_event(reported)
+        if isinstance(reported, event.WorkflowExecutionEvent):
+            prepared.data = await self._workflow_data(reported)
+        elif isinstance(reported, event.NodeExecutionEvent):
+            prepared.data = await self._node_data(reported)
+        else:
+            prepared.data = await self._task_data(reported)
+
+    async def _workflow_data(self, reported: event.WorkflowExecutionEvent) -> EventData:
+        if not reported.HasField("output_data"):
+            return NO_DATA
+        key = ExecutionKey.of(reported.execution_id)
+        outputs = await self._keep(reported.output_data, key, "offloaded_outputs")
+        # The closure names the outputs by URI in any case: clients cannot read them inside it.
+        return EventData(
+            outputs=StoredLiterals(outputs.uri or self._literals.place(key, "offloaded_outputs"), outputs.data)
+        )
+
+    async def _node_data(self, reported: event.NodeExecutionEvent) -> EventData:
+        dynamic = reported.HasField("task_node_metadata") and reported.task_node_metadata.HasField("dynamic_workflow")
+        if not (dynamic or reported.HasField("input_data") or reported.HasField("output_data")):
+            return NO_DATA
+        data = EventData()
+        key, node_id = ExecutionKey.of(reported.id.execution_id), reported.id.node_id
+        if reported.HasField("input_data"):
+            data.inputs = await self._keep(reported.input_data, key, node_id, "offloaded_inputs")
+        if reported.HasField("output_data"):
+            data.outputs = await self._keep(reported.output_data, key, node_id, "offloaded_outputs")
+        if dynamic:
+            closure = reported.task_node_metadata.dynamic_workflow.compiled_workflow
+            content = closure.SerializeToString(deterministic=True)
+            data.dynamic_workflow = await self._literals.keep(content, key, node_id, "dynamic_workflow")
+        return data
+
+    async def _task_data(self, reported: event.TaskExecutionEvent) -> EventData:
+        if not (reported.HasField("input_data") or reported.HasField("output_data")):
+            return NO_DATA
+        data = EventData()
+        node = reported.parent_node_execution_id
+        key = ExecutionKey.of(node.execution_id)
+        task = reported.task_id
+        folder = (node.node_id, task.project, task.domain, task.name, task.version, str(reported.retry_attempt))
+        if reported.HasField("input_data"):
+            data.inputs = await self._keep(reported.input_data, key, *folder, "offloaded_inputs")
+        if reported.HasField("output_data"):
+            data.outputs = await self._keep(reported.output_data, key, *folder, "offloaded_outputs")
+        return data
+
+    async def _keep(self, values: core.LiteralMap, execution: ExecutionKey, *parts: str) -> StoredLiterals:
+        data = values.SerializeToString()
+        self._literals.check_size(len(data), parts[-1].removeprefix("offloaded_"))
+        return await self._literals.keep(data, execution, *parts)
+
+
+def _unwrapped(wrapped: admin.ExecutionEvent) -> AnyEvent:
+    kind = wrapped.WhichOneof("event")
+    if kind == "workflow":
+        return wrapped.workflow
+    if kind == "node":
+        return wrapped.node
+    if kind == "task":
+        return wrapped.task
+    raise InvalidArgument.missing("event")
+
+
+_RECORDED = admin.EventOutcome(result=admin.EventOutcome.RESULT_RECORDED)
+
+
+def _outcome(error: ElevonError | None) -> admin.EventOutcome:
+    if error is None:
+        return _RECORDED
+    already = isinstance(error, AlreadyExists)
+    result = admin.EventOutcome.RESULT_ALREADY_RECORDED if already else admin.EventOutcome.RESULT_REFUSED
+    return admin.EventOutcome(result=result, message="" if already else error.message)
