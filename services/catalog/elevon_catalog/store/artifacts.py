@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from elevon_kit.database import UniqueViolation
+from elevon_kit.database import Database, UniqueViolation
 from sqlalchemy import Select, bindparam, delete, exists, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -13,6 +13,7 @@ from elevon_catalog.domain.failures import already_exists, missing_artifact, mis
 from elevon_catalog.domain.filters import ArtifactFilters, Page
 from elevon_catalog.domain.names import ArtifactKey, DatasetKey, Handle, TagKey
 from elevon_catalog.domain.records import ArtifactRecord, Content, Generation, NewArtifact
+from elevon_catalog.store.grouped_reads import GroupedReads
 from elevon_catalog.store.repository import Repository, chunks, take_over
 from elevon_catalog.store.rows import (
     ARTIFACTS,
@@ -44,6 +45,10 @@ TAGS = (
 
 class SqlArtifactStore(Repository):
     """Implements the reading and single-artifact half of ArtifactStore."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
+        self._tagged = GroupedReads(self._find_tagged)
 
     async def create_artifact(self, dataset: DatasetKey, artifact: NewArtifact, now: int) -> None:
         """See ArtifactStore."""
@@ -77,6 +82,9 @@ class SqlArtifactStore(Repository):
 
     async def find_tagged(self, wanted: Sequence[TagKey]) -> dict[TagKey, ArtifactRecord]:
         """See ArtifactStore."""
+        return await self._tagged.get(wanted)
+
+    async def _find_tagged(self, wanted: Sequence[TagKey]) -> dict[TagKey, ArtifactRecord]:
         keys = {key.digest: key for key in wanted}
         found: dict[TagKey, ArtifactRecord] = {}
         async with self._database.reading() as connection:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from elevon_core.errors import AlreadyExists
-from elevon_kit.database import UniqueViolation
+from elevon_kit.database import Database, UniqueViolation
 from sqlalchemy import Select, and_, bindparam, case, exists, func, select
 from sqlalchemy import delete as delete_from
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -14,6 +14,7 @@ from elevon_catalog.domain.failures import already_exists, dataset_text, missing
 from elevon_catalog.domain.filters import DatasetFilters, Page
 from elevon_catalog.domain.names import DatasetKey
 from elevon_catalog.domain.records import DatasetRecord, Usage
+from elevon_catalog.store.grouped_reads import GroupedReads
 from elevon_catalog.store.repository import Repository, chunks
 from elevon_catalog.store.rows import DATASET_COLUMNS, dataset_record, dataset_values
 from elevon_catalog.store.tables import artifacts, datasets, external_values, tags
@@ -23,6 +24,10 @@ FIND = select(*DATASET_COLUMNS).where(datasets.c.digest.in_(bindparam("digests",
 
 class SqlDatasetStore(Repository):
     """Implements DatasetStore."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
+        self._datasets = GroupedReads(self._find_datasets)
 
     async def create_dataset(self, dataset: DatasetRecord) -> None:
         """See DatasetStore."""
@@ -37,6 +42,9 @@ class SqlDatasetStore(Repository):
 
     async def find_datasets(self, keys: Sequence[DatasetKey]) -> dict[DatasetKey, DatasetRecord]:
         """See DatasetStore."""
+        return await self._datasets.get(keys)
+
+    async def _find_datasets(self, keys: Sequence[DatasetKey]) -> dict[DatasetKey, DatasetRecord]:
         found: dict[DatasetKey, DatasetRecord] = {}
         async with self._database.reading() as connection:
             for chunk in chunks(keys):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from elevon_idl.catalog import v1 as catalog
 from elevon_kit.database import Contention, UniqueViolation
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import bindparam, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from elevon_catalog.domain.failures import already_exists
@@ -22,6 +22,21 @@ from elevon_catalog.store.tables import artifact_partitions, artifacts, datasets
 CREATED = catalog.StoreResult.OUTCOME_CREATED
 REPLACED = catalog.StoreResult.OUTCOME_REPLACED
 KEPT = catalog.StoreResult.OUTCOME_KEPT
+
+LOCK_DATASETS = (
+    select(datasets.c.id, *DATASET_COLUMNS)
+    .where(datasets.c.digest.in_(bindparam("digests", expanding=True)))
+    .order_by(datasets.c.digest)
+    .with_for_update(read=True, key_share=True)
+)
+LOCK_TAGGED = (
+    select(tags.c.digest, artifacts.c.id, artifacts.c.artifact_id, artifacts.c.written_at)
+    .join_from(tags, artifacts)
+    .where(tags.c.digest.in_(bindparam("digests", expanding=True)))
+    .order_by(tags.c.digest)
+    .with_for_update()
+)
+INSERT_ARTIFACTS = insert(artifacts).returning(artifacts.c.id, sort_by_parameter_order=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +84,9 @@ class SqlEntryStore(SqlArtifactStore):
         absent = sorted((key for key in wanted if key not in found), key=lambda key: key.digest)
         for chunk in chunks(absent):
             rows = [dataset_values(wanted[key]) for key in chunk]
-            statement = self._insert(datasets).values(rows)
-            await connection.execute(statement.on_conflict_do_nothing(index_elements=[datasets.c.digest]))
+            await connection.execute(
+                self._insert(datasets).on_conflict_do_nothing(index_elements=[datasets.c.digest]), rows
+            )
         if absent:
             found |= await _lock_datasets(connection, absent)
         for index, entry in enumerate(entries):
@@ -82,15 +98,9 @@ class SqlEntryStore(SqlArtifactStore):
 
     async def _lock_tagged(self, connection: AsyncConnection, entries: Sequence[NewEntry]) -> dict[bytes, Existing]:
         found: dict[bytes, Existing] = {}
-        statement = select(tags.c.digest, artifacts.c.id, artifacts.c.artifact_id, artifacts.c.written_at)
         for chunk in chunks(entries):
             digests = [entry.tag.digest for entry in chunk]
-            for digest, row, artifact_id, written_at in await connection.execute(
-                statement.join_from(tags, artifacts)
-                .where(tags.c.digest.in_(digests))
-                .order_by(tags.c.digest)
-                .with_for_update()
-            ):
+            for digest, row, artifact_id, written_at in await connection.execute(LOCK_TAGGED, {"digests": digests}):
                 found[bytes(digest)] = Existing(Generation(row, written_at), artifact_id)
         return found
 
@@ -120,15 +130,14 @@ class SqlEntryStore(SqlArtifactStore):
         for chunk in chunks(entries):
             await take_over(connection, [place for entry in chunk for place in entry.artifact.content.locations])
             values = [artifact_values(dataset_ids[entry.tag.dataset], entry.artifact, now) for entry in chunk]
-            statement = insert(artifacts).returning(artifacts.c.id, sort_by_parameter_order=True)
-            rows = list(await connection.scalars(statement, values))
+            rows = list(await connection.scalars(INSERT_ARTIFACTS, values))
             await insert_details(connection, {row: entry.artifact for row, entry in zip(rows, chunk, strict=True)})
             tag_rows = [
                 tag_values(entry.tag, dataset_ids[entry.tag.dataset], row, now)
                 for row, entry in zip(rows, chunk, strict=True)
             ]
             added = await connection.execute(
-                self._insert(tags).values(tag_rows).on_conflict_do_nothing().returning(tags.c.digest)
+                self._insert(tags).on_conflict_do_nothing().returning(tags.c.digest), tag_rows
             )
             if len(added.all()) != len(chunk):
                 raise Contention("a tag was added while it was looked at")
@@ -139,8 +148,7 @@ async def _lock_datasets(
 ) -> dict[DatasetKey, tuple[int, DatasetRecord]]:
     found: dict[DatasetKey, tuple[int, DatasetRecord]] = {}
     for chunk in chunks(keys):
-        statement = select(datasets.c.id, *DATASET_COLUMNS).where(datasets.c.digest.in_([key.digest for key in chunk]))
-        for row in await connection.execute(statement.with_for_update(read=True, key_share=True)):
+        for row in await connection.execute(LOCK_DATASETS, {"digests": [key.digest for key in chunk]}):
             record = dataset_record(row[1:])
             found[record.key] = (row[0], record)
     return found

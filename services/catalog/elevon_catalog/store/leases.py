@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from elevon_kit.database import Contention
 from sqlalchemy import and_, delete, or_, select
@@ -34,7 +35,9 @@ class SqlLeaseStore(Repository):
         self, connection: AsyncConnection, requests: Sequence[LeaseRequest], now: int, held: dict[bytes, Lease]
     ) -> None:
         columns = (leases.c.subject, leases.c.owner_id, leases.c.heartbeat, leases.c.expires_at)
-        taken = await connection.execute(self._upsert(requests, now).returning(*columns))
+        taken = await connection.execute(
+            self._upsert(now).returning(*columns), [_values(request) for request in requests]
+        )
         for subject, owner_id, heartbeat, expires_at in taken:
             held[bytes(subject)] = Lease(owner_id, heartbeat, expires_at)
         refused = [request.subject for request in requests if request.subject not in held]
@@ -47,18 +50,8 @@ class SqlLeaseStore(Repository):
         if any(subject not in held for subject in refused):
             raise Contention("a lease was given up while it was looked at")
 
-    def _upsert(self, requests: Sequence[LeaseRequest], now: int) -> Insert:
-        rows = [
-            {
-                "subject": request.subject,
-                "label": request.label,
-                "owner_id": request.owner_id,
-                "heartbeat": request.interval,
-                "expires_at": request.expires_at,
-            }
-            for request in requests
-        ]
-        statement = self._insert(leases).values(rows)
+    def _upsert(self, now: int) -> Insert:
+        statement = self._insert(leases)
         new = statement.excluded
         return statement.on_conflict_do_update(
             index_elements=[leases.c.subject],
@@ -83,3 +76,13 @@ class SqlLeaseStore(Repository):
             return (await connection.execute(delete(leases).where(leases.c.expires_at < expired_before))).rowcount
 
         return await self._database.write(work)
+
+
+def _values(request: LeaseRequest) -> dict[str, Any]:
+    return {
+        "subject": request.subject,
+        "label": request.label,
+        "owner_id": request.owner_id,
+        "heartbeat": request.interval,
+        "expires_at": request.expires_at,
+    }

@@ -34,7 +34,7 @@ class Repository:
         """Leave locations that no row names any more to the sweeper."""
         for chunk in chunks(locations):
             rows = [{"location": location, "due_at": due_at, "doomed": False} for location in chunk]
-            await connection.execute(self._insert(discarded_values).values(rows).on_conflict_do_nothing())
+            await connection.execute(self._insert(discarded_values).on_conflict_do_nothing(), rows)
 
 
 async def take_over(connection: AsyncConnection, locations: Sequence[str]) -> None:
