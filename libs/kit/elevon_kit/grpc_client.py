@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -44,12 +45,18 @@ def channel_options(settings: GrpcClientSettings) -> list[tuple[str, Any]]:
 
 
 def _credentials(settings: GrpcClientSettings) -> grpc.ChannelCredentials:
-    if settings.tls_authority is None:
-        return grpc.ssl_channel_credentials()
+    return grpc.ssl_channel_credentials(
+        root_certificates=_read(settings.tls_authority, "tls_authority"),
+        private_key=_read(settings.tls_key, "tls_key"),
+        certificate_chain=_read(settings.tls_certificate, "tls_certificate"),
+    )
+
+
+def _read(path: Path | None, field: str) -> bytes | None:
     try:
-        return grpc.ssl_channel_credentials(root_certificates=settings.tls_authority.read_bytes())
+        return None if path is None else path.read_bytes()
     except OSError as error:
-        raise InvalidArgument.invalid("tls_authority", settings.tls_authority, f"cannot be read: {error}") from error
+        raise InvalidArgument.invalid(field, path, f"cannot be read: {error.strerror}") from error
 
 
 class translate_errors:  # noqa: N801 - a context manager reads as a verb

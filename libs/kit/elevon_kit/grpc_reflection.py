@@ -108,7 +108,8 @@ def _rename_references(proto: descriptor_pb2.FileDescriptorProto) -> None:
         message = remaining.pop()
         remaining.extend(message.nested_type)
         for field in message.field:
-            field.type_name = _rename(field.type_name)
+            if field.type_name:
+                field.type_name = _rename(field.type_name)
     for service in proto.service:
         for method in service.method:
             method.input_type = _rename(method.input_type)

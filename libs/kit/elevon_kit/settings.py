@@ -51,6 +51,8 @@ class GrpcClientSettings(SettingsGroup):
     max_metadata_bytes: int = Field(64 * 1024, ge=8192, description="Largest answer metadata accepted, in bytes.")
     tls: bool = Field(False, description="Whether to speak TLS.")
     tls_authority: Path | None = Field(None, description="PEM authority to trust; the system's when absent.")
+    tls_certificate: Path | None = Field(None, description="PEM certificate to show to a server that asks (mTLS).")
+    tls_key: Path | None = Field(None, description="PEM private key of `tls_certificate`.")
     keepalive_seconds: float = Field(30.0, ge=10, description="Time between pings on an idle connection, in seconds.")
 
 
