@@ -56,10 +56,10 @@ def loaded(turn: Turn, source: NodeState, seen: DataLoaded) -> list[NodeState]:
 def drop_loaded(turn: Turn, nodes: list[NodeState]) -> None:
     """Forget fetched outputs that no waiting node needs any more."""
     still_waiting = [node for waiting in turn.state.loading.values() for node in waiting]
-    needed = {node.scope.nodes[name].id for node in still_waiting for name in node.plan.sources}
+    needed = {node.scope.find(name).id for node in still_waiting for name in node.plan.sources}
     for node in nodes:
         for name in node.plan.sources:
-            source = node.scope.nodes[name]
+            source = node.scope.find(name)
             if source.outputs is None or not source.outputs_uri or source.id in needed:
                 continue
             if source.outputs.ByteSize() > turn.policy.inline_limit:
@@ -81,7 +81,7 @@ def _resolve(turn: Turn, node: NodeState) -> bool:
 def _fetch(turn: Turn, node: NodeState) -> bool:
     complete = True
     for name in node.plan.sources:
-        source = node.scope.nodes[name]
+        source = node.scope.find(name)
         if source.outputs is None and source.outputs_uri:
             complete = False
             waiting = turn.state.loading.get(source.id)
@@ -100,10 +100,10 @@ def _bind(node: NodeState) -> core.LiteralMap:
 
 
 def _literals(node: NodeState) -> core.LiteralMap:
-    nodes = node.scope.nodes
+    scope = node.scope
 
     def output_of(node_id: str, name: str) -> core.Literal:
-        outputs = nodes[node_id].outputs
+        outputs = scope.find(node_id).outputs
         if outputs is None or name not in outputs.literals:
             raise NotFound(f"node {node_id} has no output {name}")
         return outputs.literals[name]

@@ -56,6 +56,12 @@ def write_outputs(turn: Turn, node: NodeState, outputs: core.LiteralMap) -> Writ
     return WriteData(node.id, DataKind.OUTPUTS, outputs_uri(turn, node), outputs)
 
 
+def resume_publishing(turn: Turn, node: NodeState) -> None:
+    """Write the outputs file again after a restart."""
+    if node.outputs is not None:
+        turn.command(write_outputs(turn, node, node.outputs))
+
+
 def outputs_uri(turn: Turn, node: NodeState) -> str:
     """Where the outputs of the present attempt belong."""
     return f"{paths.output_prefix(turn.state, node, node.attempt)}/outputs.pb"
@@ -138,8 +144,8 @@ def _note_failure(turn: Turn, node: NodeState) -> None:
 
 def _tell_downstream(turn: Turn, node: NodeState, *, skip: bool) -> None:
     nodes = node.scope.nodes
-    for node_id in node.plan.downstream:
-        target = nodes[node_id]
+    targets = [nodes[node_id] for node_id in node.plan.downstream]
+    for target in targets + node.followers if node.followers else targets:
         target.waiting -= 1
         target.skip = target.skip or skip
         if target.waiting == 0:

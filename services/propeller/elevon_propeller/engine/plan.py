@@ -31,7 +31,8 @@ class TaskPlan:
 class NodePlan:
     """A node of a graph; `sources` are the upstream nodes whose outputs its bindings use.
 
-    `retries` are the user's, 0 when none are asked for; `timeout` is in microseconds, 0 when there is none.
+    `arms` are the graphs of one node each that a branch chooses from. `retries` are the user's, 0 when none are asked
+    for; `timeout` is in microseconds, 0 when there is none.
     """
 
     id: str
@@ -46,6 +47,7 @@ class NodePlan:
     timeout: int = 0
     interruptible: bool | None = None
     task: TaskPlan | None = None
+    arms: dict[str, Graph] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -77,13 +79,16 @@ def kind_of(node: core.Node) -> str:
     target = node.WhichOneof("target")
     if target is None:
         raise InvalidArgument.invalid("closure.template.nodes", node.id, "a node needs a target")
+    if target == "workflow_node" and node.workflow_node.HasField("launchplan_ref"):
+        return "launch_plan"
     return target.removesuffix("_node")
 
 
 def build_plan(closure: core.CompiledWorkflowClosure, supported: frozenset[str]) -> Plan:
     """Turn a closure into a plan; raises InvalidArgument naming the node for what cannot be run."""
     tasks = {identifiers.key(task.template.id): task.template for task in closure.tasks}
-    builder = _Builder(tasks, supported)
+    sub_workflows = {identifiers.key(compiled.template.id) for compiled in closure.sub_workflows}
+    builder = _Builder(tasks, sub_workflows, supported)
     plan = Plan(primary=builder.graph(closure.primary))
     for compiled in closure.sub_workflows:
         plan.graphs[identifiers.key(compiled.template.id)] = builder.graph(compiled)
@@ -107,8 +112,11 @@ def promised_nodes(bindings: Iterable[core.Binding]) -> tuple[str, ...]:
 
 
 class _Builder:
-    def __init__(self, tasks: Mapping[Key, core.TaskTemplate], supported: frozenset[str]) -> None:
+    def __init__(
+        self, tasks: Mapping[Key, core.TaskTemplate], sub_workflows: set[Key], supported: frozenset[str]
+    ) -> None:
         self._tasks = tasks
+        self._sub_workflows = sub_workflows
         self._supported = supported
 
     def graph(self, compiled: core.CompiledWorkflow) -> Graph:
@@ -136,7 +144,7 @@ class _Builder:
             for target in targets.ids:
                 self._edge(edges, nodes, source, target)
         for target, sources in connections.upstream.items():
-            for source in sources.ids:
+            for source in sources.ids if target in nodes else ():
                 self._edge(edges, nodes, source, target)
         for node in nodes.values():
             for source in node.sources:
@@ -176,7 +184,34 @@ class _Builder:
         )
         if kind == "task":
             self._add_task(plan)
+        elif kind == "branch":
+            self._add_arms(plan, workflow)
+        elif kind == "workflow":
+            self._check_reference(plan)
         return plan
+
+    def _add_arms(self, plan: NodePlan, workflow: core.WorkflowTemplate) -> None:
+        if_else = plan.template.branch_node.if_else
+        arms = [block.then_node for block in (if_else.case, *if_else.other)]
+        if if_else.HasField("else_node"):
+            arms.append(if_else.else_node)
+        for arm in arms:
+            node = self._node(arm, workflow)
+            node.upstream = tuple(dict.fromkeys([*arm.upstream_node_ids, *node.sources]))
+            plan.arms[arm.id] = Graph(
+                id=workflow.id,
+                template=workflow,
+                nodes={arm.id: node},
+                fails_immediately=True,
+                interruptible=workflow.metadata_defaults.interruptible,
+            )
+
+    def _check_reference(self, plan: NodePlan) -> None:
+        reference = plan.template.workflow_node.sub_workflow_ref
+        if identifiers.key(reference) not in self._sub_workflows:
+            field_name = f"closure.nodes[{plan.id}].workflow_node.sub_workflow_ref"
+            rule = "the closure does not contain this workflow"
+            raise InvalidArgument.invalid(field_name, identifiers.text(reference), rule)
 
     def _add_task(self, plan: NodePlan) -> None:
         reference = plan.template.task_node.reference_id

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TypedDict
 
+from elevon_core import identifiers
 from elevon_idl.core import v1 as core
 
 from elevon_propeller.engine.phases import ExecutionPhase, NodePhase, Outcome
@@ -82,13 +83,26 @@ def restore(plan: Plan, state: ExecutionState, rows: Iterable[NodeRow]) -> None:
     by_parent: dict[str, list[NodeRow]] = {}
     for row in rows:
         by_parent.setdefault(row["parent_id"], []).append(row)
-    _restore_scope(state, state.scope, by_parent)
+    _restore_scope(plan, state, state.scope, by_parent)
+    for scope in state.scopes():
+        _restore_waits(state, scope)
     if state.phase in (ExecutionPhase.FAILING, ExecutionPhase.ABORTING):
         state.scope.stopping = state.scope.stopping or state.phase == ExecutionPhase.ABORTING
         state.scope.error = state.scope.error or state.error
 
 
-def _restore_scope(state: ExecutionState, scope: Scope, by_parent: dict[str, list[NodeRow]]) -> None:
+def _restore_children(plan: Plan, state: ExecutionState, node: NodeState, by_parent: dict[str, list[NodeRow]]) -> None:
+    if node.phase not in _SLOT_PHASES:
+        return
+    if node.plan.kind == "workflow":
+        reference = node.plan.template.workflow_node.sub_workflow_ref
+        _restore_scope(plan, state, state.open_scope(plan.graphs[identifiers.key(reference)], node), by_parent)
+    elif node.plan.kind == "branch" and node.detail:
+        arm = node.detail.decode()
+        _restore_scope(plan, state, state.open_scope(node.plan.arms[arm], node), by_parent)
+
+
+def _restore_scope(plan: Plan, state: ExecutionState, scope: Scope, by_parent: dict[str, list[NodeRow]]) -> None:
     parent_id = scope.parent.id if scope.parent is not None else ""
     rows = by_parent.get(parent_id, [])
     rows.sort(key=lambda row: row["since"])
@@ -97,12 +111,25 @@ def _restore_scope(state: ExecutionState, scope: Scope, by_parent: dict[str, lis
         _fill(node, row)
         if not node.phase.is_terminal:
             scope.live[node.id] = node
+            _restore_children(plan, state, node, by_parent)
             if node.plan.kind == "task" and node.phase in _SLOT_PHASES:
                 node.holds_slot = True
                 state.slots += 1
         elif node is not scope.failure:
             _count_end(scope, node)
         _restore_failure(scope, node)
+
+
+def _restore_waits(state: ExecutionState, scope: Scope) -> None:
+    """What follows from other graphs: an arm's upstream nodes, a parent that is being stopped."""
+    parent = scope.parent
+    if parent is None:
+        return
+    scope.stopping = scope.stopping or parent.phase == NodePhase.STOPPING
+    if parent.plan.kind == "branch":
+        for arm in scope.nodes.values():
+            if arm.phase == NodePhase.WAITING:
+                state.follow(arm)
 
 
 def _node_of(state: ExecutionState, scope: Scope, spec_id: str) -> NodeState:

@@ -9,7 +9,7 @@ from elevon_core import naming
 from elevon_idl.core import v1 as core
 from elevon_idl.propeller import v1 as propeller
 
-from elevon_propeller.engine.phases import ExecutionPhase, NodePhase, Outcome
+from elevon_propeller.engine.phases import SUCCESSFUL, ExecutionPhase, NodePhase, Outcome
 from elevon_propeller.engine.plan import Graph, NodePlan, Plan
 from elevon_propeller.plugins.contract import Report
 
@@ -23,7 +23,8 @@ class NodeState:
     Times are microseconds since 1970. `waiting` counts upstream nodes that have not ended; `skip` says that one of them
     has no outputs. `announced` is the phase of the last event, `task_phase` and `task_version` those of the present
     attempt's. `inputs` and `last_report` live in memory only and are found again; `outputs` are kept when they are
-    small, else `outputs_uri` says where they are. `scope` is the graph it belongs to, `children` the one it runs.
+    small, else `outputs_uri` says where they are. `followers` wait for it from within a branch. `scope` is the graph it
+    belongs to, `children` the one it runs.
     """
 
     __slots__ = (
@@ -36,6 +37,7 @@ class NodeState:
         "deck_uri",
         "detail",
         "error",
+        "followers",
         "holds_slot",
         "id",
         "inputs",
@@ -92,6 +94,7 @@ class NodeState:
         self.last_report: Report | None = None
         self.plugin_id = ""
         self.detail = b""
+        self.followers: list[NodeState] = []
 
     @property
     def parent(self) -> NodeState | None:
@@ -136,6 +139,13 @@ class Scope:
         for plan in graph.nodes.values():
             self.nodes[plan.id] = NodeState(self.unique_id(plan.id), plan, self)
 
+    def find(self, node_id: str) -> NodeState:
+        """A node that bindings of this graph may name; an arm of a branch sees the nodes around the branch."""
+        found = self.nodes.get(node_id)
+        if found is None and self.parent is not None and self.parent.plan.kind == "branch":
+            return self.parent.scope.find(node_id)
+        return self.nodes[node_id] if found is None else found
+
     def unique_id(self, node_id: str) -> str:
         """The id of a node of this graph that is unique within the execution (propeller.md §2.4)."""
         if self.parent is None:
@@ -168,6 +178,7 @@ class ExecutionState:
         "signals",
         "slots",
         "started_at",
+        "waiting_for_signal",
     )
 
     def __init__(
@@ -195,6 +206,7 @@ class ExecutionState:
         self.ready: deque[NodeState] = deque()
         self.loading: dict[str, list[NodeState]] = {}
         self.signals: dict[str, core.Literal] = {}
+        self.waiting_for_signal: dict[str, list[NodeState]] = {}
         self.nodes: dict[str, NodeState] = {}
         self.scope = self.open_scope(plan.primary, None)
 
@@ -206,6 +218,17 @@ class ExecutionState:
         if parent is not None:
             parent.children = scope
         return scope
+
+    def follow(self, arm: NodeState) -> None:
+        """Let an arm of a branch wait for those of its upstream nodes that have not ended."""
+        arm.waiting = 0
+        for node_id in arm.plan.upstream:
+            node = arm.scope.find(node_id)
+            if not node.phase.is_terminal:
+                arm.waiting += 1
+                node.followers.append(arm)
+            elif node.phase not in SUCCESSFUL:
+                arm.skip = True
 
     def close_scope(self, parent: NodeState) -> None:
         """Forget the graph a node ran."""

@@ -11,11 +11,13 @@ from typing import Any
 
 from elevon_idl.core import v1 as core
 
-from elevon_propeller.engine import caching, events, inputs, lifecycle, policies
+from elevon_propeller.engine import caching, events, inputs, lifecycle, policies, trying
 from elevon_propeller.engine.commands import DataKind
 from elevon_propeller.engine.decision import Decision
-from elevon_propeller.engine.nodes import registry, task
+from elevon_propeller.engine.nodes import gate, registry, task
+from elevon_propeller.engine.nodes.branch import BranchNode
 from elevon_propeller.engine.nodes.edges import EndNode, StartNode
+from elevon_propeller.engine.nodes.workflow import SubWorkflowNode
 from elevon_propeller.engine.observations import (
     AbortRequested,
     AttemptReported,
@@ -40,6 +42,9 @@ from elevon_propeller.engine.turn import Turn
 registry.register("start", StartNode())
 registry.register("end", EndNode())
 registry.register("task", task.TaskNode())
+registry.register("workflow", SubWorkflowNode())
+registry.register("branch", BranchNode())
+registry.register("gate", gate.GateNode())
 
 
 def step(plan: Plan, state: ExecutionState, observation: Observation, policy: EnginePolicy) -> Decision:
@@ -118,7 +123,10 @@ def _abort(turn: Turn, seen: AbortRequested) -> None:
 
 
 def _signal(turn: Turn, seen: SignalSet) -> None:
-    turn.state.signals.setdefault(seen.signal_id, seen.value)
+    if seen.signal_id not in turn.state.signals:
+        turn.state.signals[seen.signal_id] = seen.value
+        turn.decision.execution = True
+    gate.signal_set(turn, seen.signal_id)
 
 
 def _loaded(turn: Turn, seen: DataLoaded) -> None:
@@ -165,7 +173,7 @@ _OBSERVERS: dict[type, Callable[[Turn, Any], None]] = {
     SignalSet: _signal,
     AttemptReported: _for_node(task.reported),
     AttemptStopped: _for_node(task.stopped),
-    TimerFired: _for_node(task.timer_fired),
+    TimerFired: _for_node(trying.timer_fired),
     DataLoaded: _loaded,
     DataWritten: _written,
     CacheLookedUp: _for_node(caching.looked_up),

@@ -10,6 +10,7 @@ from elevon_idl.admin import v1 as admin
 from elevon_propeller.engine.commands import Command
 from elevon_propeller.engine.decision import Decision, Timer
 from elevon_propeller.engine.records import NodeRow, node_row
+from elevon_propeller.engine.state import NodeState
 from elevon_propeller.runtime.actors import Actor
 
 
@@ -20,7 +21,7 @@ class ActorBatch:
     actor: Actor
     created: bool = False
     changed: bool = False
-    node_ids: set[str] = field(default_factory=set)
+    nodes: dict[str, NodeState] = field(default_factory=dict)
     rows: list[NodeRow] = field(default_factory=list)
     events: list[admin.ExecutionEvent] = field(default_factory=list)
     commands: list[Command] = field(default_factory=list)
@@ -31,15 +32,14 @@ class ActorBatch:
     def add(self, decision: Decision) -> None:
         """Join another decision of the same actor."""
         self.changed = self.changed or decision.execution
-        self.node_ids.update(decision.nodes)
+        self.nodes.update(decision.nodes)
         self.events.extend(decision.events)
         self.commands.extend(decision.commands)
         self.timers.extend(decision.timers)
 
     def freeze(self) -> None:
         """Take down the rows as they are now; the state may move on while they are written."""
-        nodes = self.actor.state.nodes
-        self.rows = [node_row(nodes[node_id]) for node_id in self.node_ids if node_id in nodes]
+        self.rows = [node_row(node) for node in self.nodes.values()]
 
     @property
     def writes(self) -> bool:

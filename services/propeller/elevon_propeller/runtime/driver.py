@@ -245,15 +245,23 @@ class Driver:
         return list(framing.chunks(shard, self._numbers.get(shard, 0) + 1, told))
 
     async def _screen(self, parts: list[ActorBatch]) -> bool:
-        """Take the executions that exist out of a commit; those who asked for them learn it. False when none does."""
+        """Take the executions that exist out of a commit; those who asked for them learn it. False when none does.
+
+        One that bears the actor's own key was written by a commit whose success got lost on the way.
+        """
         found = False
         for part in parts:
-            if part.created and await self._store.find_execution(*part.actor.name) is not None:
+            row = await self._store.find_execution(*part.actor.name) if part.created else None
+            if row is None:
+                continue
+            found = True
+            if row.key == part.actor.key:
+                part.created, part.changed = False, True
+            else:
                 for waiter in part.waiters:
                     _resolve(waiter, False)
                 part.waiters = []
                 self._close(part.actor)
-                found = True
         return found
 
     async def _isolate(self, parts: list[ActorBatch], error: Exception) -> None:
@@ -277,9 +285,9 @@ class Driver:
         for waiter in part.waiters:
             _resolve(waiter, True)
         for watcher in actor.watchers:
-            watcher.put_nowait(part.node_ids)
+            watcher.put_nowait(set(part.nodes))
         if tracing.enabled():
-            tracing.batch_ended(actor.state, part.rows)
+            tracing.nodes_ended(actor.state, part.nodes.values())
         if actor.state.phase.is_terminal and (part.changed or part.created):
             self._ended(actor)
 

@@ -11,7 +11,6 @@ from opentelemetry.context import Context
 from opentelemetry.trace import Status, StatusCode
 
 from elevon_propeller.engine.phases import SUCCESSFUL, ExecutionPhase, NodePhase
-from elevon_propeller.engine.records import NodeRow
 from elevon_propeller.engine.state import ExecutionState, NodeState
 
 
@@ -28,11 +27,10 @@ def enabled() -> bool:
     return telemetry.tracing_enabled()
 
 
-def batch_ended(state: ExecutionState, rows: Iterable[NodeRow]) -> None:
-    """Record the spans of those nodes of a commit that have ended with it."""
-    for row in rows:
-        node = state.nodes.get(row["node_id"])
-        if node is not None and row["phase"] == node.phase and node.phase.is_terminal:
+def nodes_ended(state: ExecutionState, nodes: Iterable[NodeState]) -> None:
+    """Record the spans of those nodes that have ended."""
+    for node in nodes:
+        if node.phase.is_terminal:
             node_ended(state, node)
 
 

@@ -56,7 +56,9 @@ from elevon_propeller.engine.step import step
 from elevon_propeller.plugins.contract import Attempt, AttemptPhase, Report
 from elevon_propeller.simulation.ledger import Ledger, Violation
 
-MAX_STEPS = 50_000
+MAX_STEPS = 20_000
+LEASE = 30_000_000
+"""How long a reservation lasts unless it is extended, in microseconds: what was lost in a crash comes free again."""
 
 
 class Randomness(Protocol):
@@ -113,7 +115,7 @@ class World:
     _commands: list[Command] = field(default_factory=list)
     _mail: list[Observation] = field(default_factory=list)
     _timers: list[Timer] = field(default_factory=list)
-    _reserved: dict[str, str] = field(default_factory=dict)
+    _reserved: dict[str, tuple[str, int]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._plan = build_plan(self.closure, registry.supported())
@@ -253,17 +255,24 @@ class World:
             outputs = None if failure else self.catalog.get(entry.tag)
             seen = CacheLookedUp(self.now, node_id, outputs, core.CatalogMetadata(dataset_id=entry.dataset), failure)
         elif isinstance(command, ReserveCache):
-            acquired = not failure and self._reserved.setdefault(entry.tag, entry.owner) == entry.owner
+            acquired = not failure and self._reserve(entry.tag, entry.owner)
             seen = CacheReserved(self.now, node_id, acquired, failure)
         elif isinstance(command, StoreCache):
             if not failure:
                 self.catalog[entry.tag] = command.outputs
             seen = CacheStored(self.now, node_id, core.CatalogMetadata(dataset_id=entry.dataset), failure)
         else:
-            if self._reserved.get(entry.tag) == entry.owner:
+            if self._reserved.get(entry.tag, ("", 0))[0] == entry.owner:
                 del self._reserved[entry.tag]
             return
         self._mail.append(seen)
+
+    def _reserve(self, tag: str, owner: str) -> bool:
+        holder, until = self._reserved.get(tag, (owner, 0))
+        if holder != owner and until > self.now:
+            return False
+        self._reserved[tag] = (owner, self.now + LEASE)
+        return True
 
     def _moment(self) -> datetime:
         return datetime.fromtimestamp(self.now / 1_000_000, UTC)

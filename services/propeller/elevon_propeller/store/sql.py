@@ -33,6 +33,12 @@ _CHANGE_EXECUTION = (
     .where(executions.c.key == bindparam("row_key"))
     .values({name: bindparam(f"new_{name}") for name in _CHANGING})
 )
+_HELD = (
+    select(leases.c.shard, leases.c.epoch)
+    .where(leases.c.shard.in_(bindparam("shards", expanding=True)))
+    .with_for_update(read=True)
+)
+_INSERT_EXECUTIONS = insert(executions)
 _ACKNOWLEDGE = delete(events).where(
     events.c.shard == bindparam("row_shard"), events.c.number == bindparam("row_number")
 )
@@ -44,6 +50,7 @@ class SqlStore:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._upsert_nodes = _upsert(nodes, database.dialect)
+        self._upsert_events = _upsert(events, database.dialect)
 
     async def save_workflow(self, digest: bytes, closure: bytes) -> None:
         """Keep a closure under its digest."""
@@ -75,26 +82,22 @@ class SqlStore:
     async def _check_leases(self, connection: AsyncConnection, commit: Commit) -> None:
         if not commit.leases:
             return
-        statement = (
-            select(leases.c.shard, leases.c.epoch)
-            .where(leases.c.shard.in_(sorted(commit.leases)))
-            .with_for_update(read=True)
-        )
-        held = {row.shard: row.epoch for row in await connection.execute(statement)}
+        rows = await connection.execute(_HELD, {"shards": sorted(commit.leases)})
+        held = {row.shard: row.epoch for row in rows}
         lost = [shard for shard, epoch in commit.leases.items() if held.get(shard) != epoch]
         if lost:
             raise LeaseLost(lost)
 
     async def _write(self, connection: AsyncConnection, commit: Commit) -> None:
         if commit.created:
-            await connection.execute(insert(executions), [_execution_values(row) for row in commit.created])
+            await connection.execute(_INSERT_EXECUTIONS, [_execution_values(row) for row in commit.created])
         if commit.changed:
             await connection.execute(_CHANGE_EXECUTION, [_changed_values(row) for row in commit.changed])
         if commit.nodes:
             values = [{"execution": key, **row} for key, row in commit.nodes]
             await connection.execute(self._upsert_nodes, values)
         if commit.events:
-            await connection.execute(insert(events), [_event_values(chunk) for chunk in commit.events])
+            await connection.execute(self._upsert_events, [_event_values(chunk) for chunk in commit.events])
         if commit.acknowledged:
             values = [{"row_shard": shard, "row_number": number} for shard, number in commit.acknowledged]
             await connection.execute(_ACKNOWLEDGE, values)

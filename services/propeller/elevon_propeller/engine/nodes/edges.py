@@ -5,26 +5,21 @@ from __future__ import annotations
 from elevon_idl.core import v1 as core
 
 from elevon_propeller.engine import lifecycle
+from elevon_propeller.engine.nodes.registry import NodeHandler
 from elevon_propeller.engine.phases import NodePhase
-from elevon_propeller.engine.state import NodeState, Scope
+from elevon_propeller.engine.state import NodeState
 from elevon_propeller.engine.turn import Turn
 
 _NOTHING = core.LiteralMap()
 
 
-class _Edge:
-    def start(self, turn: Turn, node: NodeState) -> None:
-        """Never enqueued."""
-
+class _Edge(NodeHandler):
     def stop(self, turn: Turn, node: NodeState, reason: str) -> None:
         lifecycle.abort(turn, node, reason)
 
     def resume(self, turn: Turn, node: NodeState) -> None:
-        if node.phase == NodePhase.PUBLISHING and node.outputs is not None:
-            turn.command(lifecycle.write_outputs(turn, node, node.outputs))
-
-    def children_ended(self, turn: Turn, node: NodeState, scope: Scope) -> None:
-        """Has no children."""
+        if node.phase == NodePhase.PUBLISHING:
+            lifecycle.resume_publishing(turn, node)
 
 
 class StartNode(_Edge):

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Protocol
-
 from elevon_propeller.engine.state import NodeState, Scope
 from elevon_propeller.engine.turn import Turn
 
 
-class NodeHandler(Protocol):
-    """The behaviour of one kind of node."""
+class NodeHandler:
+    """The behaviour of one kind of node; what a kind never meets it need not say."""
 
     def enter(self, turn: Turn, node: NodeState) -> None:
         """Begin; the inputs are resolved."""
@@ -17,8 +15,18 @@ class NodeHandler(Protocol):
     def start(self, turn: Turn, node: NodeState) -> None:
         """Go on with a slot of max_parallelism in hand; only for nodes that were enqueued."""
 
+    def again(self, turn: Turn, node: NodeState) -> None:
+        """Begin the next attempt; its number is set already."""
+        self.enter(turn, node)
+
+    def woken(self, turn: Turn, node: NodeState) -> None:
+        """A timer that the kind has set itself has fired."""
+
     def stop(self, turn: Turn, node: NodeState, reason: str) -> None:
         """Stop a node that has begun; it ends as ABORTED, at once or later."""
+
+    def interrupt(self, turn: Turn, node: NodeState, reason: str) -> None:
+        """Stop what runs of the present attempt; `trying.interrupted` follows when nothing does."""
 
     def resume(self, turn: Turn, node: NodeState) -> None:
         """Ask again for what was under way when the process ended; inputs are resolved again."""

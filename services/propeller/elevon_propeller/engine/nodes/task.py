@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from elevon_idl.core import v1 as core
 
-from elevon_propeller.engine import caching, deadlines, events, lifecycle, paths, retries
+from elevon_propeller.engine import caching, events, lifecycle, paths, trying
 from elevon_propeller.engine.commands import FinalizeAttempt, StartAttempt, StopAttempt, StoreCache
-from elevon_propeller.engine.observations import AttemptReported, AttemptStopped, TimerFired
+from elevon_propeller.engine.nodes.registry import NodeHandler
+from elevon_propeller.engine.observations import AttemptReported, AttemptStopped
 from elevon_propeller.engine.phases import NodePhase, Outcome, TimerKind
-from elevon_propeller.engine.state import UNDEFINED_TASK, NodeState, Scope
+from elevon_propeller.engine.state import UNDEFINED_TASK, NodeState
 from elevon_propeller.engine.turn import Turn
 from elevon_propeller.plugins.contract import AttemptPhase, Report
 
@@ -27,7 +28,7 @@ _PHASE_ORDER = {
 _TASK_ORDER = {UNDEFINED_TASK: -1} | {events.TASK_PHASES[phase]: order for phase, order in _PHASE_ORDER.items()}
 
 
-class TaskNode:
+class TaskNode(NodeHandler):
     """Runs a task through a plugin, after asking the catalog."""
 
     def enter(self, turn: Turn, node: NodeState) -> None:
@@ -38,22 +39,22 @@ class TaskNode:
     def start(self, turn: Turn, node: NodeState) -> None:
         """Start the present attempt."""
         lifecycle.take_slot(turn, node)
-        node.attempt_at = turn.now
-        node.outcome = Outcome.NONE
         node.task_phase, node.task_version, node.last_report = UNDEFINED_TASK, 0, None
-        turn.enter(node, NodePhase.RUNNING)
+        trying.begin(turn, node)
         events.node(turn, node, core.NodeExecution.RUNNING)
         turn.command(StartAttempt(node.id, node.attempt))
-        _set_deadlines(turn, node)
+
+    def again(self, turn: Turn, node: NodeState) -> None:
+        """Wait for a slot; what the catalog holds was asked before."""
+        lifecycle.enqueue(turn, node)
 
     def stop(self, turn: Turn, node: NodeState, reason: str) -> None:
         """Stop the attempt if there is one; ends at once otherwise."""
-        caching.release(turn, node)
-        if node.phase in (NodePhase.RUNNING, NodePhase.STOPPING):
-            node.error = lifecycle.aborted(reason)
-            _stop_attempt(turn, node, Outcome.ABORTED, reason)
-        else:
-            lifecycle.abort(turn, node, reason)
+        trying.stop(turn, node, reason)
+
+    def interrupt(self, turn: Turn, node: NodeState, reason: str) -> None:
+        """Have the plugin stop the attempt."""
+        turn.command(StopAttempt(node.id, node.attempt, reason))
 
     def resume(self, turn: Turn, node: NodeState) -> None:
         """Ask again for whatever the phase waits for."""
@@ -62,9 +63,6 @@ class TaskNode:
         resume_phase = _RESUME.get(node.phase)
         if resume_phase is not None:
             resume_phase(turn, node)
-
-    def children_ended(self, turn: Turn, node: NodeState, scope: Scope) -> None:
-        """Has no children."""
 
 
 def reported(turn: Turn, node: NodeState, seen: AttemptReported) -> None:
@@ -83,42 +81,17 @@ def reported(turn: Turn, node: NodeState, seen: AttemptReported) -> None:
     error = report.error or _UNEXPLAINED
     events.task(turn, node, report)
     turn.command(FinalizeAttempt(node.id, node.attempt))
-    _attempt_failed(turn, node, error, retryable=report.phase == AttemptPhase.RETRYABLE_FAILURE)
+    trying.failed(turn, node, error, retryable=report.phase == AttemptPhase.RETRYABLE_FAILURE)
 
 
 def stopped(turn: Turn, node: NodeState, seen: AttemptStopped) -> None:
     """Go on after an attempt was stopped, the way it was stopped for."""
     if node.phase != NodePhase.STOPPING or seen.number != node.attempt:
         return
-    outcome, node.outcome = node.outcome, Outcome.NONE
     error = node.error or _UNEXPLAINED
-    if outcome == Outcome.EXPIRED:
-        events.task_ended(turn, node, core.TaskExecution.FAILED, error)
-        _attempt_failed(turn, node, error, retryable=True)
-        return
-    events.task_ended(turn, node, core.TaskExecution.ABORTED, error)
-    if outcome == Outcome.TIMED_OUT:
-        caching.release(turn, node)
-        lifecycle.time_out(turn, node, error)
-    else:
-        lifecycle.end(turn, node, NodePhase.ABORTED)
-
-
-def timer_fired(turn: Turn, node: NodeState, seen: TimerFired) -> None:
-    """Act on a time that has come; what has been overtaken by events is ignored."""
-    if seen.kind == TimerKind.BACKOFF:
-        if node.phase == NodePhase.BACKING_OFF and seen.number == node.attempt:
-            lifecycle.enqueue(turn, node)
-    elif seen.kind == TimerKind.CACHE_WAIT:
-        caching.wake(turn, node)
-    elif seen.kind == TimerKind.HEARTBEAT:
-        caching.heartbeat(turn, node)
-    elif seen.kind == TimerKind.ATTEMPT_DEADLINE:
-        if node.phase == NodePhase.RUNNING and seen.number == node.attempt:
-            node.error = deadlines.attempt_expired(node)
-            _stop_attempt(turn, node, Outcome.EXPIRED, node.error.message)
-    elif seen.kind == TimerKind.NODE_DEADLINE:
-        _node_deadline(turn, node)
+    phase = core.TaskExecution.FAILED if node.outcome == Outcome.EXPIRED else core.TaskExecution.ABORTED
+    events.task_ended(turn, node, phase, error)
+    trying.interrupted(turn, node)
 
 
 def _progress(turn: Turn, node: NodeState, report: Report) -> None:
@@ -134,8 +107,7 @@ def _progress(turn: Turn, node: NodeState, report: Report) -> None:
         node.task_version += 1
     if node.task_version > MAX_PHASE_VERSIONS:
         error = lifecycle.system_error("TooManyPluginPhaseVersions", f"more than {MAX_PHASE_VERSIONS} reports")
-        node.error = error
-        _stop_attempt(turn, node, Outcome.EXPIRED, error.message)
+        trying.expire(turn, node, error)
         return
     events.task(turn, node, report)
     node.last_report = report
@@ -160,7 +132,7 @@ def _succeeded(turn: Turn, node: NodeState, report: Report) -> None:
             message=f"node {node.id}: dynamic tasks cannot be run by this version",
             kind=core.ExecutionError.USER,
         )
-        _attempt_failed(turn, node, error, retryable=False)
+        trying.failed(turn, node, error, retryable=False)
         return
     outputs = report.outputs if report.outputs is not None else core.LiteralMap()
     node.deck_uri = report.deck_uri or node.deck_uri
@@ -173,60 +145,9 @@ def _succeeded(turn: Turn, node: NodeState, report: Report) -> None:
         lifecycle.publish(turn, node, outputs)
 
 
-def _attempt_failed(turn: Turn, node: NodeState, error: core.ExecutionError, *, retryable: bool) -> None:
-    judged = retries.verdict(node, error, turn.policy)
-    if error.kind == core.ExecutionError.SYSTEM:
-        node.system_failures += 1
-    if not retryable or not judged.eligible:
-        caching.release(turn, node)
-        lifecycle.fail(turn, node, retries.exhausted(error, judged) if retryable else error)
-        return
-    lifecycle.free_slot(turn, node)
-    node.error = error
-    node.attempt += 1
-    node.attempt_at = 0
-    node.wake_at = turn.now + retries.backoff(node.attempt, turn.policy)
-    turn.enter(node, NodePhase.BACKING_OFF, f"attempt {node.attempt} starts after a backoff: {error.code}")
-    turn.timer(node.wake_at, node, TimerKind.BACKOFF)
-
-
-def _stop_attempt(turn: Turn, node: NodeState, outcome: Outcome, reason: str) -> None:
-    node.outcome = outcome
-    already = node.phase == NodePhase.STOPPING
-    turn.enter(node, NodePhase.STOPPING, reason)
-    if not already:
-        turn.command(StopAttempt(node.id, node.attempt, reason))
-
-
-def _node_deadline(turn: Turn, node: NodeState) -> None:
-    if node.phase in (NodePhase.STORING, NodePhase.PUBLISHING) or node.phase.is_terminal:
-        return
-    error = deadlines.node_timed_out(node)
-    if node.phase in (NodePhase.RUNNING, NodePhase.STOPPING):
-        if node.outcome != Outcome.ABORTED:
-            node.error = error
-            _stop_attempt(turn, node, Outcome.TIMED_OUT, error.message)
-        return
-    caching.release(turn, node)
-    lifecycle.time_out(turn, node, error)
-
-
-def _set_deadlines(turn: Turn, node: NodeState) -> None:
-    attempt, whole = deadlines.attempt_deadline(node), deadlines.node_deadline(node)
-    if attempt:
-        turn.timer(attempt, node, TimerKind.ATTEMPT_DEADLINE)
-    if whole and (node.attempt == 0 or turn.resuming):
-        turn.timer(whole, node, TimerKind.NODE_DEADLINE)
-
-
 def _resume_running(turn: Turn, node: NodeState) -> None:
     turn.command(StartAttempt(node.id, node.attempt))
-    _set_deadlines(turn, node)
-
-
-def _resume_backoff(turn: Turn, node: NodeState) -> None:
-    turn.timer(node.wake_at, node, TimerKind.BACKOFF)
-    _set_deadlines(turn, node)
+    trying.set_deadlines(turn, node)
 
 
 def _resume_wait(turn: Turn, node: NodeState) -> None:
@@ -243,18 +164,13 @@ def _resume_store(turn: Turn, node: NodeState) -> None:
         turn.command(StoreCache(node.id, entry, node.outputs, turn.state.options.overwrite_cache))
 
 
-def _resume_publish(turn: Turn, node: NodeState) -> None:
-    if node.outputs is not None:
-        turn.command(lifecycle.write_outputs(turn, node, node.outputs))
-
-
 _RESUME = {
     NodePhase.LOOKING_UP: caching.look_up,
     NodePhase.RESERVING: caching.reserve,
     NodePhase.RESERVED_ELSEWHERE: _resume_wait,
     NodePhase.RUNNING: _resume_running,
-    NodePhase.BACKING_OFF: _resume_backoff,
+    NodePhase.BACKING_OFF: trying.resume_backoff,
     NodePhase.STOPPING: _resume_stop,
     NodePhase.STORING: _resume_store,
-    NodePhase.PUBLISHING: _resume_publish,
+    NodePhase.PUBLISHING: lifecycle.resume_publishing,
 }
