@@ -197,7 +197,7 @@ def s3_endpoint() -> Iterator[str]:
             wait_until(answers, process, log)
             yield url
         finally:
-            end(process, signal.SIGTERM)
+            end(process, signal.SIGKILL)  # it keeps nothing that would have to be put in order
 
 
 @pytest.fixture

@@ -57,11 +57,11 @@ def run_service(service: str, settings_type: type[S], build: Build[S], arguments
     """
     try:
         settings = settings_type.load(sys.argv[1:] if arguments is None else arguments)
+        telemetry = configure_telemetry(settings.telemetry, service)
     except InvalidArgument as error:
         sys.stderr.write(f"elevon-{service}: {error.message}\n")
         return EXIT_SETTINGS
     configure_logging(settings.log, service)
-    telemetry = configure_telemetry(settings.telemetry, service)
     try:
         return asyncio.run(_run(service, settings, build))
     except KeyboardInterrupt:
