@@ -15,8 +15,10 @@ import sys
 import time
 
 import flytekit
-from flytekit import dynamic, map_task, task
+from flytekit import ContainerTask, dynamic, kwtypes, map_task, task
 from flytekit.exceptions.user import FlyteRecoverableException
+from flytekit.types.directory import FlyteDirectory
+from flytekit.types.file import FlyteFile
 
 
 @task
@@ -146,3 +148,31 @@ def square(number: int) -> int:
 
 
 squares = map_task(square)
+
+
+measure = ContainerTask(
+    name="measure",
+    image="example.org/shell",
+    input_data_dir="/var/inputs",
+    output_data_dir="/var/outputs",
+    inputs=kwtypes(words=list[str], number=int, text=FlyteFile),
+    outputs=kwtypes(total=int, share=float, late=bool, said=str, kept=FlyteFile, many=FlyteDirectory),
+    command=[
+        "sh",
+        "-c",
+        "cat /var/inputs/words/1 /var/inputs/text > /var/outputs/said && echo $((1 + $(cat /var/inputs/number))) > "
+        "/var/outputs/total && echo 0.5 > /var/outputs/share && echo true > /var/outputs/late.txt && "
+        "cp /var/inputs/inputs.json /var/outputs/kept && mkdir -p /var/outputs/many/deep && "
+        "echo x > /var/outputs/many/deep/file",
+    ],
+)
+
+complain = ContainerTask(
+    name="complain",
+    image="example.org/shell",
+    input_data_dir="/var/inputs",
+    output_data_dir="/var/outputs",
+    inputs=kwtypes(number=int),
+    outputs=kwtypes(total=int),
+    command=["sh", "-c", 'if [ "{{.inputs.number}}" = 1 ]; then echo enough > /var/outputs/_ERROR; fi'],
+)

@@ -64,6 +64,8 @@ class AttemptFolder:
 
     def create(self) -> None:
         """Make the folders empty, for a first run or for another one."""
+        for stale in ("inputs", "outputs"):
+            shutil.rmtree(self.path / stale, ignore_errors=True)
         for folder in (self.work, self.home, self.temporary):
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(parents=True)

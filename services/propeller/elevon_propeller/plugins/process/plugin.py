@@ -19,6 +19,7 @@ from elevon_propeller.plugins import reports
 from elevon_propeller.plugins.clock import Clock, system_clock
 from elevon_propeller.plugins.contract import Attempt, AttemptPhase, Report, ReportSink
 from elevon_propeller.plugins.process.client import ServerLost
+from elevon_propeller.plugins.process.copilot import copilot_of, lay_out_inputs, take_outputs
 from elevon_propeller.plugins.process.distribution import Distributions
 from elevon_propeller.plugins.process.folder import AttemptFolder, Exit, Launch
 from elevon_propeller.plugins.process.housekeeping import prune_logs
@@ -215,6 +216,8 @@ class ProcessPlugin:
         folder.create()
         if preparation.command.distribution:
             await self._parts.distributions.place(preparation.command.distribution, folder.work)
+        if preparation.copilot is not None:
+            await lay_out_inputs(preparation.copilot, attempt.inputs, self._blobs)
         server = await self._parts.servers.for_python(preparation.python)
         if preparation.command.entry and server.trouble:
             raise Refusal("FlytekitNotFound", _without_flytekit(preparation.python, server))
@@ -268,6 +271,9 @@ class ProcessPlugin:
         return folder.read_exit()
 
     async def _conclude(self, attempt: Attempt, folder: AttemptFolder, ended: Exit) -> Report:
+        copilot = copilot_of(attempt.task, folder.path)
+        if copilot is not None and ended.code == 0:
+            await take_outputs(copilot, attempt, self._blobs)
         tail = await asyncio.to_thread(folder.log_tail) if ended.code else ""
         ending = Ending(ended.code, ended.out_of_memory, tail)
         return await self._parts.examiner.conclude(attempt, ending, self._logs(attempt, folder))

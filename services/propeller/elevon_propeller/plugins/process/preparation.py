@@ -14,6 +14,7 @@ from elevon_propeller.plugins import templates
 from elevon_propeller.plugins.contract import Attempt, AttemptPaths
 from elevon_propeller.plugins.environment import task_environment
 from elevon_propeller.plugins.process.command import Command, container_of, image_of, parse, runnable
+from elevon_propeller.plugins.process.copilot import Copilot, copilot_of
 from elevon_propeller.plugins.process.folder import AttemptFolder
 from elevon_propeller.plugins.process.refusal import Refusal
 from elevon_propeller.plugins.process.secrets import secret_variables
@@ -33,6 +34,7 @@ class Preparation:
     log: Path
     limits: dict[str, int]
     needs_task_template: bool
+    copilot: Copilot | None
 
     def spec(self) -> dict[str, Any]:
         """What the fork server is told."""
@@ -49,10 +51,14 @@ class Preparation:
 def prepare(attempt: Attempt, folder: AttemptFolder, settings: ProcessSettings) -> Preparation:
     """Find out how an attempt is run here; changes nothing. Raises Refusal when it cannot be."""
     container = container_of(attempt.task)
+    copilot = copilot_of(attempt.task, folder.path)
     words = [*container.command, *container.args]
-    command = parse(_rendered(words, attempt))
+    rendered = _rendered(words, attempt)
+    command = parse([copilot.translated(word) for word in rendered] if copilot else rendered)
     python = settings.images.get(image_of(attempt, container)) or python_of(settings)
     environment = _environment(attempt, container, folder, settings, python, command)
+    if copilot:
+        environment |= {pair.key: copilot.translated(environment[pair.key]) for pair in container.env}
     return Preparation(
         command=runnable(command, python, environment),
         python=python,
@@ -61,6 +67,7 @@ def prepare(attempt: Attempt, folder: AttemptFolder, settings: ProcessSettings) 
         log=folder.log,
         limits=settings.limits.as_rlimits(),
         needs_task_template=templates.needs_task_template(words),
+        copilot=copilot,
     )
 
 
