@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from typing import TYPE_CHECKING
 
 from elevon_core.errors import ElevonError, InvalidArgument
 from elevon_kit.blobs import BlobStore, join, parse
 from elevon_kit.blobs_obstore import open_blob_store
 from elevon_kit.database import Database
+from elevon_kit.grpc_health import Health
 from elevon_kit.grpc_server import GrpcServer
-from elevon_kit.http_server import HttpServer
 from elevon_kit.logging import get_logger
 from elevon_kit.migrations import Migrations
+from elevon_kit.settings import HttpSettings
 from elevon_kit.tasks import BackgroundTasks
 
 from elevon_catalog.domain.documents import InlineLimits
@@ -31,10 +33,14 @@ from elevon_catalog.store.leases import SqlLeaseStore
 from elevon_catalog.usecases.artifacts import Artifacts, EntryRules
 from elevon_catalog.usecases.cache import Cache, CacheReservations
 from elevon_catalog.usecases.datasets import Datasets
+from elevon_catalog.usecases.measurements import Measurements
 from elevon_catalog.usecases.memo import Memo
 from elevon_catalog.usecases.reservations import Reservations
 from elevon_catalog.usecases.upkeep import Upkeep
 from elevon_catalog.usecases.values import Values
+
+if TYPE_CHECKING:
+    from elevon_kit.http_server import HttpServer
 
 MIGRATIONS = Migrations(package="elevon_catalog.store.migrations")
 UPKEEP_ENDS_WITHIN = 5.0
@@ -48,7 +54,7 @@ class App:
     def __init__(self, settings: CatalogSettings, blobs: BlobStore, clock: Clock) -> None:
         self.settings = settings
         self.grpc = GrpcServer(settings.grpc, "elevon.catalog")
-        self.http = HttpServer(settings.http, health=self.grpc.health) if settings.http.enabled else None
+        self.http = http_server(settings.http, self.grpc.health) if settings.http.enabled else None
         self.database = Database(
             settings.database.url, readers=settings.database.readers, group_size=settings.database.group_size
         )
@@ -72,12 +78,17 @@ class App:
         store = SqlCatalogStore(self.database)
         leases = SqlLeaseStore(self.database)
         values = Values(BlobValueStore(self._blobs), store, clock, join(base, "artifacts"), limits)
+        measurements = Measurements()
         reservations = Reservations(leases, clock, policy)
         cache = Cache(SqlCacheStore(self.database), values, clock, join(base, "cache"), limits.value)
         upkeep = Upkeep(store, leases, values, clock, rules)
-        data_catalog = DataCatalogServicer(Datasets(store, clock), Artifacts(store, values, clock, rules), reservations)
+        data_catalog = DataCatalogServicer(
+            Datasets(store, clock), Artifacts(store, values, clock, rules, measurements), reservations
+        )
         self.grpc.add(data_catalog, "elevon.catalog.v1.DataCatalog")
-        self.grpc.add(MemoServicer(Memo(store, values, clock, rules), reservations), "elevon.catalog.v1.MemoService")
+        self.grpc.add(
+            MemoServicer(Memo(store, values, clock, rules, measurements), reservations), "elevon.catalog.v1.MemoService"
+        )
         self.grpc.add(CatalogAdminServicer(upkeep), "elevon.catalog.v1.CatalogAdminService")
         cache_servicer = CacheServicer(cache, CacheReservations(leases, clock, policy))
         self.grpc.add(cache_servicer, "elevon.cacheservice.v1.CacheService")
@@ -133,6 +144,13 @@ class App:
         if self._tidying is not None:
             await asyncio.wait((self._tidying,), timeout=UPKEEP_ENDS_WITHIN)
         await self._background.stop()
+
+
+def http_server(settings: HttpSettings, health: Health) -> HttpServer:
+    """Health and metrics over HTTP; loaded only where somebody asks for them."""
+    from elevon_kit.http_server import HttpServer
+
+    return HttpServer(settings, health=health)
 
 
 async def build(settings: CatalogSettings, *, blobs: BlobStore | None = None, clock: Clock = time.time_ns) -> App:

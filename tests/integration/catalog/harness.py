@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -47,8 +48,8 @@ class Catalog:
     def __post_init__(self) -> None:
         self.data = datacatalog_pb2_grpc.DataCatalogStub(self.channel)
         self.cache = cacheservice_pb2_grpc.CacheServiceStub(self.channel)
-        self.memo = memo_service_pb2_grpc.MemoServiceStub(self.channel)
-        self.admin = catalog_admin_service_pb2_grpc.CatalogAdminServiceStub(self.channel)
+        self.memo: Any = memo_service_pb2_grpc.MemoServiceStub(self.channel)
+        self.admin: Any = catalog_admin_service_pb2_grpc.CatalogAdminServiceStub(self.channel)
 
     def files(self) -> list[Path]:
         """All objects in the object store."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from typing import Any
 
 import grpc
 import pytest
@@ -145,7 +146,7 @@ async def test_any_other_name_will_do(catalog: Catalog, name: str) -> None:
 
 
 async def test_bytes_that_are_no_message_are_the_callers_error(catalog: Catalog) -> None:
-    call = catalog.channel.unary_unary("/datacatalog.DataCatalog/GetDataset")
+    call: Any = catalog.channel.unary_unary("/datacatalog.DataCatalog/GetDataset")
 
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await call(b"\xff\xff\xff")

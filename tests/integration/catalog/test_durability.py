@@ -10,6 +10,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -17,6 +18,7 @@ from elevon_catalog.app import build
 from elevon_catalog.settings import ValueSettings
 from elevon_core.errors import InvalidArgument
 from elevon_idl.catalog import v1 as catalog_pb2
+from elevon_idl.catalog.v1 import data_catalog_pb2_grpc
 from elevon_kit.database import SchemaMismatch
 from elevon_kit.settings import BlobSettings, DatabaseSettings
 from flyteidl.datacatalog import datacatalog_pb2 as pb
@@ -215,7 +217,7 @@ async def test_settings_without_a_place_for_values_are_refused(sqlite_url: str, 
     ],
 )
 async def test_every_service_is_healthy(catalog: Catalog, name: str) -> None:
-    stub = health_pb2_grpc.HealthStub(catalog.channel)
+    stub: Any = health_pb2_grpc.HealthStub(catalog.channel)
 
     answer = await stub.Check(health_pb2.HealthCheckRequest(service=name))
 
@@ -223,10 +225,8 @@ async def test_every_service_is_healthy(catalog: Catalog, name: str) -> None:
 
 
 async def test_both_names_reach_the_same_catalog(catalog: Catalog) -> None:
-    from elevon_idl.catalog.v1 import data_catalog_pb2_grpc
-
     await create_dataset(catalog)
-    stub = data_catalog_pb2_grpc.DataCatalogStub(catalog.channel)
+    stub: Any = data_catalog_pb2_grpc.DataCatalogStub(catalog.channel)
 
     answer = await stub.GetDataset(
         catalog_pb2.GetDatasetRequest(dataset=catalog_pb2.DatasetID.FromString(DATASET.SerializeToString()))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from elevon_idl.catalog import v1 as pb
@@ -227,10 +228,10 @@ async def test_partitions_must_match_the_dataset_there_is(catalog: Catalog) -> N
     assert [(each.key, each.value) for each in result.artifact.partitions] == [("day", "2")]
 
 
-def without(message: pb.StoreEntry, *fields: str) -> pb.StoreEntry:
+def without(message: Any, *fields: str) -> pb.StoreEntry:
     for field in fields:
         message.ClearField(field)
-    return message
+    return cast(pb.StoreEntry, message)
 
 
 @pytest.mark.parametrize(

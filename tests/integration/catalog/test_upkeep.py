@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -105,7 +106,7 @@ async def test_pruning_by_age_and_for_want_of_tags(catalog: Catalog) -> None:
     catalog.clock.advance(100)
     await put(catalog, "new", "b", o0=1)
 
-    async def prune(seconds: int = 0, **rule: object) -> int:
+    async def prune(seconds: int = 0, **rule: Any) -> int:
         request = pb.PruneArtifactsRequest(project="flytesnacks", **rule)
         if seconds:
             request.older_than.FromSeconds(seconds)

@@ -44,6 +44,22 @@ async def test_calls_during_a_read_share_the_next_one() -> None:
     assert await reads.get([4]) == {4: 16}
 
 
+async def test_a_statement_carries_a_limited_number_of_keys() -> None:
+    source = Source()
+    reads = GroupedReads(source, most=3)
+    tasks = await start(reads, [0], [1, 2], [3], [4], [5, 6, 7, 8, 9])
+    source.gate.set()
+
+    assert await asyncio.gather(*tasks) == [
+        {0: 0},
+        {1: 1, 2: 4},
+        {3: 9},
+        {4: 16},
+        {key: key * key for key in range(5, 10)},
+    ]
+    assert source.calls == [[0], [1, 2, 3], [4], [5, 6, 7, 8, 9]]
+
+
 async def test_a_failure_reaches_those_it_concerns() -> None:
     source = Source()
     reads = GroupedReads(source)

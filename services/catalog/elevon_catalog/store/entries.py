@@ -74,7 +74,7 @@ class SqlEntryStore(SqlArtifactStore):
         try:
             stored = await self._database.write(work)
         except UniqueViolation:
-            raise already_exists("Artifact", "with an id of this call") from None
+            raise already_exists("Artifact", "id or dataset UUID of this call") from None
         return [stored[index] for index in range(len(entries))]
 
     async def _ensure_datasets(self, connection: AsyncConnection, entries: Sequence[NewEntry]) -> dict[DatasetKey, int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from elevon_core.errors import AlreadyExists, InvalidArgument
+from elevon_core.errors import AlreadyExists, InvalidArgument, NotFound
 from elevon_idl.catalog import v1 as catalog
 
 from elevon_catalog.domain import filters, validation
@@ -14,6 +14,7 @@ from elevon_catalog.domain.names import ArtifactKey, Handle, TagKey
 from elevon_catalog.domain.records import ArtifactRecord, Generation, NewArtifact
 from elevon_catalog.ports import CatalogStore, Clock
 from elevon_catalog.usecases.datasets import find_dataset
+from elevon_catalog.usecases.measurements import Measurements
 from elevon_catalog.usecases.values import Values, complete, fitting, message
 
 READ_ATTEMPTS = 3
@@ -34,11 +35,14 @@ class EntryRules:
 class Artifacts:
     """What can be done with artifacts."""
 
-    def __init__(self, store: CatalogStore, values: Values, clock: Clock, rules: EntryRules) -> None:
+    def __init__(
+        self, store: CatalogStore, values: Values, clock: Clock, rules: EntryRules, measurements: Measurements
+    ) -> None:
         self._store = store
         self._values = values
         self._clock = clock
         self._rules = rules
+        self._measurements = measurements
 
     async def create(self, request: catalog.CreateArtifactRequest) -> None:
         """Create an artifact; raises NotFound for the dataset, AlreadyExists for the artifact."""
@@ -62,6 +66,17 @@ class Artifacts:
     async def read(self, request: catalog.GetArtifactRequest) -> catalog.Artifact:
         """Read an artifact; raises NotFound, also for an entry that is too old or has lost a value."""
         handle = validation.handle(request)
+        if not isinstance(handle, TagKey):
+            return await self._read(handle)
+        try:
+            found = await self._read(handle)
+        except NotFound:
+            self._measurements.missed()
+            raise
+        self._measurements.hit()
+        return found
+
+    async def _read(self, handle: Handle) -> catalog.Artifact:
         for _ in range(READ_ATTEMPTS):
             record = await self._find(handle)
             values = await self._values.read([record])

@@ -15,6 +15,7 @@ from elevon_catalog.domain.records import ArtifactRecord, NewArtifact, NewEntry,
 from elevon_catalog.ports import CatalogStore, Clock
 from elevon_catalog.usecases.artifacts import EntryRules
 from elevon_catalog.usecases.datasets import new_dataset
+from elevon_catalog.usecases.measurements import Measurements
 from elevon_catalog.usecases.values import PreparedContent, Values, complete, message
 
 Result = catalog.LookupResult
@@ -35,11 +36,14 @@ class Wanted:
 class Memo:
     """What can be done with entries."""
 
-    def __init__(self, store: CatalogStore, values: Values, clock: Clock, rules: EntryRules) -> None:
+    def __init__(
+        self, store: CatalogStore, values: Values, clock: Clock, rules: EntryRules, measurements: Measurements
+    ) -> None:
         self._store = store
         self._values = values
         self._clock = clock
         self._rules = rules
+        self._measurements = measurements
 
     async def lookup(self, request: catalog.LookupRequest) -> list[catalog.LookupResult]:
         """Find entries; whatever is not there is told by the absence of its result."""
@@ -61,6 +65,7 @@ class Memo:
                 budget -= used
             else:
                 results += [Result(absence=Result.ABSENCE_DEFERRED) for _ in chunk]
+        self._measurements.looked_up(results)
         return results
 
     async def _answer(
@@ -105,7 +110,9 @@ class Memo:
         open_entries = [index for index in range(len(wanted)) if index not in stored]
         if open_entries:
             stored |= await self._write(wanted, open_entries)
-        return [stored[index] for index in range(len(wanted))]
+        outcomes = [stored[index] for index in range(len(wanted))]
+        self._measurements.stored(outcomes)
+        return outcomes
 
     async def _kept(self, wanted: list[Wanted]) -> dict[int, StoredEntry]:
         """Find the entries that stay, so that nothing is written for them; marks those that lost a value."""

@@ -87,7 +87,7 @@ class MemoServiceServicer(object):
 
         All entries of a call become durable and visible together, before it answers. Idempotent: repeated, it leaves the
         same state behind. ALREADY_EXISTS when an artifact id is taken in the dataset by an artifact that the tag does
-        not point to.
+        not point to, or the UUID of a new dataset by another one.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

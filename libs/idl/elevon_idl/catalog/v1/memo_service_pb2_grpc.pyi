@@ -45,7 +45,7 @@ class MemoServiceStub:
 
     All entries of a call become durable and visible together, before it answers. Idempotent: repeated, it leaves the
     same state behind. ALREADY_EXISTS when an artifact id is taken in the dataset by an artifact that the tag does
-    not point to.
+    not point to, or the UUID of a new dataset by another one.
     """
 
     Reserve: grpc.UnaryUnaryMultiCallable[
@@ -91,7 +91,7 @@ class MemoServiceAsyncStub:
 
     All entries of a call become durable and visible together, before it answers. Idempotent: repeated, it leaves the
     same state behind. ALREADY_EXISTS when an artifact id is taken in the dataset by an artifact that the tag does
-    not point to.
+    not point to, or the UUID of a new dataset by another one.
     """
 
     Reserve: grpc.aio.UnaryUnaryMultiCallable[
@@ -141,7 +141,7 @@ class MemoServiceServicer(metaclass=abc.ABCMeta):
 
         All entries of a call become durable and visible together, before it answers. Idempotent: repeated, it leaves the
         same state behind. ALREADY_EXISTS when an artifact id is taken in the dataset by an artifact that the tag does
-        not point to.
+        not point to, or the UUID of a new dataset by another one.
         """
 
     @abc.abstractmethod
