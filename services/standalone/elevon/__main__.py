@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import sys
 import time
+from collections.abc import Coroutine
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 from elevon_core.errors import ElevonError
 
-from elevon.settings import StandaloneSettings
+if TYPE_CHECKING:
+    from elevon.control_plane import ControlPlane
+    from elevon.settings import StandaloneSettings
 
 application = typer.Typer(
     name="elevon", help="Elevon: a control plane for tasks and workflows.", no_args_is_help=True, add_completion=True
@@ -36,6 +40,9 @@ def up(
 ) -> None:
     """Run the control plane here, until Ctrl-C; a second start resumes what was running."""
     settings = load(config, port=port, host=host, data_dir=data_dir, python=python)
+    tasks_python = settings.python.expanduser()
+    if not (tasks_python.is_file() and os.access(tasks_python, os.X_OK)):
+        fail(f"there is no Python for tasks at {tasks_python}: name one with --python /path/to/venv/bin/python")
     sys.exit(asyncio.run(run(settings, reset)))
 
 
@@ -65,6 +72,8 @@ def migrate(
         asyncio.run(migrate_all(settings))
     except ElevonError as error:
         fail(error.message)
+    except OSError as error:
+        fail(f"{settings.data_dir} cannot be the data folder: {error}")
 
 
 @application.command()
@@ -76,45 +85,78 @@ def version() -> None:
 
 
 def load(config: Path | None, **flags: object) -> StandaloneSettings:
+    """Read the settings, or say what is wrong with them and end."""
+    from elevon.settings import StandaloneSettings
+
     try:
         return StandaloneSettings.load(config, **flags)
     except ElevonError as error:
         fail(error.message)
-        raise
 
 
-def fail(message: str) -> None:
+def fail(message: str) -> NoReturn:
     """Say what went wrong and end."""
     typer.echo(f"elevon: {message}", err=True)
     sys.exit(1)
 
 
 async def run(settings: StandaloneSettings, reset: bool) -> int:
-    """Run the control plane until a signal asks it to stop; returns the exit code."""
-    from elevon.control_plane import ControlPlane
+    """Run the control plane until a signal asks it to stop, which it may do at any time; returns the exit code."""
+    from elevon.control_plane import CannotListen, ControlPlane
     from elevon.layout import FolderInUse
     from elevon.processes import ServiceFailed
 
-    began = time.monotonic()
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     plane = ControlPlane(settings, restarted=lambda name, code: typer.echo(f"{name} ended ({code}); started again"))
     try:
-        plane.acquire(reset=reset)
-        await plane.start()
-        welcome(plane.settings, plane.port, time.monotonic() - began)
+        await until_set(stop, bring_up(plane, reset))
         await stop.wait()
         typer.echo("draining…")
-    except (FolderInUse, ServiceFailed) as error:
+    except (FolderInUse, ServiceFailed, CannotListen) as error:
         typer.echo(f"elevon: {error}", err=True)
         return 1
+    except ElevonError as error:
+        typer.echo(f"elevon: {error.message}", err=True)
+        return 1
     except OSError as error:
-        typer.echo(f"elevon: cannot listen on {settings.host}:{settings.port}: {error.strerror}", err=True)
+        typer.echo(f"elevon: {plane.layout.root} cannot be the data folder: {error}", err=True)
         return 1
     finally:
         await plane.stop()
     return 0
+
+
+async def bring_up(plane: ControlPlane, reset: bool) -> None:
+    """Take the folder, start everything, and say so."""
+    from elevon.control_plane import LOCK_SECONDS
+    from elevon.layout import FolderInUse
+
+    began = time.monotonic()
+    while True:
+        try:
+            plane.acquire(reset=reset, seconds=0)
+            break
+        except FolderInUse as error:
+            if not error.ending or time.monotonic() - began > LOCK_SECONDS:
+                raise
+        await asyncio.sleep(0.05)
+    await plane.start()
+    welcome(plane.settings, plane.port, time.monotonic() - began)
+
+
+async def until_set(stop: asyncio.Event, work: Coroutine[None, None, None]) -> None:
+    """Do the work, but give it up when `stop` is set before it is done."""
+    working = asyncio.ensure_future(work)
+    waiting = asyncio.ensure_future(stop.wait())
+    await asyncio.wait((working, waiting), return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
+    if not working.done():
+        working.cancel()
+        await asyncio.wait((working,))
+        return
+    working.result()
 
 
 def welcome(settings: StandaloneSettings, port: int, seconds: float) -> None:

@@ -2,20 +2,37 @@
 
 from __future__ import annotations
 
+import asyncio
+import errno
 import os
 import socket
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import IO
 
+from elevon_kit.settings import CONFIG_VARIABLE
+
 from elevon.front_door import Backend, FrontDoor
-from elevon.layout import SERVICES, Layout
+from elevon.layout import SERVICES, Layout, announce_end
+from elevon.overrides import Overrides
 from elevon.processes import ServiceCommand, ServiceProcess
 from elevon.settings import StandaloneSettings
 
 LOCK_SECONDS = 20.0
 """How long to wait for an earlier control plane that still drains."""
+
+
+class CannotListen(Exception):
+    """The one port cannot be had; the message says why and what to do."""
+
+    def __init__(self, host: str, port: int, error: OSError) -> None:
+        if error.errno == errno.EADDRINUSE:
+            reason = "something listens there already: stop it, or choose another port with --port"
+        else:
+            reason = os.strerror(error.errno) if error.errno is not None and error.errno > 0 else str(error.strerror)
+        super().__init__(f"cannot listen on {host}:{port}: {reason}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,13 +43,11 @@ class Ports:
     propeller: int
     admin: int
     admin_http: int
-    propeller_http: int
-    catalog_http: int
 
     @classmethod
     def free(cls) -> Ports:
         """Ports that nothing listens on at this moment."""
-        sockets = [socket.socket(socket.AF_INET, socket.SOCK_STREAM) for _ in range(6)]
+        sockets = [socket.socket(socket.AF_INET, socket.SOCK_STREAM) for _ in range(4)]
         try:
             for each in sockets:
                 each.bind(("127.0.0.1", 0))
@@ -53,36 +68,49 @@ class ControlPlane:
         self.services: dict[str, ServiceProcess] = {}
         self._restarted = restarted
         self._lock: IO[str] | None = None
+        self._overrides = Overrides({}, {})
         self._door = FrontDoor(
             Backend("admin gRPC", "127.0.0.1", self.ports.admin),
             Backend("admin HTTP", "127.0.0.1", self.ports.admin_http),
         )
 
-    def acquire(self, *, reset: bool = False) -> None:
-        """Take the data folder, emptied when `reset`. Raises FolderInUse."""
-        self._lock = self.layout.lock(LOCK_SECONDS)
+    def acquire(self, *, reset: bool = False, seconds: float = LOCK_SECONDS) -> None:
+        """Take the data folder, emptied when `reset`; waits up to `seconds` for services that still drain.
+
+        Raises FolderInUse, and OSError when there can be no such folder.
+        """
+        self._lock = self.layout.lock(seconds)
         if reset:
             self.layout.reset()
         self.layout.prepare()
 
     async def start(self) -> None:
-        """Open the port, then start the services together. Raises ServiceFailed, or OSError when the port is taken."""
-        self.port = await self._door.open(self.settings.host, self.settings.port)
+        """Open the port, then start the services together.
+
+        Raises ServiceFailed, CannotListen when the port cannot be had, InvalidArgument for a wrong settings file.
+        """
+        self._overrides = Overrides.read(self.settings.config)
+        try:
+            self.port = await self._door.open(self.settings.host, self.settings.port)
+        except OSError as error:
+            raise CannotListen(self.settings.host, self.settings.port, error) from error
         for name in SERVICES:
             self.services[name] = ServiceProcess(self._command(name), self._restarted)
-        for process in self.services.values():
-            await process.launch()
-        for process in self.services.values():
-            await process.ready(self.settings.start_seconds)
+        await asyncio.gather(*(process.launch() for process in self.services.values()))
+        await asyncio.gather(*(process.ready(self.settings.start_seconds) for process in self.services.values()))
 
     async def stop(self) -> None:
         """Refuse new connections, then drain the services in the order that loses nothing."""
-        await self._door.close()
+        self._door.refuse()
+        if self._lock is not None:
+            announce_end(self._lock)
         for name in reversed(SERVICES):
             if name in self.services:
                 await self.services[name].stop(self.settings.drain_seconds)
+        await self._door.close()
         if self._lock is not None:
             self._lock.close()
+            self._lock = None
 
     def _command(self, service: str) -> ServiceCommand:
         assert self._lock is not None
@@ -95,41 +123,64 @@ class ControlPlane:
             keep_open=(self._lock.fileno(),),
         )
 
-    def _inherited(self) -> Mapping[str, str]:
+    def _inherited(self) -> dict[str, str]:
         """What the services take from this process: everything but settings meant for this one."""
-        return {name: value for name, value in os.environ.items() if not name.startswith("ELEVON_STANDALONE_")}
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("ELEVON_STANDALONE_")}
+        if inherited.pop("PYTHONDONTWRITEBYTECODE", ""):
+            # Whoever sets this wants no files beside the sources, not services that compile themselves at every start.
+            inherited.setdefault("PYTHONPYCACHEPREFIX", str(bytecode_folder()))
+        return inherited
 
     def _environment(self, service: str) -> dict[str, str]:
+        """Settings of a service: how the three find each other, and what the user has not set otherwise."""
         prefix = f"ELEVON_{service.upper()}_"
-        settings = {
-            "GRPC__PORT": str(getattr(self.ports, service)),
-            "HTTP__PORT": str(getattr(self.ports, f"{service}_http")),
+        environment = {prefix + name: value for name, value in self._wiring(service).items()}
+        for name, value in self._defaults(service).items():
+            if self._overrides.get(service, name) is None:
+                environment[prefix + name] = value
+        if self.settings.config is not None:
+            environment[CONFIG_VARIABLE] = str(self.settings.config)
+        return environment
+
+    def _wiring(self, service: str) -> dict[str, str]:
+        """Settings that nobody may change, or the services would not find each other."""
+        common = {"GRPC__PORT": str(getattr(self.ports, service)), "READY_FILE": str(self.layout.ready(service))}
+        particular = {
+            "admin": {
+                "HTTP__PORT": str(self.ports.admin_http),
+                "HTTP__ENABLED": "true",
+                "PROPELLER_ADDRESS": f"127.0.0.1:{self.ports.propeller}",
+            },
+            "propeller": {
+                "ADMIN__ADDRESS": f"127.0.0.1:{self.ports.admin}",
+                "CATALOG__ADDRESS": f"127.0.0.1:{self.ports.catalog}",
+            },
+        }
+        return common | particular.get(service, {})
+
+    def _defaults(self, service: str) -> dict[str, str]:
+        """Settings that fit one machine; the user's own win."""
+        address = f"{self.settings.public_host}:{self.port}"
+        common = {
             "DATABASE__URL": self.layout.database(service),
             "DATABASE__MIGRATE": "true",
             "BLOBS__CONTAINER": self.layout.blobs.as_uri(),
-            "READY_FILE": str(self.layout.ready(service)),
-            **self._particular(service),
+            "HTTP__ENABLED": "false",  # nobody asks these for health or metrics here; a user who does turns it on
         }
-        environment = {prefix + name: value for name, value in settings.items() if prefix + name not in os.environ}
-        if self.settings.config is not None:
-            environment["ELEVON_CONFIG"] = str(self.settings.config)
-        return environment
-
-    def _particular(self, service: str) -> dict[str, str]:
-        """Settings that only this service has."""
-        address = f"{self.settings.public_host}:{self.port}"
-        if service == "admin":
-            return {
-                "PROPELLER_ADDRESS": f"127.0.0.1:{self.ports.propeller}",
-                "PUBLIC_URL": f"http://{address}",
-                "SIGNING_KEY_FILE": str(self.layout.signing_key),
-            }
-        if service == "propeller":
-            return {
-                "ADMIN__ADDRESS": f"127.0.0.1:{self.ports.admin}",
-                "CATALOG__ADDRESS": f"127.0.0.1:{self.ports.catalog}",
-                "PLUGINS__PROCESS__PYTHON": str(self.settings.python.expanduser().absolute()),
+        particular = {
+            "admin": {"PUBLIC_URL": f"http://{address}", "SIGNING_KEY_FILE": str(self.layout.signing_key)},
+            "propeller": {
                 "DATA_FOLDER": str(self.layout.work),
+                "PLUGINS__PROCESS__PYTHON": str(self.settings.python.expanduser().absolute()),
                 "PLUGINS__PROCESS__PLATFORM_URL": address,
-            }
-        return {}
+            },
+        }
+        if service == "admin":
+            del common["HTTP__ENABLED"]
+        return common | particular.get(service, {})
+
+
+def bytecode_folder() -> Path:
+    """Where compiled modules may be kept without leaving files beside sources."""
+    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(cache) / "elevon" / "bytecode"

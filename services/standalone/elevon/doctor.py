@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import socket
@@ -13,11 +14,14 @@ from pathlib import Path
 
 import typer
 
-from elevon.layout import Layout, try_lock
+from elevon.front_door import UNAVAILABLE_BODY
+from elevon.layout import Layout, holder_of, try_lock
 from elevon.settings import StandaloneSettings
 
 ENOUGH_DISK_BYTES = 1024**3
 """Below this the data folder counts as nearly full."""
+
+LONGEST_HEALTH_ANSWER = 64 * 1024
 
 PROBE = "import sys, flytekit; print(sys.version.split()[0], flytekit.__version__)"
 
@@ -74,24 +78,37 @@ def python_of_tasks(python: Path) -> Finding:
         reason = probe.stderr.strip().splitlines()[-1:] or ["no message"]
         remedy = f"install it there: {python} -m pip install flytekit"
         return Finding(subject, False, f"{python} cannot import flytekit ({reason[0]})", remedy)
-    version, flytekit = probe.stdout.split()
+    version, flytekit = probe.stdout.splitlines()[-1].split()
     return Finding(subject, True, f"{version} with flytekit {flytekit} at {python}")
 
 
 def data_folder(layout: Layout) -> Finding:
     """The data folder must be writable; whether a control plane runs on it is worth knowing."""
     subject = "data folder"
-    if not layout.root.exists():
-        return Finding(subject, True, f"{layout.root} will be made")
-    if not os.access(layout.root, os.W_OK | os.X_OK):
-        return Finding(subject, False, f"{layout.root} is not writable", "choose another one with --data-dir")
-    lock = layout.root / "lock"
-    if lock.exists():
-        with lock.open("a+") as held:
-            if not try_lock(held):
-                held.seek(0)
-                return Finding(subject, True, f"{layout.root}, in use by process {held.read().strip()}")
-    return Finding(subject, True, f"{layout.root}, free")
+    root = layout.root
+    remedy = "choose another one with --data-dir"
+    existing = next(path for path in (root, *root.parents) if path.exists())
+    if not existing.is_dir():
+        return Finding(subject, False, f"{existing} is not a folder", remedy)
+    if not os.access(existing, os.W_OK | os.X_OK):
+        return Finding(subject, False, f"{existing} is not writable", remedy)
+    if existing != root:
+        return Finding(subject, True, f"{root} will be made")
+    try:
+        return Finding(subject, True, f"{root}, {occupant(root / 'lock')}")
+    except OSError as error:
+        return Finding(subject, False, f"{root / 'lock'} cannot be opened: {error.strerror}", remedy)
+
+
+def occupant(lock: Path) -> str:
+    """Who uses the folder of this lock, in words."""
+    if not lock.exists():
+        return "free"
+    with lock.open("a+") as held:
+        if try_lock(held):
+            return "free"
+        holder = holder_of(held)
+    return f"in use by process {holder}" if holder is not None else "in use by services that have not ended yet"
 
 
 def disk(folder: Path) -> Finding:
@@ -104,23 +121,39 @@ def disk(folder: Path) -> Finding:
 
 def port(settings: StandaloneSettings) -> Finding:
     """The one port must be free, or answered by a control plane."""
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+    place = f"{settings.port} on {settings.host}"
+    try:
+        listen_once(settings.host, settings.port)
+    except OSError as error:
+        remedy = f"stop what listens on port {settings.port}, or choose another one with --port"
+        if error.errno != errno.EADDRINUSE:
+            return Finding(
+                "port", False, f"{place} cannot be used: {error.strerror}", "choose another --port or --host"
+            )
+        if answers(settings):
+            return Finding("port", True, f"{place} is answered by a control plane")
+        return Finding("port", False, f"{place} is taken, and not by a control plane", remedy)
+    return Finding("port", True, f"{place} is free")
+
+
+def listen_once(host: str, port: int) -> None:
+    """Listen on an address for a moment. Raises OSError when that is not possible."""
+    family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    with socket.socket(family, kind, protocol) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((settings.host, settings.port))
-        except OSError as error:
-            remedy = f"stop what listens on port {settings.port}, or choose another one with --port"
-            return Finding("port", answers(settings), f"{settings.port} is taken ({error.strerror})", remedy)
-    return Finding("port", True, f"{settings.port} is free")
+        probe.bind(address)
+        probe.listen()
 
 
 def answers(settings: StandaloneSettings) -> bool:
-    """True when the listener on the port is a control plane: its health check answers 200."""
+    """True when the listener on the port is a control plane: it answers the health check as Elevon does."""
     request = f"GET /healthcheck HTTP/1.1\r\nHost: {settings.host}\r\nConnection: close\r\n\r\n"
     try:
         with socket.create_connection((settings.host, settings.port), timeout=2) as connection:
             connection.sendall(request.encode())
-            return connection.recv(64).startswith(b"HTTP/1.1 200")
+            with connection.makefile("rb") as answer:
+                said = answer.read(LONGEST_HEALTH_ANSWER)
+                return b"SERVING" in said or UNAVAILABLE_BODY in said
     except OSError:
         return False
 

@@ -8,14 +8,23 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from dataclasses import dataclass
-
-import structlog
 
 HTTP2_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 """How every HTTP/2 connection with prior knowledge begins (RFC 9113, section 3.4)."""
 
-logger = structlog.get_logger(__name__)
+UNAVAILABLE_BODY = b"Elevon is starting or stopping: try again in a moment\n"
+UNAVAILABLE = (
+    b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain\r\nRetry-After: 1\r\nConnection: close\r\n"
+    b"Content-Length: %d\r\n\r\n%s" % (len(UNAVAILABLE_BODY), UNAVAILABLE_BODY)
+)
+"""What an HTTP client is told when the service behind does not come back in time."""
+
+GOODBYE_SECONDS = 2.0
+"""How long `close` lets connections send what is still buffered."""
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +52,8 @@ class FrontDoor:
         self.backend_seconds = backend_seconds
         self._server: asyncio.Server | None = None
         self._visitors: set[Visitor] = set()
+        self._empty = asyncio.Event()
+        self._empty.set()
 
     async def open(self, host: str, port: int) -> int:
         """Start to listen; returns the port, chosen by the system when 0. OSError when the address is taken."""
@@ -51,22 +62,31 @@ class FrontDoor:
         bound: int = self._server.sockets[0].getsockname()[1]
         return bound
 
+    def refuse(self) -> None:
+        """Stop listening; the connections there are go on until their service ends them or `close` does."""
+        if self._server is not None:
+            self._server.close()
+
     async def close(self) -> None:
-        """Stop listening and end the connections that remain."""
-        if self._server is None:
-            return
-        self._server.close()
+        """Stop listening and end the connections that remain; whoever does not read what is left is cut off."""
+        self.refuse()
         for visitor in tuple(self._visitors):
             visitor.hang_up()
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._server.wait_closed(), 5)
+            await asyncio.wait_for(self._empty.wait(), GOODBYE_SECONDS)
+        for visitor in tuple(self._visitors):
+            visitor.abort()
+        await asyncio.sleep(0)  # transports report their end in the loop's next round
         self._server = None
 
     def entered(self, visitor: Visitor) -> None:
         self._visitors.add(visitor)
+        self._empty.clear()
 
     def left(self, visitor: Visitor) -> None:
         self._visitors.discard(visitor)
+        if not self._visitors:
+            self._empty.set()
 
     def choose(self, first: bytes) -> Backend | None:
         """The backend for a connection that begins with `first`; None while that cannot be told."""
@@ -76,11 +96,16 @@ class FrontDoor:
 
 
 class Relay(asyncio.Protocol):
-    """One end of a relayed connection: what arrives here leaves at the other end, no faster than that end takes it."""
+    """One end of a relayed connection: what arrives here leaves at the other end, no faster than that end takes it.
+
+    Each direction ends on its own; when both have, or either breaks, both ends are closed.
+    """
 
     def __init__(self) -> None:
         self.transport: asyncio.Transport | None = None
         self.other: Relay | None = None
+        self.full = False
+        self.ended = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -91,15 +116,23 @@ class Relay(asyncio.Protocol):
             self.other.transport.write(data)
 
     def eof_received(self) -> bool:
-        if self.other is not None and self.other.transport is not None and self.other.transport.can_write_eof():
+        self.ended = True
+        if self.other is None or self.other.transport is None:
+            return False
+        if self.other.ended:
+            self.other.hang_up()
+            return False
+        if self.other.transport.can_write_eof():
             self.other.transport.write_eof()
         return True
 
     def pause_writing(self) -> None:
+        self.full = True
         if self.other is not None and self.other.transport is not None:
             self.other.transport.pause_reading()
 
     def resume_writing(self) -> None:
+        self.full = False
         if self.other is not None and self.other.transport is not None and not self.other.transport.is_closing():
             self.other.transport.resume_reading()
 
@@ -110,6 +143,11 @@ class Relay(asyncio.Protocol):
     def hang_up(self) -> None:
         if self.transport is not None and not self.transport.is_closing():
             self.transport.close()
+
+    def abort(self) -> None:
+        for end in (self, self.other):
+            if end is not None and end.transport is not None:
+                end.transport.abort()
 
 
 class Visitor(Relay):
@@ -135,9 +173,6 @@ class Visitor(Relay):
         if self.connecting is None:
             self._choose()
 
-    def eof_received(self) -> bool:
-        return super().eof_received() if self.other is not None else False
-
     def connection_lost(self, error: Exception | None) -> None:
         self._be_patient_no_more()
         if self.connecting is not None:
@@ -156,16 +191,28 @@ class Visitor(Relay):
 
     async def _connect(self, backend: Backend) -> None:
         behind = Relay()
-        if not await reach(behind, backend, self.door.backend_seconds):
-            logger.warning("backend out of reach", backend=backend.name, port=backend.port)
-            self.hang_up()
+        try:
+            reached = await reach(behind, backend, self.door.backend_seconds)
+        except asyncio.CancelledError:
+            behind.hang_up()
+            raise
+        if not reached:
+            self._turn_away(backend)
             return
         assert behind.transport is not None
         assert self.transport is not None
         behind.other, self.other = self, behind
         behind.transport.write(self.held)
         self.held = b""
-        self.transport.resume_reading()
+        if not behind.full:
+            self.transport.resume_reading()
+
+    def _turn_away(self, backend: Backend) -> None:
+        logger.warning("%s (port %d) cannot be reached", backend.name, backend.port)
+        assert self.transport is not None
+        if backend is self.door.http:
+            self.transport.write(UNAVAILABLE)
+        self.hang_up()
 
     def _be_patient_no_more(self) -> None:
         if self.patience is not None:

@@ -7,11 +7,13 @@ from elevon_core.errors import FailedPrecondition
 from elevon_kit.migrations import Migrations
 
 from elevon.layout import SERVICES, FolderInUse, Layout
+from elevon.overrides import Overrides
 from elevon.settings import StandaloneSettings
 
 
 async def migrate_all(settings: StandaloneSettings) -> None:
-    """Upgrade the three databases of the data folder. Raises FailedPrecondition while a control plane runs on it."""
+    """Upgrade the three services' databases. Raises FailedPrecondition while a control plane runs on the folder."""
+    overrides = Overrides.read(settings.config)
     layout = Layout(settings.data_dir.expanduser().resolve())
     try:
         lock = layout.lock()
@@ -20,5 +22,6 @@ async def migrate_all(settings: StandaloneSettings) -> None:
     with lock:
         layout.prepare()
         for service in SERVICES:
-            await Migrations(package=f"elevon_{service}.store.migrations").upgrade(layout.database(service))
+            url = overrides.get(service, "DATABASE__URL") or layout.database(service)
+            await Migrations(package=f"elevon_{service}.store.migrations").upgrade(url)
             typer.echo(f"{service}: up to date")

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import ctypes
 import json
+import logging
 import signal
 import sys
 from collections.abc import Callable, Mapping
@@ -13,15 +14,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import structlog
-
-logger = structlog.get_logger(__name__)
+logger = logging.getLogger(__name__)
 
 RESTART_DELAYS = (0.1, 0.5, 1.0, 2.0, 5.0)
 """Seconds before the first, second, … restart in a row; the last one repeats."""
 
 LIBC = ctypes.CDLL(None)
 """Loaded before any fork: between fork and exec nothing may be loaded."""
+
+TAIL_LINES = 15
+"""How much of a log is shown when a service does not start."""
 
 STEADY_SECONDS = 30.0
 """A process that lived this long counts as steady: its next restart is quick again."""
@@ -52,7 +54,9 @@ class ServiceProcess:
         self._restarted = restarted
         self._process: asyncio.subprocess.Process | None = None
         self._watcher: asyncio.Task[None] | None = None
-        self._stopping = False
+        self._stopping = asyncio.Event()
+        self._spawning = asyncio.Lock()
+        self._log_offset = 0
 
     @property
     def pid(self) -> int | None:
@@ -61,8 +65,9 @@ class ServiceProcess:
 
     async def launch(self) -> None:
         """Start the process, for the first time or after `stop`; `ready` tells when it serves."""
-        self._stopping = False
-        await self._spawn()
+        self._stopping.clear()
+        async with self._spawning:
+            await self._spawn()
 
     async def ready(self, seconds: float) -> dict[str, Any]:
         """Wait until it serves, then keep it alive; returns what it wrote to its ready file. Raises ServiceFailed."""
@@ -72,25 +77,28 @@ class ServiceProcess:
 
     async def stop(self, seconds: float = 20.0) -> None:
         """Ask it to drain, and end it when it has not within `seconds`."""
-        self._stopping = True
+        self._stopping.set()
+        async with self._spawning:  # a restart that has begun is let finish, so that nothing is left behind
+            process = self._process
+        if process is not None and process.returncode is None:
+            await self._drain(process, seconds)
         if self._watcher is not None:
-            self._watcher.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._watcher
-        process = self._process
-        if process is None or process.returncode is not None:
-            return
+            await self._watcher
+            self._watcher = None
+
+    async def _drain(self, process: asyncio.subprocess.Process, seconds: float) -> None:
         process.terminate()
         try:
             await asyncio.wait_for(process.wait(), seconds)
         except TimeoutError:
-            logger.warning("service did not drain in time", service=self.command.name, seconds=seconds)
+            logger.warning("%s did not drain within %s s and is ended", self.command.name, seconds)
             process.kill()
             await process.wait()
 
     async def _spawn(self) -> None:
         self.command.ready_file.unlink(missing_ok=True)
         with self.command.log_file.open("ab") as log:
+            self._log_offset = log.tell()
             self._process = await asyncio.create_subprocess_exec(
                 *self.command.arguments,
                 env=dict(self.command.environment),
@@ -117,25 +125,41 @@ class ServiceProcess:
     def _failure(self, what: str) -> str:
         tail = ""
         with contextlib.suppress(OSError):
-            tail = "".join(self.command.log_file.read_text(errors="replace").splitlines(keepends=True)[-15:])
-        return f"the {self.command.name} service {what}; its log {self.command.log_file} ends:\n{tail}"
+            written = self.command.log_file.read_bytes()[self._log_offset :].decode(errors="replace")
+            tail = "".join(written.splitlines(keepends=True)[-TAIL_LINES:])
+        return f"the {self.command.name} service {what}; its log {self.command.log_file} ends:\n{tail}".rstrip()
 
     async def _watch(self) -> None:
         loop = asyncio.get_running_loop()
         in_a_row = 0
-        while not self._stopping:
+        while True:
             assert self._process is not None
             started = loop.time()
             code = await self._process.wait()
+            if self._stopping.is_set():
+                return
             in_a_row = 0 if loop.time() - started > STEADY_SECONDS else in_a_row
             delay = RESTART_DELAYS[min(in_a_row, len(RESTART_DELAYS) - 1)]
-            logger.warning("service ended, starting it again", service=self.command.name, code=code, delay=delay)
-            await asyncio.sleep(delay)
+            logger.warning("%s ended with code %d; it starts again in %s s", self.command.name, code, delay)
             in_a_row += 1
+            if not await self._restart_after(delay):
+                return
             self.restarts += 1
-            await self._spawn()
             if self._restarted is not None:
                 self._restarted(self.command.name, code)
+
+    async def _restart_after(self, delay: float) -> bool:
+        """Start the process again after a pause; False when it is to stop instead."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._stopping.wait(), delay)
+        async with self._spawning:
+            if self._stopping.is_set():
+                return False
+            try:
+                await self._spawn()
+            except OSError as error:  # the process that ended is still the last one: it counts as ended again
+                logger.warning("%s cannot be started: %s", self.command.name, error)
+        return True
 
 
 def die_with_parent() -> None:

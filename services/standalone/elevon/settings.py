@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from elevon_core.errors import InvalidArgument
-from elevon_kit.settings import ConfigFile, StrictEnvironment
+from elevon_kit.settings import CONFIG_VARIABLE, ConfigFile, StrictEnvironment
 from pydantic import Field, ValidationError
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 
@@ -41,12 +43,16 @@ class StandaloneSettings(BaseSettings):
 
     @classmethod
     def load(cls, config: Path | None = None, **flags: Any) -> Self:
-        """Read the settings; flags that are None were not given. Raises InvalidArgument naming what is wrong."""
+        """Read the settings; flags that are None were not given. Raises InvalidArgument naming what is wrong.
+
+        Without `config` the file is the one that ELEVON_CONFIG names, if any.
+        """
         given = {name: value for name, value in flags.items() if value is not None}
+        named = config or os.environ.get(CONFIG_VARIABLE)
         try:
-            return cls(config=config.resolve() if config else None, **given)
+            return cls(config=Path(named).expanduser().resolve() if named else None, **given)
         except ValidationError as error:
-            rules = "; ".join(f"{'.'.join(map(str, p['loc']))}: {p['msg']}" for p in error.errors())
+            rules = "; ".join(_explain(problem) for problem in error.errors())
             raise InvalidArgument(f"settings of elevon up: {rules}") from None
 
     @classmethod
@@ -65,3 +71,10 @@ class StandaloneSettings(BaseSettings):
             StrictEnvironment(settings_cls, cls.service),
             ConfigFile(settings_cls, cls.service, config),
         )
+
+
+def _explain(problem: ErrorDetails) -> str:
+    place = ".".join(map(str, problem["loc"]))
+    if problem["type"] == "extra_forbidden":
+        return f"unknown key {place}"
+    return f"{place}: {problem['msg']} (given: {problem['input']!r})"
