@@ -37,19 +37,22 @@ class StartAttempt:
 
 @dataclass(slots=True)
 class StopAttempt:
-    """Stop the attempt and let go of it; answered by AttemptStopped."""
+    """Stop the attempt of this generated name and let go of it; answered by AttemptStopped."""
 
     node_id: str
     number: int
+    name: str
+    task_type: str
     reason: str
 
 
 @dataclass(slots=True)
 class FinalizeAttempt:
-    """Let go of an attempt that has ended; not answered."""
+    """Let go of an attempt that has ended; not answered, and good after the node itself is forgotten."""
 
     node_id: str
-    number: int
+    name: str
+    task_type: str
 
 
 @dataclass(slots=True)

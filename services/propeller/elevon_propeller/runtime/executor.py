@@ -20,7 +20,6 @@ from elevon_kit.logging import get_logger
 from elevon_kit.retry import RetryPolicy
 from elevon_kit.tasks import BackgroundTasks
 
-from elevon_propeller.engine import paths
 from elevon_propeller.engine.attempts import build_attempt
 from elevon_propeller.engine.commands import (
     Command,
@@ -46,7 +45,6 @@ from elevon_propeller.engine.observations import (
 )
 from elevon_propeller.engine.phases import NodePhase
 from elevon_propeller.engine.policy import MICROSECONDS, EnginePolicy
-from elevon_propeller.engine.state import NodeState
 from elevon_propeller.plugins.contract import AttemptPhase, Plugin, Report
 from elevon_propeller.ports import Catalog, Plugins
 from elevon_propeller.runtime import tracing
@@ -151,7 +149,8 @@ class Executor:
         node = actor.state.nodes.get(command.node_id)
         if node is None or node.phase != NodePhase.RUNNING or node.attempt != command.number:
             return
-        plugin = self._plugin(actor, node)
+        assert node.plan.task is not None
+        plugin = self._plugin(actor, node.plan.task.template.type)
         attempt = build_attempt(
             actor.plan, actor.state, node, self._policy, tracing.attempt_traceparent(actor.state, node)
         )
@@ -184,35 +183,28 @@ class Executor:
 
     async def _stop(self, actor: Actor, command: StopAttempt) -> None:
         """Stop an attempt however long it takes: nothing else may happen to the node before."""
-        node = actor.state.nodes.get(command.node_id)
-        if node is None:
-            return
         starting = self._starting.get((actor.key, command.node_id))
         if starting is not None:
             await starting.done.wait()
-        plugin = self._plugin(actor, node)
-        name = paths.generated_name(actor.state, node, command.number)
+        plugin = self._plugin(actor, command.task_type)
         pause = 0.1
         while not actor.closed:
             try:
-                await plugin.abort(name, command.reason)
-                await plugin.finalize(name)
+                await plugin.abort(command.name, command.reason)
+                await plugin.finalize(command.name)
                 break
             except Exception as error:
-                log.warning("attempt could not be stopped", attempt=name, pause=pause, error=_text(error))
+                log.warning("attempt could not be stopped", attempt=command.name, pause=pause, error=_text(error))
             await asyncio.sleep(pause)
             pause = min(pause * 2, 10.0)
         self._post(actor, AttemptStopped(self._clock(), command.node_id, command.number))
 
     async def _finalize(self, actor: Actor, command: FinalizeAttempt) -> None:
-        node = actor.state.nodes.get(command.node_id)
-        if node is not None:
-            name = paths.generated_name(actor.state, node, command.number)
-            await self._plugin(actor, node).finalize(name)
+        plugin = self._plugin(actor, command.task_type)
+        await self._retries.run(lambda: plugin.finalize(command.name), what=f"finalize {command.name}")
 
-    def _plugin(self, actor: Actor, node: NodeState) -> Plugin:
-        assert node.plan.task is not None
-        return self._plugins.resolve(node.plan.task.template.type, actor.state.options.plugin_overrides)
+    def _plugin(self, actor: Actor, task_type: str) -> Plugin:
+        return self._plugins.resolve(task_type, actor.state.options.plugin_overrides)
 
     async def _load(self, actor: Actor, command: LoadData) -> None:
         try:

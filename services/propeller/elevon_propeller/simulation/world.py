@@ -17,7 +17,6 @@ from elevon_idl.admin import v1 as admin
 from elevon_idl.core import v1 as core
 from elevon_idl.propeller import v1 as propeller
 
-from elevon_propeller.engine import paths
 from elevon_propeller.engine.attempts import build_attempt
 from elevon_propeller.engine.commands import (
     Command,
@@ -115,6 +114,8 @@ class World:
     _commands: list[Command] = field(default_factory=list)
     _mail: list[Observation] = field(default_factory=list)
     _timers: list[Timer] = field(default_factory=list)
+    _signals: dict[str, core.Literal] = field(default_factory=dict)
+    _planned: list[tuple[int, Observation]] = field(default_factory=list)
     _reserved: dict[str, tuple[str, int]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -144,6 +145,10 @@ class World:
         self.ledger.check_end(self._state)
         return self._state.phase
 
+    def later(self, at: int, seen: Observation) -> None:
+        """Have something observed, durably, at a time."""
+        self._planned.append((at, seen))
+
     def outputs(self) -> core.LiteralMap:
         """The outputs of an execution that has succeeded."""
         return core.LiteralMap.FromString(self.files[f"{self._state.metadata_prefix}/end-node/data/0/outputs.pb"])
@@ -151,7 +156,11 @@ class World:
     def _move(self) -> None:
         """Let one thing happen."""
         self.now += 1_000
-        if self.dangers.abort_after and self.steps == self.dangers.abort_after:
+        if self._planned and self._planned[0][0] <= self.now:
+            seen = self._planned.pop(0)[1]
+            seen.at = self.now
+            self._step(seen)
+        elif self.dangers.abort_after and self.steps == self.dangers.abort_after:
             self._step(AbortRequested(self.now, "enough"))
         elif self.randomness.random() < self.dangers.crash:
             self._crash()
@@ -171,9 +180,15 @@ class World:
 
     def _wait(self) -> None:
         """Nothing is under way: time passes until the next timer."""
+        if not self._timers and self._planned:
+            self.now = self._planned[0][0]
+            return
         if not self._timers:
             raise Violation(f"stuck: nothing under way, no timer; {list(self._state.scope.live.values())[:5]}")
         self._timers.sort(key=lambda timer: timer.at)
+        if self._planned and self._planned[0][0] < self._timers[0].at:
+            self.now = self._planned[0][0]
+            return
         timer = self._timers.pop(0)
         self.now = max(self.now, timer.at)
         self._step(TimerFired(self.now, timer.node_id, timer.kind, timer.number))
@@ -183,6 +198,7 @@ class World:
         self._commands, self._mail, self._timers = [], [], []
         state = self._fresh()
         state.phase, state.error, state.abort_cause, state.started_at = self._saved
+        state.signals = dict(self._signals)
         restore(self._plan, state, list(self._rows.values()))
         self._state = state
         fresh = state.phase == ExecutionPhase.NEW
@@ -203,6 +219,7 @@ class World:
         state = self._state
         self._saved = (state.phase, state.error, state.abort_cause, state.started_at)
         self.ledger.tell(decision.events)
+        self._signals = dict(state.signals)
         self._commands.extend(decision.commands)
         self._timers.extend(decision.timers)
 
@@ -210,8 +227,7 @@ class World:
         if isinstance(command, StartAttempt):
             self._start(command)
         elif isinstance(command, StopAttempt | FinalizeAttempt):
-            node = self._state.nodes[command.node_id]
-            self.ledger.end_attempt(paths.generated_name(self._state, node, command.number))
+            self.ledger.end_attempt(command.name)
             if isinstance(command, StopAttempt):
                 self._mail.append(AttemptStopped(self.now, command.node_id, command.number))
         elif isinstance(command, LoadData):

@@ -54,7 +54,7 @@ class TaskNode(NodeHandler):
 
     def interrupt(self, turn: Turn, node: NodeState, reason: str) -> None:
         """Have the plugin stop the attempt."""
-        turn.command(StopAttempt(node.id, node.attempt, reason))
+        _stop(turn, node, reason)
 
     def resume(self, turn: Turn, node: NodeState) -> None:
         """Ask again for whatever the phase waits for."""
@@ -80,7 +80,7 @@ def reported(turn: Turn, node: NodeState, seen: AttemptReported) -> None:
         return
     error = report.error or _UNEXPLAINED
     events.task(turn, node, report)
-    turn.command(FinalizeAttempt(node.id, node.attempt))
+    _finalize(turn, node)
     trying.failed(turn, node, error, retryable=report.phase == AttemptPhase.RETRYABLE_FAILURE)
 
 
@@ -139,10 +139,22 @@ def _succeeded(turn: Turn, node: NodeState, report: Report) -> None:
     if report.has_outputs_file:
         node.outputs_uri = paths.attempt_paths(turn.state, node, node.attempt).outputs
     events.task(turn, node, report)
-    turn.command(FinalizeAttempt(node.id, node.attempt))
+    _finalize(turn, node)
     lifecycle.free_slot(turn, node)
     if not caching.store(turn, node, outputs):
         lifecycle.publish(turn, node, outputs)
+
+
+def _finalize(turn: Turn, node: NodeState) -> None:
+    assert node.plan.task is not None
+    name = paths.generated_name(turn.state, node, node.attempt)
+    turn.command(FinalizeAttempt(node.id, name, node.plan.task.template.type))
+
+
+def _stop(turn: Turn, node: NodeState, reason: str) -> None:
+    assert node.plan.task is not None
+    name = paths.generated_name(turn.state, node, node.attempt)
+    turn.command(StopAttempt(node.id, node.attempt, name, node.plan.task.template.type, reason))
 
 
 def _resume_running(turn: Turn, node: NodeState) -> None:
@@ -155,7 +167,7 @@ def _resume_wait(turn: Turn, node: NodeState) -> None:
 
 
 def _resume_stop(turn: Turn, node: NodeState) -> None:
-    turn.command(StopAttempt(node.id, node.attempt, node.reason))
+    _stop(turn, node, node.reason)
 
 
 def _resume_store(turn: Turn, node: NodeState) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+
 from elevon_core import identifiers
 from elevon_idl.core import v1 as core
 
@@ -13,7 +15,7 @@ from elevon_propeller.engine.state import NodeState, Scope
 from elevon_propeller.engine.turn import Turn
 
 
-class ParentNode(NodeHandler):
+class ParentNode(NodeHandler, ABC):
     """What all nodes that run a graph of their own have in common."""
 
     def stop(self, turn: Turn, node: NodeState, reason: str) -> None:
@@ -45,9 +47,9 @@ class ParentNode(NodeHandler):
         else:
             self.succeeded(turn, node, scope)
 
+    @abstractmethod
     def succeeded(self, turn: Turn, node: NodeState, scope: Scope) -> None:
         """The children ended without an error."""
-        raise NotImplementedError  # said by the kinds
 
     @staticmethod
     def hand_over(turn: Turn, node: NodeState, child: NodeState) -> None:
