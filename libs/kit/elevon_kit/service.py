@@ -72,6 +72,8 @@ def run_service(service: str, settings_type: type[S], build: Build[S], arguments
 
 async def _run(service: str, settings: S, build: Build[S]) -> int:
     stop = _listen_for_signals()
+    if settings.ready_file is not None:
+        settings.ready_file.unlink(missing_ok=True)  # what a former process said is not true any more
     app: App | None = None
     code = EXIT_OK
     try:
@@ -79,6 +81,7 @@ async def _run(service: str, settings: S, build: Build[S]) -> int:
         if await _start(app, stop):
             gc.collect()
             gc.freeze()  # what start-up made lives as long as the process: later collections need not look at it
+            gc.enable()  # the entry point turns it off while it imports
             announce(app, settings.ready_file)
             await stop.wait()
         log.info("stopping", service=service)

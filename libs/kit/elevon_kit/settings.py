@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
-import yaml
 from elevon_core.errors import InvalidArgument
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
@@ -16,6 +15,11 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSetti
 KNOWN_SECTIONS = frozenset({"admin", "catalog", "propeller", "standalone"})
 CONFIG_VARIABLE = "ELEVON_CONFIG"
 MEBIBYTE = 1024 * 1024
+
+
+def address(host: str, port: int) -> str:
+    """Write a host and a port as one address; IPv6 hosts get brackets."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 class SettingsGroup(BaseModel):
@@ -208,6 +212,8 @@ class ConfigFile(PydanticBaseSettingsSource):
 
 def read_config(path: Path) -> dict[str, Any]:
     """Read the settings file of all services; raises InvalidArgument when it is not one."""
+    import yaml  # most processes have no settings file
+
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:

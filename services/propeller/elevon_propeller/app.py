@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from typing import TYPE_CHECKING
 
 import grpc
 from elevon_core.errors import InvalidArgument
@@ -10,10 +11,10 @@ from elevon_kit.blobs import BlobStore, join, parse
 from elevon_kit.blobs_obstore import open_blob_store
 from elevon_kit.database import Database
 from elevon_kit.grpc_client import channel
+from elevon_kit.grpc_health import Health
 from elevon_kit.grpc_server import GrpcServer
-from elevon_kit.http_server import HttpServer
 from elevon_kit.migrations import Migrations
-from elevon_kit.settings import GrpcClientSettings
+from elevon_kit.settings import GrpcClientSettings, HttpSettings
 
 from elevon_propeller.drivers.admin_events import GrpcAdminEvents
 from elevon_propeller.drivers.catalog import GrpcCatalog
@@ -29,6 +30,9 @@ from elevon_propeller.store.sql import SqlStore
 from elevon_propeller.usecases.executions import Executions
 from elevon_propeller.usecases.watching import Watching
 
+if TYPE_CHECKING:
+    from elevon_kit.http_server import HttpServer
+
 MIGRATIONS = Migrations(package="elevon_propeller.store.migrations")
 SERVICE = "elevon.propeller.v1.PropellerService"
 SECONDS_PER_DAY = 86_400
@@ -42,7 +46,7 @@ class App:
     def __init__(self, settings: PropellerSettings, blobs: BlobStore, registry: Registry) -> None:
         self.settings = settings
         self.grpc = GrpcServer(settings.grpc, "elevon.propeller")
-        self.http = HttpServer(settings.http, health=self.grpc.health) if settings.http.enabled else None
+        self.http = http_server(settings.http, self.grpc.health) if settings.http.enabled else None
         self.database = Database(
             settings.database.url, readers=settings.database.readers, group_size=settings.database.group_size
         )
@@ -139,6 +143,13 @@ def policy_of(settings: PropellerSettings) -> EnginePolicy:
         cache_wait=int(settings.catalog.wait_seconds * MICROSECONDS),
         reservation_heartbeat=int(settings.catalog.heartbeat_seconds * MICROSECONDS),
     )
+
+
+def http_server(settings: HttpSettings, health: Health) -> HttpServer:
+    """Health and metrics over HTTP; loaded only where somebody asks for them."""
+    from elevon_kit.http_server import HttpServer
+
+    return HttpServer(settings, health=health)
 
 
 async def build(settings: PropellerSettings, *, blobs: BlobStore | None = None) -> App:
