@@ -39,10 +39,10 @@ class Database:
 
     async def open(self) -> None:
         """Connect; raises Unavailable when there is no database to be had."""
-        self._writing = writing_engine(self.url)
-        self._reading = reading_engine(self.url, self._readers)
         try:
             with translated():
+                self._writing = writing_engine(self.url)
+                self._reading = reading_engine(self.url, self._readers)
                 async with self._writing.connect() as connection:
                     await connection.execute(text("SELECT 1"))
         except BaseException:

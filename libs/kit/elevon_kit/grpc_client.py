@@ -21,7 +21,7 @@ def channel(address: str, settings: GrpcClientSettings | None = None) -> grpc.ai
     The trace context travels along if tracing was on when the channel was made.
     """
     settings = settings or GrpcClientSettings()
-    interceptors = [PropagateUnary(), PropagateStream()] if telemetry.tracing_enabled() else None
+    interceptors = propagators() if telemetry.tracing_enabled() else None
     options = channel_options(settings)
     if not settings.tls:
         return grpc.aio.insecure_channel(address, options=options, interceptors=interceptors)
@@ -102,6 +102,31 @@ class PropagateStream(grpc.aio.UnaryStreamClientInterceptor):
     ) -> Any:
         """Add the W3C headers."""
         return await continuation(with_trace(client_call_details), request)
+
+
+class PropagateStreamUnary(grpc.aio.StreamUnaryClientInterceptor):
+    """Sends the current trace context along with calls that send a stream."""
+
+    async def intercept_stream_unary(
+        self, continuation: Continuation, client_call_details: grpc.aio.ClientCallDetails, request_iterator: Any
+    ) -> Any:
+        """Add the W3C headers."""
+        return await continuation(with_trace(client_call_details), request_iterator)
+
+
+class PropagateStreamStream(grpc.aio.StreamStreamClientInterceptor):
+    """Sends the current trace context along with calls that stream both ways."""
+
+    async def intercept_stream_stream(
+        self, continuation: Continuation, client_call_details: grpc.aio.ClientCallDetails, request_iterator: Any
+    ) -> Any:
+        """Add the W3C headers."""
+        return await continuation(with_trace(client_call_details), request_iterator)
+
+
+def propagators() -> list[grpc.aio.ClientInterceptor]:
+    """Answer the interceptors for all four kinds of calls."""
+    return [PropagateUnary(), PropagateStream(), PropagateStreamUnary(), PropagateStreamStream()]
 
 
 def with_trace(details: grpc.aio.ClientCallDetails) -> grpc.aio.ClientCallDetails:

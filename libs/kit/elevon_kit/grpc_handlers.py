@@ -17,12 +17,15 @@ from typing import Any
 import grpc
 from elevon_core.errors import DeadlineExceeded, ElevonError, Internal, InvalidArgument, Unimplemented
 from google.protobuf import message_factory
-from google.protobuf.descriptor import Descriptor, MethodDescriptor
+from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import DecodeError, Message
+from opentelemetry import trace
+from opentelemetry.context import attach
+from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 
 from elevon_kit import grpc_status, telemetry
 from elevon_kit.grpc_subjects import Subject, subject_of
-from elevon_kit.logging import get_logger
+from elevon_kit.logging import bind, get_logger
 
 log = get_logger("rpc")
 
@@ -47,6 +50,7 @@ class Call:
     error: str = ""
     reference: str = ""
     subject: Subject | None = None
+    span: Span | None = None
 
 
 class MethodHandlers:
@@ -74,6 +78,8 @@ class MethodHandlers:
     def finish(self, call: Call) -> None:
         """Write the canonical line and the measurement of a call that is over."""
         seconds = perf_counter() - call.started
+        if call.span is not None:
+            end_span(call.span, call)
         if self._metrics:
             self._durations.record(seconds, {"rpc.method": call.method, "rpc.grpc.status_code": call.code})
         fields = {"method": call.method, "code": call.code, "ms": round(seconds * 1000, 3)}
@@ -107,11 +113,8 @@ class WrappedMethod:
 
     async def unary_unary(self, raw: bytes, context: Context) -> bytes:
         """Serve one request with one answer."""
-        call = Call(self._path, perf_counter(), len(raw))
+        call = Call(self._path, perf_counter(), len(raw), span=begin_span(self._path, context))
         try:
-            if telemetry.tracing_enabled():
-                with server_span(self._path, context):
-                    return await self._answer(raw, context, call)
             return await self._answer(raw, context, call)
         except BaseException as error:
             await fail(error, context, call)
@@ -121,19 +124,23 @@ class WrappedMethod:
 
     async def _answer(self, raw: bytes, context: Context, call: Call) -> bytes:
         request = self._parse(raw)
-        if self._subject is not None:
-            call.subject = self._subject(request)
+        self._note_subject(request, call)
         answer = self._encode(await self._behaviour(request, context))
         call.response_bytes = len(answer)
         return answer
 
+    def _note_subject(self, request: Message, call: Call) -> None:
+        """Put what the request is about on every line of this RPC, which has a task, and so a context, of its own."""
+        if self._subject is not None:
+            call.subject = self._subject(request)
+            bind(**call.subject)
+
     async def unary_stream(self, raw: bytes, context: Context) -> AsyncIterator[bytes]:
         """Serve one request with a stream of answers."""
-        call = Call(self._path, perf_counter(), len(raw))
+        call = Call(self._path, perf_counter(), len(raw), span=begin_span(self._path, context))
         try:
             request = self._parse(raw)
-            if self._subject is not None:
-                call.subject = self._subject(request)
+            self._note_subject(request, call)
             async for response in self._behaviour(request, context):
                 yield self._counted(response, call)
         except BaseException as error:
@@ -144,7 +151,7 @@ class WrappedMethod:
 
     async def stream_unary(self, requests: AsyncIterator[bytes], context: Context) -> bytes:
         """Serve a stream of requests with one answer."""
-        call = Call(self._path, perf_counter())
+        call = Call(self._path, perf_counter(), span=begin_span(self._path, context))
         try:
             return self._counted(await self._behaviour(self._parsed(requests, call), context), call)
         except BaseException as error:
@@ -155,7 +162,7 @@ class WrappedMethod:
 
     async def stream_stream(self, requests: AsyncIterator[bytes], context: Context) -> AsyncIterator[bytes]:
         """Serve a stream of requests with a stream of answers."""
-        call = Call(self._path, perf_counter())
+        call = Call(self._path, perf_counter(), span=begin_span(self._path, context))
         try:
             async for response in self._behaviour(self._parsed(requests, call), context):
                 yield self._counted(response, call)
@@ -218,16 +225,27 @@ def _code_name(context: Context) -> str:
     return code.name if isinstance(code, grpc.StatusCode) else str(code)
 
 
-def server_span(path: str, context: Context) -> Any:
-    """Start the span of an RPC as a child of the caller's, which comes in its metadata; a context manager."""
-    from opentelemetry.trace import SpanKind
+def begin_span(path: str, context: Context) -> Span | None:
+    """Start the span of an RPC as a child of the caller's, which comes in its metadata; None while tracing is off.
 
+    It stays the current span of the RPC's task, which ends with the RPC.
+    """
+    if not telemetry.tracing_enabled():
+        return None
     parent = telemetry.extract(context.invocation_metadata() or ())
     service, _, method = path.strip("/").partition("/")
     attributes = {"rpc.system": "grpc", "rpc.service": service, "rpc.method": method}
-    return telemetry.tracer().start_as_current_span(
-        path.strip("/"), context=parent, kind=SpanKind.SERVER, attributes=attributes
-    )
+    span = telemetry.tracer().start_span(path.strip("/"), context=parent, kind=SpanKind.SERVER, attributes=attributes)
+    attach(trace.set_span_in_context(span))
+    return span
+
+
+def end_span(span: Span, call: Call) -> None:
+    """Note how the RPC ended; what the caller did wrong is no error of this side."""
+    span.set_attribute("rpc.grpc.status_code", call.code)
+    if call.code in WARNED or call.code == "INTERNAL":
+        span.set_status(Status(StatusCode.ERROR, call.error))
+    span.end()
 
 
 def _behaviour(path: str, method: MethodDescriptor, servicer: object) -> Behaviour:
@@ -261,8 +279,3 @@ def _unavailable(path: str, method: MethodDescriptor) -> Behaviour:
         yield  # makes this a generator, as the method's kind demands
 
     return refuse_stream if method.server_streaming else refuse
-
-
-def message_class(descriptor: Descriptor) -> type[Message]:
-    """Answer the Python class of a message."""
-    return message_factory.GetMessageClass(descriptor)

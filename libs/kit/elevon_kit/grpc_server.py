@@ -18,7 +18,7 @@ from elevon_kit.grpc_handlers import MethodHandlers
 from elevon_kit.grpc_health import Health
 from elevon_kit.grpc_reflection import V1, V1ALPHA, reflection_servicer
 from elevon_kit.logging import get_logger
-from elevon_kit.settings import GrpcSettings
+from elevon_kit.settings import GrpcSettings, address
 
 log = get_logger("grpc")
 
@@ -76,7 +76,7 @@ class GrpcServer:
         port = self._bind(server)
         await server.start()
         self._server = server
-        self.address = f"{self._settings.host}:{port}"
+        self.address = address(self._settings.host, port)
         log.info("listening", grpc=self.address, services=len(self._services), tls=bool(self._settings.tls_certificate))
         return port
 
@@ -89,14 +89,14 @@ class GrpcServer:
             self._add_as(servicer, descriptor, V1)
 
     def _bind(self, server: grpc.aio.Server) -> int:
-        address = f"{self._settings.host}:{self._settings.port}"
+        place = address(self._settings.host, self._settings.port)
         credentials = server_credentials(self._settings)
         try:
             if credentials is None:
-                return server.add_insecure_port(address)
-            return server.add_secure_port(address, credentials)
+                return server.add_insecure_port(place)
+            return server.add_secure_port(place, credentials)
         except RuntimeError as error:
-            raise Unavailable(f"cannot listen on {address}: {error}") from error
+            raise Unavailable(f"cannot listen on {place}: {error}") from error
 
     async def stop(self) -> None:
         """Say NOT_SERVING, stop taking calls, let running ones finish for at most `drain_seconds`."""

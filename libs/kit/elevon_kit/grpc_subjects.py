@@ -43,7 +43,7 @@ def _search(request: Descriptor) -> tuple[tuple[str, ...], tuple[str, ...]] | No
             ((*path, field.name), field.message_type)
             for path, descriptor in level
             for field in descriptor.fields
-            if field.message_type is not None and not field.is_repeated
+            if field.message_type is not None and not _repeated(field)
         ]
     return None
 
@@ -52,5 +52,12 @@ def _parts(descriptor: Descriptor) -> tuple[str, ...]:
     return tuple(
         field.name
         for field in descriptor.fields
-        if field.name in PARTS and field.type == FieldDescriptor.TYPE_STRING and not field.is_repeated
+        if field.name in PARTS and field.type == FieldDescriptor.TYPE_STRING and not _repeated(field)
     )
+
+
+def _repeated(field: FieldDescriptor) -> bool:
+    """Tell whether a field holds many values; protobuf 5 has only the label, later versions discourage it."""
+    if hasattr(field, "is_repeated"):
+        return field.is_repeated
+    return bool(field.label == FieldDescriptor.LABEL_REPEATED)

@@ -19,7 +19,7 @@ from starlette.types import ASGIApp
 
 from elevon_kit import telemetry
 from elevon_kit.logging import get_logger
-from elevon_kit.settings import HttpSettings
+from elevon_kit.settings import HttpSettings, address
 
 if TYPE_CHECKING:
     from elevon_kit.grpc_health import Health
@@ -66,7 +66,7 @@ class HttpServer:
                 await self._serving
                 raise Unavailable("the HTTP server ended while it started")
             await asyncio.sleep(0.001)
-        self.address = f"{self._settings.host}:{port}"
+        self.address = address(self._settings.host, port)
         log.info("listening", http=self.address)
         return port
 
@@ -87,7 +87,7 @@ class HttpServer:
             listener.listen(BACKLOG)
         except OSError as error:
             listener.close()
-            place = f"{self._settings.host}:{self._settings.port}"
+            place = address(self._settings.host, self._settings.port)
             raise Unavailable(f"cannot listen on {place}: {error.strerror}") from error
         return listener
 

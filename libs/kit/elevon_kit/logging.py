@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging as standard_logging
 import sys
 from collections.abc import Iterator, Mapping
@@ -20,6 +21,7 @@ from structlog.typing import EventDict, FilteringBoundLogger, Processor, Wrapped
 
 from elevon_kit.settings import LogSettings
 
+ENCODER = json.JSONEncoder(default=str)
 LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 NOISY_LIBRARIES = ("aiosqlite", "alembic", "asyncio", "botocore", "grpc", "httpx", "sqlalchemy", "urllib3", "uvicorn")
 
@@ -76,7 +78,11 @@ def _shared_processors(service: str) -> list[Processor]:
 def _renderers(as_text: bool) -> list[Processor]:
     if as_text:
         return [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
-    return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(default=str)]
+    return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(_as_json)]
+
+
+def _as_json(event: EventDict, **_options: Any) -> str:
+    return ENCODER.encode(event)
 
 
 def _adopt_standard_logging(level: int, shared: list[Processor], renderer: list[Processor]) -> None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
@@ -132,6 +132,10 @@ class SqliteCursor:
     async def __aenter__(self) -> SqliteCursor:
         """A cursor needs no preparation."""
         return self
+
+    def __await__(self) -> Generator[None, None, SqliteCursor]:
+        """Older versions of the dialect await the cursor instead of entering it."""
+        return self.__aenter__().__await__()
 
     @property
     def description(self) -> Any:

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
 
 INSTRUMENTATION = "elevon"
+LOW_BITS = 2**64 - 1
+"""The part of a trace id that OpenTelemetry's ratio sampler looks at."""
+
 _PROPAGATOR = TraceContextTextMapPropagator()
 _next_span_id: ContextVar[int | None] = ContextVar("elevon_next_span_id", default=None)
 _next_trace_id: ContextVar[int | None] = ContextVar("elevon_next_trace_id", default=None)
@@ -37,6 +40,7 @@ class Telemetry:
     def __init__(self) -> None:
         self.tracing = False
         self.metrics = False
+        self.sample_ratio = 1.0
         self.tracer_provider: TracerProvider | None = None
         self.meter_provider: MeterProvider | None = None
 
@@ -65,6 +69,7 @@ def configure_telemetry(settings: TelemetrySettings, service: str) -> Telemetry:
         from elevon_kit import telemetry_exporters
 
         _telemetry.tracer_provider = telemetry_exporters.tracer_provider(settings, service)
+        _telemetry.sample_ratio = settings.sample_ratio
         _telemetry.tracing = True
     if settings.metrics != "none":
         from elevon_kit import telemetry_exporters
@@ -106,9 +111,14 @@ _NO_METER = metrics.NoOpMeter(INSTRUMENTATION)
 
 
 def execution_trace_context(execution_id: core.WorkflowExecutionIdentifier) -> Context:
-    """Answer the context whose children belong to the execution's root span, with ids derived from the execution id."""
+    """Answer the context whose children belong to the execution's root span, with ids derived from the execution id.
+
+    Whether the trace is recorded depends on its id and the sample ratio alone, so all processes decide alike.
+    """
     trace_id, span_id = execution_trace_ids(execution_id)
-    span_context = SpanContext(trace_id, span_id, is_remote=True, trace_flags=TraceFlags(TraceFlags.SAMPLED))
+    sampled = trace_id & LOW_BITS < round(_telemetry.sample_ratio * (LOW_BITS + 1))
+    flags = TraceFlags(TraceFlags.SAMPLED if sampled else TraceFlags.DEFAULT)
+    span_context = SpanContext(trace_id, span_id, is_remote=True, trace_flags=flags)
     return trace.set_span_in_context(trace.NonRecordingSpan(span_context), Context())
 
 

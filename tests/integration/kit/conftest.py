@@ -19,6 +19,7 @@ from elevon_idl.propeller import v1 as propeller
 from elevon_idl.propeller.v1 import propeller_service_pb2_grpc
 from elevon_kit import grpc_client
 from elevon_kit.grpc_server import GrpcServer
+from elevon_kit.logging import get_logger
 from elevon_kit.settings import GrpcClientSettings, GrpcSettings
 
 
@@ -42,6 +43,7 @@ class Shelf(data_catalog_pb2_grpc.DataCatalogServicer):
         self, request: catalog.CreateDatasetRequest, context: grpc.aio.ServicerContext[Any, Any]
     ) -> catalog.CreateDatasetResponse:
         name = request.dataset.id.name
+        get_logger("shelf").info("serving")
         if name == "not found":
             raise NotFound("no such dataset", details=[core.WorkflowExecutionIdentifier(name="detail")])
         if name == "defect":

@@ -351,6 +351,12 @@ async def test_a_file_that_is_no_database_is_unavailable(sqlite_url: str) -> Non
         await database.open()
 
 
+async def test_a_folder_that_cannot_be_made_is_unavailable(tmp_path: Any) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(Unavailable, match="out of reach"):
+        await Database(f"sqlite+aiosqlite:///{tmp_path}/file/x.db").open()
+
+
 @pytest.mark.parametrize(
     "url",
     ["", "nonsense", "mysql://x/y", "sqlite+aiosqlite://", "sqlite+aiosqlite:///:memory:", "postgresql+psycopg://x/y"],

@@ -8,6 +8,7 @@ from typing import Any
 
 import grpc
 import pytest
+import structlog
 from elevon_core.errors import (
     DeadlineExceeded,
     Internal,
@@ -76,16 +77,17 @@ async def test_a_defect_tells_the_caller_a_reference_and_the_log_the_rest(runnin
     assert code is grpc.StatusCode.INTERNAL
     assert len(reference) == 12
     assert "secret" not in message
-    unexpected, canonical = logs
+    _, unexpected, canonical = logs
     assert isinstance(unexpected["exc_info"], ZeroDivisionError)
     assert (unexpected["reference"], canonical["reference"]) == (reference, reference)
     assert canonical["log_level"] == "error"
 
 
 async def test_every_call_has_one_line(running: Any) -> None:
-    with capture_logs() as logs:
+    with capture_logs() as all_lines:
         await running.create("fine")
         await code_of(running.create("not found"))
+    logs = [line for line in all_lines if line["event"] == "rpc"]
     assert [(line["method"], line["code"], line["log_level"]) for line in logs] == [
         (OURS, "OK", "info"),
         (OURS, "NOT_FOUND", "info"),
@@ -94,6 +96,14 @@ async def test_every_call_has_one_line(running: Any) -> None:
     assert logs[0]["ms"] >= 0
     assert logs[0]["request_bytes"] > 0
     assert logs[1]["error"] == "no such dataset"
+
+
+async def test_lines_of_the_servicer_say_what_the_call_is_about(running: Any) -> None:
+    with capture_logs(processors=[structlog.contextvars.merge_contextvars]) as logs:
+        await asyncio.gather(running.create("one"), running.create("two"))
+    serving = [line for line in logs if line["event"] == "serving"]
+    assert {(line["project"], line["name"]) for line in serving} == {("p", "one"), ("p", "two")}
+    assert "project" not in structlog.contextvars.get_contextvars()
 
 
 async def test_what_is_not_available_says_so(running: Any) -> None:
@@ -185,7 +195,7 @@ async def test_a_cancelled_call_is_cancelled_in_the_servicer(running: Any) -> No
         call.cancel()
         await running.shelf.cancelled.wait()
         await asyncio.sleep(0)
-    assert [line["code"] for line in logs] == ["CANCELLED"]
+    assert [line["code"] for line in logs if line["event"] == "rpc"] == ["CANCELLED"]
 
 
 async def test_a_deadline_passes(running: Any) -> None:
@@ -298,4 +308,10 @@ async def test_bytes_that_are_no_http_do_no_harm(running: Any) -> None:
     host, _, port = running.server.address.rpartition(":")
     with socket.create_connection((host, int(port))) as connection:
         connection.sendall(b"GET / HTTP/1.1\r\n\r\n" + bytes(range(256)))
+    await running.create("fine")
+
+
+async def test_the_server_listens_on_ipv6_too(start: Any) -> None:
+    running = await start(host="::1")
+    assert running.server.address.startswith("[::1]:")
     await running.create("fine")

@@ -161,6 +161,15 @@ async def test_a_stop_that_fails_is_told(run: Run) -> None:
     assert "did not stop cleanly" in log
 
 
+async def test_a_ready_file_of_a_former_process_is_taken_away(run: Run, tmp_path: Path) -> None:
+    stale = tmp_path / "run" / "ready.json"
+    stale.parent.mkdir()
+    stale.write_text("{}\n")
+    service = await run("--trouble=unavailable")
+    assert (await service.ended())[0] == 1
+    assert not stale.exists()
+
+
 async def test_the_environment_is_read(run: Run) -> None:
     service = await run(ELEVON_CATALOG_TROUBLE="unavailable")
     assert (await service.ended())[0] == 1

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import grpc
 import pytest
 from elevon_core.errors import InvalidArgument
+from elevon_idl.connector import v1 as connector
+from elevon_idl.connector.v1 import connector_service_pb2_grpc
 from elevon_idl.core import v1 as core
 from elevon_kit import telemetry
 from elevon_kit.settings import TelemetrySettings
@@ -16,6 +21,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry import trace
 from opentelemetry.context import Context
+from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc
 
 EXECUTION = core.WorkflowExecutionIdentifier(project="p", domain="d", name="n")
 
@@ -129,6 +135,33 @@ async def test_a_call_continues_the_callers_trace(spans: Spans, start: Any) -> N
     assert server["context"]["trace_id"] == caller["context"]["trace_id"]
     assert server["parent_id"] == caller["context"]["span_id"]
     assert server["attributes"]["rpc.method"] == "CreateDataset"
+    assert server["attributes"]["rpc.grpc.status_code"] == "OK"
+
+
+async def test_streams_continue_the_callers_trace(spans: Spans, start: Any) -> None:
+    running = await start()
+    stub = running.stub(connector_service_pb2_grpc.SyncAgentServiceStub)
+    requests = [connector.ExecuteTaskSyncRequest(header=connector.CreateRequestHeader(output_prefix="a"))]
+    with telemetry.tracer().start_as_current_span("caller"):
+        answers = [answer async for answer in stub.ExecuteTaskSync(iter(requests))]
+    assert len(answers) == 1
+    server, caller = spans.read()
+    assert server["parent_id"] == caller["context"]["span_id"]
+
+
+@pytest.mark.parametrize("ratio", [0.0, 0.5, 1.0])
+def test_all_spans_of_a_trace_are_sampled_alike(ratio: float, tmp_path: Path) -> None:
+    path = tmp_path / "spans.jsonl"
+    settings = TelemetrySettings(traces="file", traces_file=path, sample_ratio=ratio)
+    running = telemetry.configure_telemetry(settings, "catalog")
+    for number in range(40):
+        identifier = core.WorkflowExecutionIdentifier(name=f"e{number}")
+        telemetry.tracer().start_span("node", context=telemetry.execution_trace_context(identifier)).end()
+        telemetry.record_execution_span(identifier, started_nanoseconds=1, ended_nanoseconds=2)
+    running.stop()
+    seen = Counter(json.loads(line)["context"]["trace_id"] for line in path.read_text().splitlines())
+    assert set(seen.values()) <= {2}
+    assert {0.0: len(seen) == 0, 0.5: 0 < len(seen) < 40, 1.0: len(seen) == 40}[ratio]
 
 
 async def test_calls_are_measured(start: Any) -> None:
@@ -150,3 +183,30 @@ def test_spans_on_the_console(capsys: pytest.CaptureFixture[str]) -> None:
     telemetry.tracer().start_span("shown").end()
     running.stop()
     assert '"name": "shown"' in capsys.readouterr().err
+
+
+class Collector(trace_service_pb2_grpc.TraceServiceServicer):
+    """Takes spans as an OpenTelemetry collector does."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+
+    def Export(self, request: Any, context: Any) -> Any:
+        scopes = [scope for group in request.resource_spans for scope in group.scope_spans]
+        self.names += [span.name for scope in scopes for span in scope.spans]
+        return trace_service_pb2.ExportTraceServiceResponse()
+
+
+def test_spans_to_a_collector(monkeypatch: pytest.MonkeyPatch) -> None:
+    collector = Collector()
+    server = grpc.server(ThreadPoolExecutor(2))
+    register: Any = trace_service_pb2_grpc.add_TraceServiceServicer_to_server
+    register(collector, server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{port}")
+    running = telemetry.configure_telemetry(TelemetrySettings(traces="otlp"), "catalog")
+    telemetry.tracer().start_span("sent").end()
+    running.stop()
+    server.stop(None).wait()
+    assert collector.names == ["sent"]
