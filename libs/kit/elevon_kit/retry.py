@@ -39,8 +39,14 @@ class RetryPolicy:
     ) -> T:
         """Run an idempotent operation until it succeeds, fails for good, or the attempts are used up.
 
-        The last error is raised as it is.
+        The last error is raised as it is. What succeeds at once costs next to nothing: the machinery of repeating is
+        set up only after a failure.
         """
+        failures: list[Exception] = []
+        try:
+            return await operation()
+        except Exception as error:
+            failures.append(error)
         retrying = AsyncRetrying(
             stop=stop_after_attempt(self.attempts),
             wait=wait_exponential_jitter(initial=self.first, max=self.longest, jitter=self.first),
@@ -50,7 +56,9 @@ class RetryPolicy:
         )
 
         async def attempt() -> T:
-            return await operation()  # tenacity awaits what is declared async; a lambda that answers a coroutine is not
+            if failures:
+                raise failures.pop()  # the failure above is the first attempt's
+            return await operation()
 
         return await retrying(attempt)
 
