@@ -20,6 +20,8 @@ def main() -> None:
     remote = FlyteRemote(config, default_project="flytesnacks", default_domain="development")
     version = "remote-session"
 
+    mixed = remote.fast_register_workflow(basics.mixed, version=version)
+    assert [node.id for node in mixed.flyte_nodes] == ["n0", "n1", "n2", "n3", "n4"], mixed.flyte_nodes
     execution = remote.execute(basics.mixed, inputs={"a": 5, "text": "sum "}, version=version, wait=True)
     assert execution.closure.phase == SUCCEEDED, execution.closure
     assert execution.outputs["o0"] == "sum 15", execution.outputs
@@ -39,8 +41,9 @@ def main() -> None:
     assert task_execution.outputs["o0"] == 42
 
     with tempfile.TemporaryDirectory() as folder:
-        remote.download(execution, folder, recursive=True)
-        assert list(Path(folder).rglob("outputs.pb")), list(Path(folder).rglob("*"))
+        remote.download(synced.node_executions["n3"].outputs, folder, recursive=True)
+        contents = [path.read_text() for path in Path(folder).rglob("*") if path.is_file()]
+        assert contents == ["sum "], contents
 
     fetched_task = remote.fetch_task(name="basics.add", version=version)
     assert remote.execute(fetched_task, inputs={"a": 1, "b": 1}, wait=True).outputs["o0"] == 2
@@ -53,6 +56,7 @@ def main() -> None:
     else:
         raise AssertionError("an absent task was found")
 
+    remote.fast_register_workflow(basics.long_wf, version=version)
     running = remote.execute(
         basics.long_wf, inputs={"witness": tempfile.gettempdir(), "seconds": 60}, version=version, wait=False
     )

@@ -66,12 +66,16 @@ def recovers(witness: str) -> int:
 @task(retries=3)
 def wrong(witness: str) -> int:
     Path(witness, f"attempt-{os.environ['FLYTE_ATTEMPT_NUMBER']}").touch()
-    raise ValueError("this value is wrong for ever")
+    if witness:
+        raise ValueError("this value is wrong for ever")
+    return 0
 
 
 @task(retries=1)
-def never_recovers() -> int:
-    raise FlyteRecoverableException("again in vain")
+def never_recovers(vain: bool = True) -> int:
+    if vain:
+        raise FlyteRecoverableException("again in vain")
+    return 0
 
 
 @task
