@@ -376,20 +376,33 @@ async def test_a_task_type_without_a_container_is_refused(
 
 
 async def test_a_name_taken_by_another_attempt_is_not_adopted(
-    plugin: ProcessPlugin, place: Place, templates: Templates, fresh_name: Names, tmp_path: Path
+    place: Place, templates: Templates, fresh_name: Names, tmp_path: Path
 ) -> None:
-    name = fresh_name()
-    mine = place.attempt(templates["double"], {"number": 1}, name)
-    await run(plugin, mine)
-    other = place.plugin(warm_start=False)
-    await other.open()
-    stranger = place.attempt(templates["double"], {"number": 2}, name)
+    mine = place.attempt(templates["guarded"], {"folder": str(tmp_path), "patience": 60.0}, fresh_name())
+    stranger = place.attempt(templates["double"], {"number": 2}, mine.name)
     stranger.execution_id.project = "other"
-    report = await run(other, stranger)
-    await other.close()
+    made = place.plugin(warm_start=False)
+    await made.open()
+    listener = Listener()
+    await made.start(mine, listener)
+    await appears(tmp_path / "starts")
+    report = await run(made, stranger)
+    await made.finalize(stranger.name)
+    await made.close()
     assert report.phase is AttemptPhase.RETRYABLE_FAILURE
     assert report.error is not None
-    assert report.error.code == "NameCollision"
+    assert (report.error.code, report.error.kind) == ("NameCollision", core.ExecutionError.SYSTEM)
+    await made.open()
+    again = await run(made, stranger)
+    assert again.error is not None
+    assert again.error.message == report.error.message
+    await made.finalize(stranger.name)
+    (tmp_path / "go").touch()
+    assert (await run(made, mine)).phase is AttemptPhase.SUCCEEDED
+    await made.finalize(mine.name)
+    assert (await run(made, stranger)).phase is AttemptPhase.SUCCEEDED
+    await made.close()
+    assert len((tmp_path / "starts").read_text().split()) == 1
 
 
 async def test_fast_registered_code_is_unpacked_into_the_working_folder(

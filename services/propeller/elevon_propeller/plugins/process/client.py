@@ -140,6 +140,8 @@ class ForkServerClient:
             answer.set_result(message)
 
     def _lose(self) -> None:
+        if self._writer is not None:
+            self._writer.close()
         for answer in list(self._answers.values()):
             _fail(answer)
         for end in list(self._ends.values()):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+from collections import Counter
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -42,6 +43,7 @@ _HELD_TRIES = 50
 class _Entry:
     """An attempt this process looks after."""
 
+    owner: str
     sink: ReportSink
     last: Report | None = None
     task: asyncio.Task[None] | None = None
@@ -103,6 +105,7 @@ class ProcessPlugin:
             Slots(settings.slots or 2 * (os.cpu_count() or 1)),
         )
         self._entries: dict[str, _Entry] = {}
+        self._strangers: Counter[str] = Counter()
         self._warming: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
@@ -120,21 +123,28 @@ class ProcessPlugin:
     async def start(self, attempt: Attempt, report: ReportSink) -> None:
         """Begin an attempt, or find it again; everything else happens in the background."""
         entry = self._entries.get(attempt.name)
+        if entry is not None and entry.owner != owner_of(attempt):
+            report(self._refuse_stranger(attempt.name, entry.owner))
+            return
         if entry is not None:
             entry.sink = report
             if entry.last is not None:
                 report(entry.last)
             return
-        entry = self._entries[attempt.name] = _Entry(report)
+        entry = self._entries[attempt.name] = _Entry(owner_of(attempt), report)
         entry.task = asyncio.create_task(self._look_after(attempt, entry), name=f"attempt {attempt.name}")
 
     async def abort(self, name: str, reason: str) -> None:
         """Stop an attempt: SIGTERM, grace, SIGKILL; returns when nothing of it runs."""
+        if self._was_stranger(name):
+            return
         await self._let_go(name)
         await self._end(name, reason)
 
     async def finalize(self, name: str) -> None:
         """Remove what is on disk of an attempt, but not its log."""
+        if self._was_stranger(name):
+            return
         entry = self._entries.get(name)
         is_over = entry is not None and entry.last is not None and entry.last.phase.is_final
         await self._let_go(name)
@@ -171,9 +181,9 @@ class ProcessPlugin:
     async def _run(self, attempt: Attempt, entry: _Entry) -> Report:
         folder = self._parts.folders.of(attempt.name)
         launch = folder.read_launch()
-        if launch is not None and launch.owner != owner_of(attempt):
-            message = f"another attempt of the same name, {launch.owner}, is not finalized"
-            return reports.retryable(self._clock(), "NameCollision", message, reports.SYSTEM)
+        if launch is not None and launch.owner != entry.owner:
+            del self._entries[attempt.name]
+            return self._refuse_stranger(attempt.name, launch.owner)
         ended = await self._find(attempt, folder, launch, entry) if launch is not None else None
         if ended is None and launch is not None and launch.runs >= _MOST_RUNS:
             message = f"the task was interrupted {launch.runs} times by the end of its fork server"
@@ -277,6 +287,21 @@ class ProcessPlugin:
         tail = await asyncio.to_thread(folder.log_tail) if ended.code else ""
         ending = Ending(ended.code, ended.out_of_memory, tail)
         return await self._parts.examiner.conclude(attempt, ending, self._logs(attempt, folder))
+
+    # -- names that collide: they are hashes, and executions of different projects may have one name
+
+    def _refuse_stranger(self, name: str, owner: str) -> Report:
+        self._strangers[name] += 1
+        message = f"another attempt, {owner}, has the same name {name} and is not finalized"
+        return reports.retryable(self._clock(), "NameCollision", message, reports.SYSTEM)
+
+    def _was_stranger(self, name: str) -> bool:
+        """Whether the next word about a name is meant for an attempt that was refused, not for the one that runs."""
+        if not self._strangers[name]:
+            del self._strangers[name]
+            return False
+        self._strangers[name] -= 1
+        return True
 
     # -- pieces
 

@@ -395,10 +395,13 @@ class Server:
             kill_group(attempt.pid, signal.SIGTERM)
 
     def _on_leave(self, connection: Connection, message: dict[str, Any]) -> dict[str, Any]:
-        """The client goes for good: leave at once when idle, or, with `kill`, when all attempts are ended."""
-        if message["kill"]:
+        """The client goes for good: leave at once when idle, or, with `kill`, when all attempts are ended.
+
+        While others are connected, stay.
+        """
+        if self.connections == {connection} and message["kill"]:
             self._leave("the service ended")
-        elif not self.attempts:
+        elif self.connections == {connection} and not self.attempts:
             self.leaving = True
         return {"state": "leaving" if self.leaving else "staying"}
 
