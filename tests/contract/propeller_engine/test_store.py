@@ -10,7 +10,7 @@ from elevon_idl.core import v1 as core
 from elevon_idl.propeller import v1 as propeller
 from elevon_kit.database import Database
 from elevon_propeller.app import MIGRATIONS
-from elevon_propeller.engine.nodes import registry
+from elevon_propeller.engine.kinds import SUPPORTED
 from elevon_propeller.engine.plan import build_plan
 from elevon_propeller.engine.records import NodeRow, node_row
 from elevon_propeller.engine.state import ExecutionState
@@ -57,7 +57,7 @@ def execution(key: int, *, shard: int = 1, phase: int = 1, ended_at: int = 0) ->
 
 def row(node_id: str, phase: int, outputs: bytes | None = None) -> NodeRow:
     """A node row with the fields of a fresh node."""
-    plan = build_plan(closures.chain(1), registry.supported())
+    plan = build_plan(closures.chain(1), SUPPORTED)
 
     identifier = core.WorkflowExecutionIdentifier(project="p", domain="d", name="e")
     state = ExecutionState(plan, identifier, core.LiteralMap(), propeller.ExecutionOptions(), 0, "m", "r")

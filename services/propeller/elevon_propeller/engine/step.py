@@ -11,13 +11,18 @@ from typing import Any
 
 from elevon_idl.core import v1 as core
 
-from elevon_propeller.engine import caching, events, inputs, lifecycle, policies, trying
+from elevon_propeller.engine import (
+    caching,
+    events,
+    inputs,
+    kinds,  # noqa: F401  registers every kind of node
+    lifecycle,
+    policies,
+    trying,
+)
 from elevon_propeller.engine.commands import DataKind
 from elevon_propeller.engine.decision import Decision
 from elevon_propeller.engine.nodes import gate, registry, task
-from elevon_propeller.engine.nodes.branch import BranchNode
-from elevon_propeller.engine.nodes.edges import EndNode, StartNode
-from elevon_propeller.engine.nodes.workflow import SubWorkflowNode
 from elevon_propeller.engine.observations import (
     AbortRequested,
     AttemptReported,
@@ -38,13 +43,6 @@ from elevon_propeller.engine.plan import START_NODE, Plan
 from elevon_propeller.engine.policy import EnginePolicy
 from elevon_propeller.engine.state import ExecutionState, NodeState
 from elevon_propeller.engine.turn import Turn
-
-registry.register("start", StartNode())
-registry.register("end", EndNode())
-registry.register("task", task.TaskNode())
-registry.register("workflow", SubWorkflowNode())
-registry.register("branch", BranchNode())
-registry.register("gate", gate.GateNode())
 
 
 def step(plan: Plan, state: ExecutionState, observation: Observation, policy: EnginePolicy) -> Decision:

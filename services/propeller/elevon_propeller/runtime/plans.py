@@ -7,7 +7,7 @@ from collections import OrderedDict
 from elevon_core.errors import Internal
 from elevon_idl.core import v1 as core
 
-from elevon_propeller.engine.nodes import registry
+from elevon_propeller.engine.kinds import SUPPORTED
 from elevon_propeller.engine.plan import Plan, build_plan
 from elevon_propeller.ports import Store
 
@@ -29,14 +29,14 @@ class Plans:
         data = await self._store.load_workflow(digest)
         if data is None:
             return None
-        return self._keep(digest, build_plan(core.CompiledWorkflowClosure.FromString(data), registry.supported()))
+        return self._keep(digest, build_plan(core.CompiledWorkflowClosure.FromString(data), SUPPORTED))
 
     async def add(self, digest: bytes, closure: core.CompiledWorkflowClosure) -> Plan:
         """Plan a closure and keep it durably; raises InvalidArgument for one that cannot be run."""
         known = await self.get(digest)
         if known is not None:
             return known
-        plan = build_plan(closure, registry.supported())
+        plan = build_plan(closure, SUPPORTED)
         await self._store.save_workflow(digest, closure.SerializeToString(deterministic=True))
         return self._keep(digest, plan)
 

@@ -31,7 +31,7 @@ from elevon_propeller.engine.commands import (
     WriteData,
 )
 from elevon_propeller.engine.decision import Timer
-from elevon_propeller.engine.nodes import registry
+from elevon_propeller.engine.kinds import SUPPORTED
 from elevon_propeller.engine.observations import (
     AbortRequested,
     AttemptReported,
@@ -119,7 +119,7 @@ class World:
     _reserved: dict[str, tuple[str, int]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._plan = build_plan(self.closure, registry.supported())
+        self._plan = build_plan(self.closure, SUPPORTED)
         self._state = self._fresh()
         self._saved = (ExecutionPhase.NEW, None, "", 0)
         self.ledger = Ledger(self.options.max_parallelism, self.policy)

@@ -46,8 +46,3 @@ def register(kind: str, handler: NodeHandler) -> None:
 def handler(node: NodeState) -> NodeHandler:
     """The behaviour of a node's kind."""
     return _handlers[node.plan.kind]
-
-
-def supported() -> frozenset[str]:
-    """The kinds that can be run."""
-    return frozenset(_handlers)

@@ -1,0 +1,19 @@
+"""All kinds of nodes that can be run, registered by importing this module."""
+
+from __future__ import annotations
+
+from elevon_propeller.engine.nodes import registry
+from elevon_propeller.engine.nodes.branch import BranchNode
+from elevon_propeller.engine.nodes.edges import EndNode, StartNode
+from elevon_propeller.engine.nodes.gate import GateNode
+from elevon_propeller.engine.nodes.task import TaskNode
+from elevon_propeller.engine.nodes.workflow import SubWorkflowNode
+
+SUPPORTED = frozenset({"start", "end", "task", "workflow", "branch", "gate"})
+
+registry.register("start", StartNode())
+registry.register("end", EndNode())
+registry.register("task", TaskNode())
+registry.register("workflow", SubWorkflowNode())
+registry.register("branch", BranchNode())
+registry.register("gate", GateNode())
