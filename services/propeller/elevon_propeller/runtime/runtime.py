@@ -25,7 +25,7 @@ from elevon_propeller.runtime.plans import Plans
 log = get_logger("runtime")
 
 DATA_RETRIES = RetryPolicy(attempts=10, first=0.05, longest=5.0)
-CATALOG_RETRIES = RetryPolicy(attempts=4, first=0.05, longest=1.0)
+CATALOG_RETRIES = RetryPolicy(attempts=7, first=0.05, longest=1.0)
 FORGET_AT_ONCE = 500
 FORGET_EVERY_SECONDS = 60.0
 
