@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncIterator
 from types import TracebackType
 from typing import cast
@@ -90,15 +91,17 @@ class Client:
         self, execution_id: core.WorkflowExecutionIdentifier, *, seconds: float | None = None, interval: float = 0.2
     ) -> admin.Execution:
         """The execution once it has ended, asked for every `interval` seconds. Raises ExecutionTimeout."""
-        deadline = None if seconds is None else asyncio.get_running_loop().time() + seconds
+        now = asyncio.get_running_loop().time
+        deadline = math.inf if seconds is None else now() + seconds
         while True:
             execution = await self.execution(execution_id)
             if is_terminal(execution):
                 return execution
-            if deadline is not None and asyncio.get_running_loop().time() >= deadline:
+            left = deadline - now()
+            if left <= 0:
                 phase = core.WorkflowExecution.Phase.Name(execution.closure.phase)
                 raise ExecutionTimeout(f"execution {execution_id.name} is {phase} after {seconds} s")
-            await asyncio.sleep(interval)
+            await asyncio.sleep(min(interval, left))
 
     async def node_executions(
         self, execution_id: core.WorkflowExecutionIdentifier, *, parent: str = ""
