@@ -14,16 +14,20 @@ from elevon_client import Client, ExecutionTimeout, is_terminal
 from elevon_client.client import PAGE, TERMINAL_PHASES
 from elevon_core.errors import NotFound
 from elevon_idl.admin import v1 as admin
+from elevon_idl.admin.v1 import admin_service_pb2_grpc
 from elevon_idl.core import v1 as core
 from elevon_kit.grpc_server import GrpcServer
 from elevon_kit.settings import GrpcSettings
 
 Phase = core.WorkflowExecution
+Servicer: Any = (
+    admin_service_pb2_grpc.AdminServiceServicer
+)  # the typed stub wants every method; unserved ones are meant
 EXECUTION = core.WorkflowExecutionIdentifier(project="p", domain="d", name="e1")
 NODE = core.NodeExecutionIdentifier(node_id="n0", execution_id=EXECUTION)
 
 
-class FakeAdmin:
+class FakeAdmin(Servicer):
     """An admin service with one execution, whose phases come one after the other."""
 
     def __init__(self) -> None:
