@@ -20,9 +20,7 @@ from elevon_kit.grpc_server import GrpcServer
 from elevon_kit.settings import GrpcSettings
 
 Phase = core.WorkflowExecution
-Servicer: Any = (
-    admin_service_pb2_grpc.AdminServiceServicer
-)  # the typed stub wants every method; unserved ones are meant
+Servicer: Any = admin_service_pb2_grpc.AdminServiceServicer  # typed, it wants every method
 EXECUTION = core.WorkflowExecutionIdentifier(project="p", domain="d", name="e1")
 NODE = core.NodeExecutionIdentifier(node_id="n0", execution_id=EXECUTION)
 
