@@ -25,10 +25,16 @@ class Contention(Unavailable):
     """Another transaction was in the way (deadlock, serialization, lock); running the work again helps."""
 
 
+class ConnectionLost(Unavailable):
+    """The database is out of reach; whether a commit under way happened is not known."""
+
+
 CONTENTION_STATES = frozenset({"40001", "40P01", "55P03"})
 UNIQUE_STATE = "23505"
 FULL_STATES = frozenset({"53100", "53200"})
 LOST_STATE_CLASSES = ("08", "57P")
+LOST_CLIENT_ERRORS = frozenset({"InternalClientError"})
+"""What asyncpg raises while it still learns that the server ended the connection; by name, for it is loaded late."""
 
 SQLITE_UNIQUE = frozenset({sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY})
 SQLITE_BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
@@ -70,8 +76,8 @@ def translated_error(error: BaseException | None, *, disconnected: bool = False)
     if state in FULL_STATES:
         return ResourceExhausted(f"the database is out of space: {_first_line(error)}")
     lost = disconnected or state.startswith(LOST_STATE_CLASSES) or isinstance(error, (OSError, TimeoutError))
-    if lost or isinstance(error, exc.TimeoutError):
-        return Unavailable(f"the database is out of reach: {_first_line(error)}")
+    if lost or isinstance(error, exc.TimeoutError) or type(error).__name__ in LOST_CLIENT_ERRORS:
+        return ConnectionLost(f"the database is out of reach: {_first_line(error)}")
     return None
 
 
@@ -87,7 +93,7 @@ def _from_sqlite(error: BaseException) -> ElevonError | None:
     if primary == sqlite3.SQLITE_FULL:
         return ResourceExhausted(f"the database is out of space: {_first_line(error)}")
     if primary in SQLITE_LOST:
-        return Unavailable(f"the database is out of reach: {_first_line(error)}")
+        return ConnectionLost(f"the database is out of reach: {_first_line(error)}")
     return None
 
 

@@ -12,7 +12,7 @@ from typing import Any, Generic, TypeVar, cast
 from elevon_core.errors import Unavailable
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from elevon_kit.database_errors import Contention, translated_error
+from elevon_kit.database_errors import ConnectionLost, Contention, translated_error
 from elevon_kit.logging import get_logger
 
 log = get_logger("database")
@@ -136,8 +136,9 @@ class Writer:
             else:
                 await self._run_pieces(group, connection)
         except BaseException as error:
-            lost = connection.invalidated
-            await transaction.rollback()
+            lost = _is_lost(connection, error)
+            with contextlib.suppress(Exception):
+                await transaction.rollback()
             if lost or len(group) > 1 or not isinstance(error, (Exception, asyncio.CancelledError)):
                 raise
             _fail(group[0], error)
@@ -153,7 +154,7 @@ class Writer:
             try:
                 piece.result = await piece.work(connection)
             except (Exception, asyncio.CancelledError) as error:
-                if connection.invalidated:
+                if _is_lost(connection, error):
                     raise
                 _fail(piece, error)
                 await savepoint.undo()
@@ -199,6 +200,11 @@ class Savepoint:
     async def undo(self) -> None:
         """Undo what the piece did; the savepoint stays."""
         await self._driver.execute("ROLLBACK TO SAVEPOINT piece")
+
+
+def _is_lost(connection: AsyncConnection, error: BaseException) -> bool:
+    """Tell whether an error means that the connection is of no more use, whatever the work made of it."""
+    return connection.invalidated or isinstance(translated_error(error) or error, ConnectionLost)
 
 
 def _fail(piece: Piece[Any], error: BaseException) -> None:

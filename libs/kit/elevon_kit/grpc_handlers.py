@@ -51,6 +51,7 @@ class Call:
     reference: str = ""
     subject: Subject | None = None
     span: Span | None = None
+    finished: bool = False
 
 
 class MethodHandlers:
@@ -76,7 +77,10 @@ class MethodHandlers:
         return grpc.unary_unary_rpc_method_handler(wrapped.unary_unary)
 
     def finish(self, call: Call) -> None:
-        """Write the canonical line and the measurement of a call that is over."""
+        """Write the canonical line and the measurement of a call that is over, once."""
+        if call.finished:
+            return
+        call.finished = True
         seconds = perf_counter() - call.started
         if call.span is not None:
             end_span(call.span, call)
@@ -117,7 +121,7 @@ class WrappedMethod:
         try:
             return await self._answer(raw, context, call)
         except BaseException as error:
-            await fail(error, context, call)
+            await self._fail(error, context, call)
             raise
         finally:
             self._handlers.finish(call)
@@ -144,7 +148,7 @@ class WrappedMethod:
             async for response in self._behaviour(request, context):
                 yield self._counted(response, call)
         except BaseException as error:
-            await fail(error, context, call)
+            await self._fail(error, context, call)
             raise
         finally:
             self._handlers.finish(call)
@@ -155,7 +159,7 @@ class WrappedMethod:
         try:
             return self._counted(await self._behaviour(self._parsed(requests, call), context), call)
         except BaseException as error:
-            await fail(error, context, call)
+            await self._fail(error, context, call)
             raise
         finally:
             self._handlers.finish(call)
@@ -167,7 +171,7 @@ class WrappedMethod:
             async for response in self._behaviour(self._parsed(requests, call), context):
                 yield self._counted(response, call)
         except BaseException as error:
-            await fail(error, context, call)
+            await self._fail(error, context, call)
             raise
         finally:
             self._handlers.finish(call)
@@ -176,6 +180,19 @@ class WrappedMethod:
         async for raw in requests:
             call.request_bytes += len(raw)
             yield self._parse(raw)
+
+    async def _fail(self, error: BaseException, context: Context, call: Call) -> None:
+        """End the RPC with the status that belongs to the error; cancellation and a status already given pass."""
+        if isinstance(error, (asyncio.CancelledError, GeneratorExit)):
+            call.code = "CANCELLED"
+            return
+        if isinstance(error, grpc.aio.AbortError):
+            call.code = _code_name(context)
+            return
+        code, message, trailers = grpc_status.to_status(_known(error, call))
+        call.code, call.error = code.name, message[:500]
+        self._handlers.finish(call)  # the line is written before the caller knows
+        await context.abort(code, message, trailers)
 
     def _parse(self, raw: bytes) -> Message:
         try:
@@ -193,21 +210,6 @@ class WrappedMethod:
         if not isinstance(response, self._response_type):
             raise Internal(f"{self._path} answered with {type(response).__name__}")
         return response.SerializeToString()
-
-
-async def fail(error: BaseException, context: Context, call: Call) -> None:
-    """End the RPC with the status that belongs to the error; cancellation and a status already given pass."""
-    if isinstance(error, (asyncio.CancelledError, GeneratorExit)):
-        call.code = "CANCELLED"
-        return
-    if isinstance(error, grpc.aio.AbortError):
-        call.code = _code_name(context)
-        return
-    known = _known(error, call)
-    code, message, trailers = grpc_status.to_status(known)
-    call.code = code.name
-    call.error = message[:500]
-    await context.abort(code, message, trailers)
 
 
 def _known(error: BaseException, call: Call) -> ElevonError:

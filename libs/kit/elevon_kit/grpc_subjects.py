@@ -60,4 +60,5 @@ def _repeated(field: FieldDescriptor) -> bool:
     """Tell whether a field holds many values; protobuf 5 has only the label, later versions discourage it."""
     if hasattr(field, "is_repeated"):
         return field.is_repeated
-    return bool(field.label == FieldDescriptor.LABEL_REPEATED)
+    label: int = getattr(field, "label")  # noqa: B009 - the type stubs know later versions only
+    return label == FieldDescriptor.LABEL_REPEATED

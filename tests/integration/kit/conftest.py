@@ -9,6 +9,7 @@ from typing import Any
 
 import grpc
 import pytest
+import structlog
 from elevon_core.errors import InvalidArgument, NotFound
 from elevon_idl.catalog import v1 as catalog
 from elevon_idl.catalog.v1 import data_catalog_pb2_grpc
@@ -19,7 +20,6 @@ from elevon_idl.propeller import v1 as propeller
 from elevon_idl.propeller.v1 import propeller_service_pb2_grpc
 from elevon_kit import grpc_client
 from elevon_kit.grpc_server import GrpcServer
-from elevon_kit.logging import get_logger
 from elevon_kit.settings import GrpcClientSettings, GrpcSettings
 
 
@@ -35,6 +35,7 @@ class Shelf(data_catalog_pb2_grpc.DataCatalogServicer):
     """A servicer whose behaviour the request chooses by its dataset's name."""
 
     def __init__(self) -> None:
+        self.bound: list[dict[str, Any]] = []
         self.running = asyncio.Event()
         self.release = asyncio.Event()
         self.cancelled = asyncio.Event()
@@ -43,7 +44,7 @@ class Shelf(data_catalog_pb2_grpc.DataCatalogServicer):
         self, request: catalog.CreateDatasetRequest, context: grpc.aio.ServicerContext[Any, Any]
     ) -> catalog.CreateDatasetResponse:
         name = request.dataset.id.name
-        get_logger("shelf").info("serving")
+        self.bound.append(structlog.contextvars.get_contextvars())
         if name == "not found":
             raise NotFound("no such dataset", details=[core.WorkflowExecutionIdentifier(name="detail")])
         if name == "defect":
