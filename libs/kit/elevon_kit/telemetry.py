@@ -115,11 +115,19 @@ def execution_trace_context(execution_id: core.WorkflowExecutionIdentifier) -> C
 
     Whether the trace is recorded depends on its id and the sample ratio alone, so all processes decide alike.
     """
-    trace_id, span_id = execution_trace_ids(execution_id)
+    return _remote(*execution_trace_ids(execution_id))
+
+
+def span_context(execution_id: core.WorkflowExecutionIdentifier, span_id: int) -> Context:
+    """Answer the context whose children belong to a span of the execution's trace that is known by its id."""
+    return _remote(execution_trace_ids(execution_id)[0], span_id)
+
+
+def _remote(trace_id: int, span_id: int) -> Context:
     sampled = trace_id & LOW_BITS < round(_telemetry.sample_ratio * (LOW_BITS + 1))
     flags = TraceFlags(TraceFlags.SAMPLED if sampled else TraceFlags.DEFAULT)
-    span_context = SpanContext(trace_id, span_id, is_remote=True, trace_flags=flags)
-    return trace.set_span_in_context(trace.NonRecordingSpan(span_context), Context())
+    known = SpanContext(trace_id, span_id, is_remote=True, trace_flags=flags)
+    return trace.set_span_in_context(trace.NonRecordingSpan(known), Context())
 
 
 def execution_trace_ids(execution_id: core.WorkflowExecutionIdentifier) -> tuple[int, int]:
@@ -127,6 +135,32 @@ def execution_trace_ids(execution_id: core.WorkflowExecutionIdentifier) -> tuple
     text = "\x00".join(("elevon-execution", execution_id.project, execution_id.domain, execution_id.name))
     digest = hashlib.sha256(text.encode()).digest()
     return int.from_bytes(digest[:16]) or 1, int.from_bytes(digest[16:24]) or 1
+
+
+def creation_span_id(execution_id: core.WorkflowExecutionIdentifier) -> int:
+    """Answer the id of the span that begins an execution's trace, derived from the execution id."""
+    text = "\x00".join(("elevon-creation", execution_id.project, execution_id.domain, execution_id.name))
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8]) or 1
+
+
+def record_creation_span(
+    execution_id: core.WorkflowExecutionIdentifier, *, started_nanoseconds: int, ended_nanoseconds: int
+) -> None:
+    """Record the root of an execution's trace, its creation, with a link to the call that asked for it."""
+    if not _telemetry.tracing:
+        return
+    trace_id, _ = execution_trace_ids(execution_id)
+    caller = trace.get_current_span().get_span_context()
+    with _ids(trace_id, creation_span_id(execution_id)):
+        span = tracer().start_span(
+            "CreateExecution",
+            context=Context(),
+            kind=SpanKind.SERVER,
+            attributes={"elevon.execution": execution_id.name},
+            links=[trace.Link(caller)] if caller.is_valid else [],
+            start_time=started_nanoseconds,
+        )
+    span.end(ended_nanoseconds)
 
 
 def record_execution_span(
@@ -138,19 +172,19 @@ def record_execution_span(
     attributes: Mapping[str, Any] | None = None,
     parent: Context | None = None,
 ) -> None:
-    """Record an execution's root span once it is over; times are nanoseconds since the epoch.
+    """Record an execution's span, below that of its creation, once it is over; times are nanoseconds since the epoch.
 
-    With `parent` (the caller's context, for example of a launched child) the root gets a link to it.
+    With `parent` (the caller's context, for example of a launched child) the span gets a link to it.
     """
     if not _telemetry.tracing:
         return
     trace_id, span_id = execution_trace_ids(execution_id)
     caller = trace.get_current_span(parent).get_span_context() if parent is not None else None
     links = [trace.Link(caller)] if caller is not None and caller.is_valid else []
-    with _ids(trace_id, span_id):
+    with _ids(None, span_id):
         span = tracer().start_span(
             f"execution {execution_id.name}",
-            context=Context(),
+            context=_remote(trace_id, creation_span_id(execution_id)),
             kind=SpanKind.INTERNAL,
             attributes=dict(attributes or {}),
             links=links,

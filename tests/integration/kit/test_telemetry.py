@@ -81,15 +81,18 @@ def test_a_file_must_be_named() -> None:
 def test_an_execution_is_one_trace_whoever_adds_to_it(spans: Spans) -> None:
     trace_id, root_id = telemetry.execution_trace_ids(EXECUTION)
     context = telemetry.execution_trace_context(EXECUTION)
+    telemetry.record_creation_span(EXECUTION, started_nanoseconds=10**18, ended_nanoseconds=10**18 + 1)
     telemetry.start_span_with_id("attempt", 77, context).end()
     telemetry.record_execution_span(
         EXECUTION, started_nanoseconds=10**18, ended_nanoseconds=10**18 + 5, failure="broken", attributes={"phase": "X"}
     )
-    attempt, root = spans.read()
+    creation, attempt, root = spans.read()
+    assert creation["parent_id"] is None
+    assert creation["context"]["trace_id"] == hexadecimal(trace_id, 32)
     assert attempt["context"]["trace_id"] == root["context"]["trace_id"] == hexadecimal(trace_id, 32)
     assert attempt["context"]["span_id"] == hexadecimal(77, 16)
     assert attempt["parent_id"] == root["context"]["span_id"] == hexadecimal(root_id, 16)
-    assert root["parent_id"] is None
+    assert root["parent_id"] == creation["context"]["span_id"]
     assert root["status"] == {"status_code": "ERROR", "description": "broken"}
     assert root["attributes"] == {"phase": "X"}
     assert root["resource"]["attributes"]["service.name"] == "elevon-catalog"

@@ -143,6 +143,10 @@ class Launch:
         new = await self._new_execution(key, request, spec, parts, inputs, parent, attributes, config)
         inserted = await self._executions.add(new)
         self._outbox.put([inserted.dispatch])
+        if telemetry.tracing_enabled():
+            telemetry.record_creation_span(
+                key.identifier(), started_nanoseconds=new.created_at, ended_nanoseconds=self._clock()
+            )
         return key
 
     async def _validated(self, request: LaunchRequest) -> tuple[admin.ExecutionSpec, Mapping[str, str]]:

@@ -49,7 +49,8 @@ def node_ended(state: ExecutionState, node: NodeState) -> None:
     }
     _record(f"node {node.id}", _span_id(state, node.id), context, attributes, node.queued_at, node)
     if node.attempt_at:
-        _record(f"attempt {node.id}", _attempt_span(state, node), context, attributes, node.attempt_at, node)
+        within = telemetry.span_context(state.identifier, _span_id(state, node.id))
+        _record(f"attempt {node.id}", _attempt_span(state, node), within, attributes, node.attempt_at, node)
 
 
 def execution_ended(state: ExecutionState) -> None:
