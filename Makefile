@@ -21,13 +21,13 @@ $(UV):
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check "$(UV_FLOOR)"
 
 $(READY): $(UV) uv.lock pyproject.toml $(wildcard libs/*/pyproject.toml services/*/pyproject.toml clients/*/pyproject.toml)
-	$(UV) sync --frozen --inexact --quiet
+	$(UV) sync --frozen --inexact --compile-bytecode --quiet
 	@touch $@
 
 # The tasks of the example run in an environment of their own, as a user's would.
 $(FLYTEKIT): examples/quickstart/requirements.txt | $(READY)
 	$(UV) venv --quiet --allow-existing --python $(BIN)/python .flytekit-venv
-	$(UV) pip install --quiet --python .flytekit-venv/bin/python -r examples/quickstart/requirements.txt
+	$(UV) pip install --quiet --compile-bytecode --python .flytekit-venv/bin/python -r examples/quickstart/requirements.txt
 	@touch $@
 
 install: $(READY) ## make the development environment in .venv
