@@ -30,11 +30,11 @@ from elevon_admin.rpc.data_proxy import DATA_PROXY_SERVICE, DataProxyServicer
 from elevon_admin.rpc.events import EVENT_SERVICE, EventServicer
 from elevon_admin.rpc.signals import SIGNAL_SERVICE, SignalServicer
 from elevon_admin.settings import AdminSettings, ResourceSettings
+from elevon_admin.store.active_projects import RegisteredProjects
 from elevon_admin.store.dispatches import SqlDispatches
 from elevon_admin.store.execution_families import SqlEvents
 from elevon_admin.store.executions import SqlExecutions
 from elevon_admin.store.node_executions import SqlNodeExecutions
-from elevon_admin.store.projects import SqlProjects
 from elevon_admin.store.secrets import shared_secret
 from elevon_admin.store.signals import SqlSignals
 from elevon_admin.store.task_executions import SqlTaskExecutions
@@ -45,7 +45,7 @@ from elevon_admin.usecases.dispatch import Dispatcher, DispatchSettings
 from elevon_admin.usecases.execution_data import ExecutionData
 from elevon_admin.usecases.execution_queries import ExecutionQueries
 from elevon_admin.usecases.launch import Launch, LaunchSettings
-from elevon_admin.usecases.launch_sources import NoAttributes, RegisteredProjects, RegistrySource
+from elevon_admin.usecases.launch_sources import NoAttributes, RegistrySource
 from elevon_admin.usecases.literals import LiteralStore
 from elevon_admin.usecases.record_events import RecordEvents
 from elevon_admin.usecases.signals import Signals
@@ -160,7 +160,7 @@ def build_executions(
         dispatcher = Dispatcher(SqlDispatches(database), engine, closures, literals, record_events, clock, delivery)
     outbox: Outbox = dispatcher or WaitingOutbox()
     domains = [domain.id for domain in settings.domains]
-    projects = RegisteredProjects(SqlProjects(database), domains)
+    projects = RegisteredProjects(registry.project_repository, domains)
     queries = ExecutionQueries(executions, SqlNodeExecutions(database), SqlTaskExecutions(database))
     data = ExecutionData(executions, queries, literals)
     signing_key = SigningKey(settings.signing_key_file, database)

@@ -10,6 +10,7 @@ from elevon_kit.database import Database
 from elevon_admin.domain.task_rules import Scope, Whitelist
 from elevon_admin.ports import Clock
 from elevon_admin.settings import AdminSettings, SeedProject
+from elevon_admin.store.active_projects import RememberedProjects
 from elevon_admin.store.descriptions import SqlDescriptions
 from elevon_admin.store.launch_plans import SqlLaunchPlans
 from elevon_admin.store.names import SqlNames
@@ -34,6 +35,7 @@ class Registry:
     reads: RegistryReads
     single_tasks: SingleTasks
     projects: Projects
+    project_repository: RememberedProjects
     tasks: Tasks
     workflows: Workflows
     launch_plans: LaunchPlans
@@ -47,12 +49,14 @@ def build_registry(settings: AdminSettings, database: Database, clock: Clock) ->
     rules = settings.registration
     domains = {domain.id: domain.name or domain.id for domain in settings.domains}
     reads = RegistryReads(tasks, workflows, launch_plans, settings.cache.entity_bytes)
-    projects = Projects(SqlProjects(database), domains, rules.max_label_entries, clock)
+    project_repository = RememberedProjects(SqlProjects(database), clock)
+    projects = Projects(project_repository, domains, rules.max_label_entries, clock)
     limits = SettledLimits(settings.task_resources.limits)
     return Registry(
         reads=reads,
         single_tasks=SingleTasks(reads, workflows, launch_plans, clock),
         projects=projects,
+        project_repository=project_repository,
         tasks=Tasks(tasks, reads, projects, limits, _whitelist(settings), clock),
         workflows=Workflows(workflows, reads, projects, rules, clock),
         launch_plans=LaunchPlans(launch_plans, reads, projects, rules.max_label_entries, clock),

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-import itertools
-from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +78,6 @@ class Admin:
     data: Any
     signals: Any
     batches: Any
-    numbers: Any = field(default_factory=lambda: itertools.count(1))
 
     async def register(self, name: str = "w", **plan_fields: Any) -> identifier_pb2.Identifier:
         """A task `t`, a workflow and a launch plan of one name, with an input `a` of type integer."""
@@ -128,9 +127,8 @@ async def serving(
         settings = AdminSettings.load(
             [],
             database={"url": database_url, "migrate": True},
-            blobs={"container": str(folder)},
             propeller_address=address,
-            **flags,
+            **{"blobs": {"container": str(folder)}, **flags},
         )
         app = await build(settings)
         await app.start()
@@ -144,6 +142,21 @@ async def serving(
             signal_pb2_grpc.SignalServiceStub(channel),
             event_service_pb2_grpc.EventServiceStub(channel),
         )
+
+
+async def delivered(admin: Admin, name: str) -> propeller.CreateExecutionRequest:
+    """What the engine was told about an execution, once it was told."""
+    await eventually(lambda: any(key.name == name for key in admin.engine.created), f"{name} is handed over")
+    return next(request for key, request in admin.engine.created.items() if key.name == name)
+
+
+async def eventually(holds: Callable[[], bool], what: str) -> None:
+    """Wait until something is true; fails after half a minute."""
+    for _ in range(3_000):
+        if holds():
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError(f"did not happen: {what}")
 
 
 def moment(seconds: int) -> Timestamp:
@@ -204,9 +217,7 @@ def workflow_event(identifier: Any, phase: int, seconds: int = 0, **fields: Any)
     return events.WorkflowExecutionEvent(execution_id=identifier, phase=phase, occurred_at=moment(seconds), **fields)
 
 
-def node_event(
-    identifier: Any, node_id: str, phase: int, seconds: int = 0, **fields: Any
-) -> events.NodeExecutionEvent:
+def node_event(identifier: Any, node_id: str, phase: int, seconds: int = 0, **fields: Any) -> events.NodeExecutionEvent:
     """A node event."""
     fields = {"event_version": 1, "spec_node_id": node_id, **fields}
     return events.NodeExecutionEvent(

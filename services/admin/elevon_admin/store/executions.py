@@ -8,7 +8,7 @@ from typing import Any
 from elevon_core.errors import AlreadyExists, ElevonError, NotFound
 from elevon_idl.admin import v1 as admin
 from elevon_kit.database import Database
-from sqlalchemy import Row, Select, and_, func, insert, select, update
+from sqlalchemy import Row, Select, and_, bindparam, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from elevon_admin.domain.dispatches import Dispatch, DispatchKind
@@ -48,9 +48,33 @@ _READ = (
 )
 
 
-def _has_key(key: ExecutionKey) -> Any:
-    columns = executions.c
-    return and_(columns.project == key.project, columns.domain == key.domain, columns.name == key.name)
+# Statements are made once: putting one together costs more than running it.
+_KEY = and_(
+    executions.c.project == bindparam("project"),
+    executions.c.domain == bindparam("domain"),
+    executions.c.name == bindparam("name"),
+)
+_GET = select(*_READ).where(_KEY)
+_EXISTS = select(executions.c.id).where(_KEY)
+_LITERALS = select(
+    executions.c.id,
+    executions.c.inputs,
+    executions.c.inputs_uri,
+    executions.c.user_inputs,
+    executions.c.user_inputs_uri,
+    executions.c.outputs,
+    executions.c.outputs_uri,
+).where(_KEY)
+_PARENT = (
+    select(node_executions.c.id, executions.c.id, executions.c.user, executions.c.spec)
+    .select_from(node_executions.join(executions, node_executions.c.execution_id == executions.c.id))
+    .where(_KEY, node_executions.c.node_id == bindparam("node_id"))
+)
+_LOCKED = (
+    select(executions.c.id, executions.c.cluster, executions.c.phases_seen, executions.c.closure)
+    .where(_KEY)
+    .with_for_update()
+)
 
 
 class SqlExecutions:
@@ -111,29 +135,18 @@ class SqlExecutions:
     async def exists(self, key: ExecutionKey) -> bool:
         """See ExecutionRepository."""
         async with self._database.reading() as connection:
-            found = await connection.execute(select(executions.c.id).where(_has_key(key)))
-            return found.first() is not None
+            return (await connection.execute(_EXISTS, key._asdict())).first() is not None
 
     async def get(self, key: ExecutionKey) -> StoredExecution | None:
         """See ExecutionRepository."""
         async with self._database.reading() as connection:
-            row = (await connection.execute(select(*_READ).where(_has_key(key)))).one_or_none()
+            row = (await connection.execute(_GET, key._asdict())).one_or_none()
         return None if row is None else _stored(row)
 
     async def literals(self, key: ExecutionKey) -> ExecutionLiterals | None:
         """See ExecutionRepository."""
-        columns = executions.c
-        query = select(
-            columns.id,
-            columns.inputs,
-            columns.inputs_uri,
-            columns.user_inputs,
-            columns.user_inputs_uri,
-            columns.outputs,
-            columns.outputs_uri,
-        ).where(_has_key(key))
         async with self._database.reading() as connection:
-            row = (await connection.execute(query)).one_or_none()
+            row = (await connection.execute(_LITERALS, key._asdict())).one_or_none()
         if row is None:
             return None
         inputs = stored_literals(row.inputs, row.inputs_uri) or StoredLiterals()
@@ -142,14 +155,9 @@ class SqlExecutions:
 
     async def parent(self, key: NodeKey) -> LaunchSituation | None:
         """See ExecutionRepository."""
-        joined = node_executions.join(executions, node_executions.c.execution_id == executions.c.id)
-        query = (
-            select(node_executions.c.id, executions.c.id, executions.c.user, executions.c.spec)
-            .select_from(joined)
-            .where(_has_key(key.execution), node_executions.c.node_id == key.node_id)
-        )
+        parameters = {**key.execution._asdict(), "node_id": key.node_id}
         async with self._database.reading() as connection:
-            row = (await connection.execute(query)).one_or_none()
+            row = (await connection.execute(_PARENT, parameters)).one_or_none()
         if row is None:
             return None
         spec = admin.ExecutionSpec.FromString(row.spec)
@@ -200,9 +208,7 @@ class SqlExecutions:
 async def _change(
     connection: AsyncConnection, key: ExecutionKey, change: Callable[[ExecutionRecord], None], now: int
 ) -> ExecutionRecord:
-    columns = executions.c
-    query = select(columns.id, columns.cluster, columns.phases_seen, columns.closure).where(_has_key(key))
-    row = (await connection.execute(query.with_for_update())).one_or_none()
+    row = (await connection.execute(_LOCKED, key._asdict())).one_or_none()
     if row is None:
         raise NotFound(f"missing entity of type execution with identifier {key}")
     closure = admin.ExecutionClosure.FromString(row.closure)

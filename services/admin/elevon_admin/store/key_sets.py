@@ -22,7 +22,7 @@ def key_table(dialect: str) -> FromClause:
     if dialect == "sqlite":
         return func.json_each(bindparam(KEYS, type_=Text)).table_valued("value", name="wanted")
     elements = func.jsonb_array_elements(cast(bindparam(KEYS, type_=Text), JSONB))
-    return elements.table_valued(Column("value", JSON), name="wanted").render_derived()
+    return elements.table_valued(Column("value", JSON)).render_derived(name="wanted")
 
 
 def text_part(position: int) -> ColumnElement[str]:

@@ -8,7 +8,7 @@ from typing import Any
 from elevon_idl.admin import v1 as admin
 from elevon_idl.core import v1 as core
 from elevon_kit.database import Database
-from sqlalchemy import Row, select
+from sqlalchemy import Row, bindparam, select
 
 from elevon_admin.domain.executions import StoredNode
 from elevon_admin.domain.filters import Filter
@@ -46,6 +46,21 @@ def row_of(key: ExecutionKey) -> Any:
     return query.scalar_subquery()
 
 
+_EXECUTION_ROW = (
+    select(executions.c.id)
+    .where(
+        executions.c.project == bindparam("project"),
+        executions.c.domain == bindparam("domain"),
+        executions.c.name == bindparam("name"),
+    )
+    .scalar_subquery()
+)
+_GET = select(*_READ, *_DATA).where(
+    node_executions.c.execution_id == _EXECUTION_ROW, node_executions.c.node_id == bindparam("node_id")
+)
+_LIST = select(*_READ).where(node_executions.c.execution_id == _EXECUTION_ROW)
+
+
 class SqlNodeExecutions:
     """The NodeExecutionRepository of a Database."""
 
@@ -54,11 +69,9 @@ class SqlNodeExecutions:
 
     async def get(self, key: NodeKey) -> StoredNode | None:
         """See NodeExecutionRepository."""
-        query = select(*_READ, *_DATA).where(
-            node_executions.c.execution_id == row_of(key.execution), node_executions.c.node_id == key.node_id
-        )
+        parameters = {**key.execution._asdict(), "node_id": key.node_id}
         async with self._database.reading() as connection:
-            row = (await connection.execute(query)).one_or_none()
+            row = (await connection.execute(_GET, parameters)).one_or_none()
         return None if row is None else _with_data(row, key)
 
     async def list(
@@ -73,7 +86,7 @@ class SqlNodeExecutions:
     ) -> Sequence[StoredNode]:
         """See NodeExecutionRepository."""
         columns = node_executions.c
-        query = select(*_READ).where(columns.execution_id == row_of(execution))
+        query = _LIST
         if parent_task is not None:
             query = query.where(columns.parent_task == parent_task)
         elif parent_node is not None:
@@ -81,7 +94,8 @@ class SqlNodeExecutions:
         else:
             query = query.where(columns.parent_node_id.is_(None), columns.parent_task.is_(None))
         async with self._database.reading() as connection:
-            rows = await connection.execute(apply_listing(query, NODE_COLUMNS, filters, sort, page))
+            statement = apply_listing(query, NODE_COLUMNS, filters, sort, page)
+            rows = await connection.execute(statement, execution._asdict())
             return [StoredNode(**_read(row, NodeKey(execution, row.node_id))) for row in rows]
 
 

@@ -155,7 +155,10 @@ class Dispatcher:
             self._behind = False
             self._room.clear()
             most = self._settings.in_memory + len(self._known)
-            self.put(await self._repository.undelivered(most, before))
+            found = await self._repository.undelivered(most, before)
+            self.put(found)
+            self._behind |= len(found) == most
+            self._tell_room()
             try:
                 await asyncio.wait_for(self._room.wait(), self._settings.sweep_seconds)
             except TimeoutError:
@@ -184,12 +187,15 @@ class Dispatcher:
     def _delivered(self, key: ExecutionKey, queue: deque[Dispatch]) -> None:
         self._failures.pop(key, None)
         self._known.discard(queue.popleft().row_id)
-        if self._behind and len(self._known) <= self._settings.in_memory // 2:
-            self._room.set()
+        self._tell_room()
         if queue:
             self._ready.put_nowait(key)
         else:
             del self._queues[key]
+
+    def _tell_room(self) -> None:
+        if self._behind and len(self._known) <= self._settings.in_memory // 2:
+            self._room.set()
 
     def _again(self, key: ExecutionKey, error: ElevonError) -> None:
         failures = self._failures.get(key, 0) + 1

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-
 from elevon_core.errors import NotFound
 from elevon_idl.core import v1 as core
 
-from elevon_admin.domain.entities import EntityKey, LaunchParts, StoredProject
-from elevon_admin.domain.project_rules import check_place
+from elevon_admin.domain.entities import EntityKey, LaunchParts
 from elevon_admin.execution_ports import LaunchAttributes
-from elevon_admin.ports import ProjectRepository, WorkflowRepository
+from elevon_admin.ports import WorkflowRepository
 from elevon_admin.usecases.entity_cache import EntityCache
 from elevon_admin.usecases.registry_reads import RegistryReads
 from elevon_admin.usecases.single_tasks import SingleTasks
@@ -45,22 +42,6 @@ class RegistrySource:
             raise NotFound(f"workflow of row {row} is not stored")
         self._kept.put(row, stored.closure, stored.size)
         return stored.closure
-
-
-class RegisteredProjects:
-    """The ActiveProjects of the registry."""
-
-    def __init__(self, projects: ProjectRepository, domains: Collection[str]) -> None:
-        self._projects = projects
-        self._domains = domains
-
-    async def require_active(self, project: str, domain: str) -> Mapping[str, str]:
-        """See ActiveProjects."""
-        stored: StoredProject | None = await self._projects.get(project)
-        check_place(project, None if stored is None else stored.state, domain, self._domains)
-        if stored is None or stored.labels is None:
-            return {}
-        return stored.labels.values
 
 
 class NoAttributes:
