@@ -69,7 +69,7 @@ def _unpack(data: bytes, uri: str, place: Path) -> None:
     try:
         if uri.endswith((".tar.gz", ".tgz", ".tar")):
             with tarfile.open(fileobj=io.BytesIO(data)) as archive:
-                archive.extractall(temporary, filter="data")
+                _extract(archive, temporary)
         else:
             (temporary / os.path.basename(uri)).write_bytes(data)
         if not place.exists():
@@ -78,6 +78,29 @@ def _unpack(data: bytes, uri: str, place: Path) -> None:
         raise Refusal("DistributionBadFormat", f"the task's code at {uri} cannot be unpacked: {error}") from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _extract(archive: tarfile.TarFile, folder: Path) -> None:
+    """Unpack nothing but files, folders and links that stay inside `folder`; anything else is a TarError."""
+    if hasattr(tarfile, "data_filter"):
+        archive.extractall(folder, filter="data")
+        return
+    for member in archive.getmembers():  # a Python before 3.11.4 has no filters: the same rule by hand
+        refuse_outside(member, folder.resolve())
+    archive.extractall(folder)  # noqa: S202  # every member was looked at above
+
+
+def refuse_outside(member: tarfile.TarInfo, folder: Path) -> None:
+    """Raise TarError for a member that is no file, folder or link, or that leads out of `folder`."""
+    target = (folder / member.name).resolve()
+    if member.issym():
+        target = (target.parent / member.linkname).resolve()
+    elif member.islnk():
+        target = (folder / member.linkname).resolve()
+    elif not (member.isfile() or member.isdir()):
+        raise tarfile.TarError(f"{member.name} is neither file nor folder")
+    if not target.is_relative_to(folder):
+        raise tarfile.TarError(f"{member.name} leads out of the distribution")
 
 
 def _copy(source: Path, target: Path) -> None:
