@@ -140,7 +140,7 @@ def stored(turn: Turn, node: NodeState, seen: CacheStored) -> None:
     else:
         node.cache_status, node.catalog = core.CACHE_POPULATED, seen.catalog
     release(turn, node)
-    lifecycle.publish(turn, node, node.outputs)
+    lifecycle.publish(turn, node, node.outputs, always_file=node.is_dynamic)
 
 
 def release(turn: Turn, node: NodeState) -> None:

@@ -107,6 +107,44 @@ class StoreCache:
     overwrite: bool
 
 
+@dataclass(slots=True)
+class LaunchChild:
+    """Have admin create the execution of a launch-plan node's attempt; answered by ChildLaunched."""
+
+    node_id: str
+    number: int
+
+
+@dataclass(slots=True)
+class AskChild:
+    """Look how a launched execution stands; answered by ChildEnded once it has ended."""
+
+    node_id: str
+    number: int
+
+
+@dataclass(slots=True)
+class StopChild:
+    """Have admin terminate a launched execution, or one that may have been; answered by ChildStopped."""
+
+    node_id: str
+    number: int
+    child: core.WorkflowExecutionIdentifier
+    cause: str
+
+
+@dataclass(slots=True)
+class BuildDynamic:
+    """Compile what a dynamic task yielded and keep the result; answered by DynamicBuilt.
+
+    Without `spec` it is read again, as is a result that is kept already.
+    """
+
+    node_id: str
+    number: int
+    spec: core.DynamicJobSpec | None = None
+
+
 Command = (
     StartAttempt
     | StopAttempt
@@ -117,4 +155,8 @@ Command = (
     | ReserveCache
     | ReleaseCache
     | StoreCache
+    | LaunchChild
+    | AskChild
+    | StopChild
+    | BuildDynamic
 )

@@ -13,7 +13,7 @@ from elevon_idl.core import v1 as core
 from elevon_idl.event import v1 as event
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from elevon_propeller.engine import paths, retries
+from elevon_propeller.engine import children, paths, retries
 from elevon_propeller.engine.state import UNDEFINED_NODE, NodeState
 from elevon_propeller.engine.turn import Turn
 from elevon_propeller.plugins.contract import AttemptPhase, Report
@@ -76,7 +76,18 @@ def node(turn: Turn, state: NodeState, phase: core.NodeExecution.Phase.ValueType
     _add_outputs(turn, told, state, phase)
     if state.plan.task is not None:
         _add_task(turn, told, state, phase)
+    elif state.plan.kind == "launch_plan":
+        _add_child(turn, told, state)
     turn.decision.events.append(admin.ExecutionEvent(node=told))
+
+
+def dynamic(turn: Turn, state: NodeState, closure: core.CompiledWorkflowClosure, spec_uri: str) -> None:
+    """Tell the graph that a dynamic task has yielded; a later attempt's graph is told again."""
+    node(turn, state, core.NodeExecution.DYNAMIC_RUNNING)
+    told = turn.decision.events[-1].node.task_node_metadata.dynamic_workflow
+    told.id.CopyFrom(closure.primary.template.id)
+    told.compiled_workflow.CopyFrom(closure)
+    told.dynamic_job_spec_uri = spec_uri
 
 
 def task(turn: Turn, state: NodeState, report: Report) -> None:
@@ -145,7 +156,9 @@ def _add_lineage(told: event.NodeExecutionEvent, state: NodeState) -> None:
     if parent is not None:
         told.parent_node_metadata.node_id = parent.id
         told.retry_group = str(state.scope.parent_attempt)
-    told.is_parent = state.plan.kind == "workflow" and state.plan.template.workflow_node.HasField("sub_workflow_ref")
+    told.is_dynamic = state.is_dynamic
+    told.is_parent = told.is_dynamic or state.plan.kind == "workflow"
+    told.is_in_dynamic_chain = state.scope.in_dynamic
     told.is_array = state.plan.kind == "array"
 
 
@@ -192,6 +205,12 @@ def _add_task(
     if state.attempt_at and phase in (core.NodeExecution.SUCCEEDED, core.NodeExecution.FAILED):
         attempt = paths.attempt_paths(turn.state, state, state.attempt)
         told.task_node_metadata.checkpoint_uri = attempt.checkpoint
+
+
+def _add_child(turn: Turn, told: event.NodeExecutionEvent, state: NodeState) -> None:
+    told.target_entity.CopyFrom(state.plan.template.workflow_node.launchplan_ref)
+    if state.detail:
+        told.workflow_node_metadata.execution_id.CopyFrom(children.identifier(turn.state, state))
 
 
 def _task_event(

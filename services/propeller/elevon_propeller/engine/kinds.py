@@ -6,10 +6,11 @@ from elevon_propeller.engine.nodes import registry
 from elevon_propeller.engine.nodes.branch import BranchNode
 from elevon_propeller.engine.nodes.edges import EndNode, StartNode
 from elevon_propeller.engine.nodes.gate import GateNode
+from elevon_propeller.engine.nodes.launch_plan import LaunchPlanNode
 from elevon_propeller.engine.nodes.task import TaskNode
 from elevon_propeller.engine.nodes.workflow import SubWorkflowNode
 
-SUPPORTED = frozenset({"start", "end", "task", "workflow", "branch", "gate"})
+SUPPORTED = frozenset({"start", "end", "task", "workflow", "branch", "gate", "launch_plan"})
 
 registry.register("start", StartNode())
 registry.register("end", EndNode())
@@ -17,3 +18,4 @@ registry.register("task", TaskNode())
 registry.register("workflow", SubWorkflowNode())
 registry.register("branch", BranchNode())
 registry.register("gate", GateNode())
+registry.register("launch_plan", LaunchPlanNode())

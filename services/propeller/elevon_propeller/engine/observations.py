@@ -8,6 +8,7 @@ from elevon_idl.core import v1 as core
 
 from elevon_propeller.engine.commands import DataKind
 from elevon_propeller.engine.phases import TimerKind
+from elevon_propeller.engine.plan import Graph
 from elevon_propeller.plugins.contract import Report
 
 
@@ -123,6 +124,51 @@ class CacheStored:
     failure: str = ""
 
 
+@dataclass(slots=True)
+class ChildLaunched:
+    """Admin has the execution of a launch-plan node, or `error` says why it never will."""
+
+    at: int
+    node_id: str
+    number: int
+    error: core.ExecutionError | None = None
+
+
+@dataclass(slots=True)
+class ChildEnded:
+    """The execution of a launch-plan node has ended; `outputs` are set when it succeeded and they could be read."""
+
+    at: int
+    node_id: str
+    number: int
+    phase: core.WorkflowExecution.Phase.ValueType
+    outputs: core.LiteralMap | None = None
+    error: core.ExecutionError | None = None
+
+
+@dataclass(slots=True)
+class ChildStopped:
+    """Admin was told to terminate the execution of a launch-plan node."""
+
+    at: int
+    node_id: str
+    number: int
+
+
+@dataclass(slots=True)
+class DynamicBuilt:
+    """A dynamic task's graph is compiled and kept at `uri`, or `error` says why it is not."""
+
+    at: int
+    node_id: str
+    number: int
+    uri: str = ""
+    closure: core.CompiledWorkflowClosure | None = None
+    graph: Graph | None = None
+    error: core.ExecutionError | None = None
+    retryable: bool = False
+
+
 Observation = (
     ExecutionStarted
     | Resumed
@@ -136,4 +182,8 @@ Observation = (
     | CacheLookedUp
     | CacheReserved
     | CacheStored
+    | ChildLaunched
+    | ChildEnded
+    | ChildStopped
+    | DynamicBuilt
 )

@@ -88,6 +88,7 @@ class TimerKind(enum.IntEnum):
     CACHE_WAIT = 4
     HEARTBEAT = 5
     SLEEP = 6
+    CHILD = 7
 
 
 _WIRE_NODE = {

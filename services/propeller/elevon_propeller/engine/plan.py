@@ -32,7 +32,7 @@ class NodePlan:
     """A node of a graph; `sources` are the upstream nodes whose outputs its bindings use.
 
     `arms` are the graphs of one node each that a branch chooses from. `retries` are the user's, 0 when none are asked
-    for; `timeout` is in microseconds, 0 when there is none.
+    for; `timeout` is in microseconds, 0 when there is none. `graph` is what a sub-workflow node runs.
     """
 
     id: str
@@ -48,6 +48,7 @@ class NodePlan:
     interruptible: bool | None = None
     task: TaskPlan | None = None
     arms: dict[str, Graph] = field(default_factory=dict)
+    graph: Graph | None = None
 
 
 @dataclass(slots=True)
@@ -92,6 +93,8 @@ def build_plan(closure: core.CompiledWorkflowClosure, supported: frozenset[str])
     plan = Plan(primary=builder.graph(closure.primary))
     for compiled in closure.sub_workflows:
         plan.graphs[identifiers.key(compiled.template.id)] = builder.graph(compiled)
+    for node, key in builder.references:
+        node.graph = plan.graphs[key]
     return plan
 
 
@@ -118,6 +121,7 @@ class _Builder:
         self._tasks = tasks
         self._sub_workflows = sub_workflows
         self._supported = supported
+        self.references: list[tuple[NodePlan, Key]] = []
 
     def graph(self, compiled: core.CompiledWorkflow) -> Graph:
         template = compiled.template
@@ -212,6 +216,7 @@ class _Builder:
             field_name = f"closure.nodes[{plan.id}].workflow_node.sub_workflow_ref"
             rule = "the closure does not contain this workflow"
             raise InvalidArgument.invalid(field_name, identifiers.text(reference), rule)
+        self.references.append((plan, identifiers.key(reference)))
 
     def _add_task(self, plan: NodePlan) -> None:
         reference = plan.template.task_node.reference_id

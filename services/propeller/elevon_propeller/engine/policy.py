@@ -14,7 +14,8 @@ class EnginePolicy:
 
     `default_attempts` counts attempts of a node that asks for no retries. `interruptible_threshold` is the t of
     propeller.md §9. Without `caches` no task is looked up. Literal maps of at most `inline_limit` stay in rows and
-    events; larger ones go to files.
+    events; larger ones go to files. A launched execution is looked at after `child_first_look`, then after ever longer
+    pauses up to `child_longest_pause`, in case its end was not heard of.
     """
 
     producer_id: str = "propeller"
@@ -30,3 +31,5 @@ class EnginePolicy:
     caches: bool = True
     cache_wait: int = 2 * MICROSECONDS
     reservation_heartbeat: int = 10 * MICROSECONDS
+    child_first_look: int = 2 * MICROSECONDS
+    child_longest_pause: int = 30 * MICROSECONDS

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import TypedDict
 
-from elevon_core import identifiers
 from elevon_idl.core import v1 as core
 
 from elevon_propeller.engine.phases import ExecutionPhase, NodePhase, Outcome
-from elevon_propeller.engine.plan import Plan
-from elevon_propeller.engine.state import ExecutionState, NodeState, Scope
+from elevon_propeller.engine.plan import Graph, Plan
+from elevon_propeller.engine.state import BUILT, ExecutionState, NodeState, Scope
 
 _FLAG_INPUTS_WRITTEN = 1
 _FLAG_RESERVED = 2
 _SLOT_PHASES = frozenset({NodePhase.RUNNING, NodePhase.STOPPING})
+_SLOT_KINDS = frozenset({"task", "launch_plan"})
 
 
 class NodeRow(TypedDict):
@@ -75,15 +76,24 @@ def node_row(node: NodeState) -> NodeRow:
     }
 
 
-def restore(plan: Plan, state: ExecutionState, rows: Iterable[NodeRow]) -> None:
+def dynamic_uris(rows: Iterable[NodeRow]) -> set[str]:
+    """Where the graphs are kept that dynamic tasks among the live nodes have yielded."""
+    live = (row["detail"] for row in rows if NodePhase(row["phase"]) in _SLOT_PHASES)
+    return {detail[len(BUILT) :].decode() for detail in live if detail.startswith(BUILT)}
+
+
+def restore(
+    plan: Plan, state: ExecutionState, rows: Iterable[NodeRow], graphs: Mapping[str, Graph] | None = None
+) -> None:
     """Fill a fresh state from its rows; raises KeyError when a row names a node that the plan does not have.
 
-    Readiness, slots and failures are worked out again from the phases. Follow it with the observation `Resumed`.
+    `graphs` holds what `dynamic_uris` named. Readiness, slots and failures are worked out again from the phases. Follow
+    it with the observation `Resumed`.
     """
     by_parent: dict[str, list[NodeRow]] = {}
     for row in rows:
         by_parent.setdefault(row["parent_id"], []).append(row)
-    _restore_scope(plan, state, state.scope, by_parent)
+    _Restorer(state, by_parent, graphs or {}).scope(state.scope)
     for scope in state.scopes():
         _restore_waits(state, scope)
     if state.phase in (ExecutionPhase.FAILING, ExecutionPhase.ABORTING):
@@ -91,33 +101,49 @@ def restore(plan: Plan, state: ExecutionState, rows: Iterable[NodeRow]) -> None:
         state.scope.error = state.scope.error or state.error
 
 
-def _restore_children(plan: Plan, state: ExecutionState, node: NodeState, by_parent: dict[str, list[NodeRow]]) -> None:
-    if node.phase not in _SLOT_PHASES:
-        return
-    if node.plan.kind == "workflow":
-        reference = node.plan.template.workflow_node.sub_workflow_ref
-        _restore_scope(plan, state, state.open_scope(plan.graphs[identifiers.key(reference)], node), by_parent)
-    elif node.plan.kind == "branch" and node.detail:
-        arm = node.detail.decode()
-        _restore_scope(plan, state, state.open_scope(node.plan.arms[arm], node), by_parent)
+@dataclass(slots=True)
+class _Restorer:
+    state: ExecutionState
+    by_parent: dict[str, list[NodeRow]]
+    graphs: Mapping[str, Graph]
 
+    def scope(self, scope: Scope) -> None:
+        """Fill a graph; rows of the parent's earlier attempts are passed over."""
+        parent_id = scope.parent.id if scope.parent is not None else ""
+        rows = self.by_parent.get(parent_id, [])
+        rows.sort(key=lambda row: row["since"])
+        for row in rows:
+            if scope.parent_attempt and row["node_id"] != scope.unique_id(row["spec_id"]):
+                continue
+            node = _node_of(self.state, scope, row["spec_id"])
+            _fill(node, row)
+            if not node.phase.is_terminal:
+                scope.live[node.id] = node
+                self._children(node)
+                self._slot(node)
+            elif node is not scope.failure:
+                _count_end(scope, node)
+            _restore_failure(scope, node)
 
-def _restore_scope(plan: Plan, state: ExecutionState, scope: Scope, by_parent: dict[str, list[NodeRow]]) -> None:
-    parent_id = scope.parent.id if scope.parent is not None else ""
-    rows = by_parent.get(parent_id, [])
-    rows.sort(key=lambda row: row["since"])
-    for row in rows:
-        node = _node_of(state, scope, row["spec_id"])
-        _fill(node, row)
-        if not node.phase.is_terminal:
-            scope.live[node.id] = node
-            _restore_children(plan, state, node, by_parent)
-            if node.plan.kind == "task" and node.phase in _SLOT_PHASES:
-                node.holds_slot = True
-                state.slots += 1
-        elif node is not scope.failure:
-            _count_end(scope, node)
-        _restore_failure(scope, node)
+    def _children(self, node: NodeState) -> None:
+        graph = self._graph(node) if node.phase in _SLOT_PHASES else None
+        if graph is not None:
+            self.scope(self.state.open_scope(graph, node))
+
+    def _graph(self, node: NodeState) -> Graph | None:
+        kind = node.plan.kind
+        if kind == "workflow":
+            return node.plan.graph
+        if kind == "branch" and node.detail:
+            return node.plan.arms[node.detail.decode()]
+        if kind == "task" and node.detail.startswith(BUILT):
+            return self.graphs[node.detail[len(BUILT) :].decode()]
+        return None
+
+    def _slot(self, node: NodeState) -> None:
+        if node.plan.kind in _SLOT_KINDS and node.phase in _SLOT_PHASES and not node.is_dynamic:
+            node.holds_slot = True
+            self.state.slots += 1
 
 
 def _restore_waits(state: ExecutionState, scope: Scope) -> None:

@@ -16,6 +16,11 @@ from elevon_propeller.plugins.contract import Report
 UNDEFINED_NODE = core.NodeExecution.UNDEFINED
 UNDEFINED_TASK = core.TaskExecution.UNDEFINED
 
+BUILDING = b"dynamic"
+"""The detail of a task node whose attempt has yielded a job that is being compiled."""
+BUILT = b"dynamic:"
+"""The detail of a task node that runs such a job begins so; the address of the compiled workflow follows."""
+
 
 class NodeState:
     """A node of a running graph.
@@ -24,7 +29,7 @@ class NodeState:
     has no outputs. `announced` is the phase of the last event, `task_phase` and `task_version` those of the present
     attempt's. `inputs` and `last_report` live in memory only and are found again; `outputs` are kept when they are
     small, else `outputs_uri` says where they are. `followers` wait for it from within a branch. `scope` is the graph it
-    belongs to, `children` the one it runs.
+    belongs to, `children` the one it runs. `detail` is what its kind keeps besides.
     """
 
     __slots__ = (
@@ -101,6 +106,11 @@ class NodeState:
         """The node whose graph this one belongs to; None at the top."""
         return self.scope.parent
 
+    @property
+    def is_dynamic(self) -> bool:
+        """True for a task node whose present attempt has yielded a graph."""
+        return self.detail.startswith(BUILDING) and self.plan.kind == "task"
+
     def __repr__(self) -> str:
         return f"<node {self.id} {self.phase.name} attempt {self.attempt}>"
 
@@ -109,7 +119,8 @@ class Scope:
     """A graph that runs: the execution's own, or that of a node with children.
 
     `unfinished` counts the nodes that have not ended, `live` holds those that have begun and not ended. `error` is why
-    it fails, the first reason of all; `stopping` says that nothing new may begin.
+    it fails, the first reason of all; `stopping` says that nothing new may begin; `in_dynamic` that a dynamic task
+    yielded this graph, or one around it.
     """
 
     __slots__ = (
@@ -117,6 +128,7 @@ class Scope:
         "error_node",
         "failure",
         "graph",
+        "in_dynamic",
         "live",
         "nodes",
         "parent",
@@ -136,6 +148,7 @@ class Scope:
         self.error_node = ""
         self.failure: NodeState | None = None
         self.stopping = False
+        self.in_dynamic: bool = parent is not None and (parent.plan.kind == "task" or parent.scope.in_dynamic)
         for plan in graph.nodes.values():
             self.nodes[plan.id] = NodeState(self.unique_id(plan.id), plan, self)
 

@@ -22,7 +22,7 @@ from elevon_propeller.engine import (
 )
 from elevon_propeller.engine.commands import DataKind
 from elevon_propeller.engine.decision import Decision
-from elevon_propeller.engine.nodes import gate, registry, task
+from elevon_propeller.engine.nodes import dynamic, gate, launch_plan, registry, task
 from elevon_propeller.engine.observations import (
     AbortRequested,
     AttemptReported,
@@ -30,8 +30,12 @@ from elevon_propeller.engine.observations import (
     CacheLookedUp,
     CacheReserved,
     CacheStored,
+    ChildEnded,
+    ChildLaunched,
+    ChildStopped,
     DataLoaded,
     DataWritten,
+    DynamicBuilt,
     ExecutionStarted,
     Observation,
     Resumed,
@@ -177,4 +181,8 @@ _OBSERVERS: dict[type, Callable[[Turn, Any], None]] = {
     CacheLookedUp: _for_node(caching.looked_up),
     CacheReserved: _for_node(caching.reserved),
     CacheStored: _for_node(caching.stored),
+    ChildLaunched: _for_node(launch_plan.launched),
+    ChildEnded: _for_node(launch_plan.ended),
+    ChildStopped: _for_node(launch_plan.stopped),
+    DynamicBuilt: _for_node(dynamic.built),
 }

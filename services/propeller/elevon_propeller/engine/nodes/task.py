@@ -6,10 +6,11 @@ from elevon_idl.core import v1 as core
 
 from elevon_propeller.engine import caching, events, lifecycle, paths, trying
 from elevon_propeller.engine.commands import FinalizeAttempt, StartAttempt, StopAttempt, StoreCache
+from elevon_propeller.engine.nodes import dynamic
 from elevon_propeller.engine.nodes.registry import NodeHandler
 from elevon_propeller.engine.observations import AttemptReported, AttemptStopped
 from elevon_propeller.engine.phases import NodePhase, Outcome, TimerKind
-from elevon_propeller.engine.state import UNDEFINED_TASK, NodeState
+from elevon_propeller.engine.state import UNDEFINED_TASK, NodeState, Scope
 from elevon_propeller.engine.turn import Turn
 from elevon_propeller.plugins.contract import AttemptPhase, Report
 
@@ -39,6 +40,7 @@ class TaskNode(NodeHandler):
     def start(self, turn: Turn, node: NodeState) -> None:
         """Start the present attempt."""
         lifecycle.take_slot(turn, node)
+        dynamic.forget(node)
         node.task_phase, node.task_version, node.last_report = UNDEFINED_TASK, 0, None
         trying.begin(turn, node)
         events.node(turn, node, core.NodeExecution.RUNNING)
@@ -53,21 +55,31 @@ class TaskNode(NodeHandler):
         trying.stop(turn, node, reason)
 
     def interrupt(self, turn: Turn, node: NodeState, reason: str) -> None:
-        """Have the plugin stop the attempt."""
-        _stop(turn, node, reason)
+        """Have the plugin stop the attempt, or stop the graph that it has yielded."""
+        if node.is_dynamic:
+            dynamic.interrupt(turn, node, reason)
+        else:
+            _stop(turn, node, reason)
 
     def resume(self, turn: Turn, node: NodeState) -> None:
         """Ask again for whatever the phase waits for."""
         if node.reserved:
             caching.heartbeat(turn, node)
+        if dynamic.is_under_way(node):
+            dynamic.resume(turn, node)
+            return
         resume_phase = _RESUME.get(node.phase)
         if resume_phase is not None:
             resume_phase(turn, node)
 
+    def children_ended(self, turn: Turn, node: NodeState, scope: Scope) -> None:
+        """The graph that the attempt has yielded has come to its end."""
+        dynamic.children_ended(turn, node, scope)
+
 
 def reported(turn: Turn, node: NodeState, seen: AttemptReported) -> None:
     """Take what a plugin said; reports of other attempts, or of one that is being stopped, are stale."""
-    if node.phase != NodePhase.RUNNING or seen.number != node.attempt:
+    if node.phase != NodePhase.RUNNING or seen.number != node.attempt or node.is_dynamic:
         return
     node.plugin_id = seen.plugin_id
     report = seen.report
@@ -126,16 +138,13 @@ def _same_news(before: Report | None, now: Report) -> bool:
 
 
 def _succeeded(turn: Turn, node: NodeState, report: Report) -> None:
-    if report.futures is not None:
-        error = core.ExecutionError(
-            code="DynamicWorkflowBuildFailed",
-            message=f"node {node.id}: dynamic tasks cannot be run by this version",
-            kind=core.ExecutionError.USER,
-        )
-        trying.failed(turn, node, error, retryable=False)
-        return
     outputs = report.outputs if report.outputs is not None else core.LiteralMap()
     node.deck_uri = report.deck_uri or node.deck_uri
+    if report.futures is not None:
+        events.task(turn, node, report)
+        _finalize(turn, node)
+        dynamic.begin(turn, node, report.futures)
+        return
     if report.has_outputs_file:
         node.outputs_uri = paths.attempt_paths(turn.state, node, node.attempt).outputs
     events.task(turn, node, report)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 
-from elevon_core import identifiers
 from elevon_idl.core import v1 as core
 
 from elevon_propeller.engine import events, lifecycle, policies, trying
@@ -66,8 +65,8 @@ class SubWorkflowNode(ParentNode):
         lifecycle.announce_queued(turn, node)
         trying.begin(turn, node)
         events.node(turn, node, core.NodeExecution.RUNNING)
-        reference = node.plan.template.workflow_node.sub_workflow_ref
-        scope = turn.state.open_scope(turn.plan.graphs[identifiers.key(reference)], node)
+        assert node.plan.graph is not None
+        scope = turn.state.open_scope(node.plan.graph, node)
         turn.due.append(scope.nodes[START_NODE])
 
     def succeeded(self, turn: Turn, node: NodeState, scope: Scope) -> None:

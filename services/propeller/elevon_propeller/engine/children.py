@@ -1,0 +1,59 @@
+"""The executions that launch-plan nodes start: their names, and what admin is asked for (propeller.md §4.5b)."""
+
+from __future__ import annotations
+
+from elevon_core import naming
+from elevon_idl.admin import v1 as admin
+from elevon_idl.core import v1 as core
+
+from elevon_propeller.engine.state import ExecutionState, NodeState
+
+SHARD_LABEL = "shard-key"
+"""A label of one execution that its children do not inherit."""
+
+
+def identifier(state: ExecutionState, node: NodeState) -> core.WorkflowExecutionIdentifier:
+    """The execution that the present attempt starts; the same whenever it is asked for again."""
+    return core.WorkflowExecutionIdentifier(
+        project=state.identifier.project,
+        domain=state.identifier.domain,
+        name=naming.child_execution_name(state.identifier.name, node.id, node.attempt),
+    )
+
+
+def launch_request(state: ExecutionState, node: NodeState) -> admin.ExecutionCreateRequest:
+    """What admin is asked to create for the present attempt: the inputs, and what the parent hands down."""
+    child = identifier(state, node)
+    return admin.ExecutionCreateRequest(
+        project=child.project, domain=child.domain, name=child.name, spec=_spec(state, node), inputs=node.inputs
+    )
+
+
+def termination_cause(state: ExecutionState, reason: str) -> str:
+    """Why a child is terminated, as admin is told."""
+    return f"cascading abort as parent execution id [{state.identifier.name}] aborted, reason [{reason}]"
+
+
+def _spec(state: ExecutionState, node: NodeState) -> admin.ExecutionSpec:
+    options = state.options
+    spec = admin.ExecutionSpec(
+        launch_plan=node.plan.template.workflow_node.launchplan_ref,
+        metadata=admin.ExecutionMetadata(
+            mode=admin.ExecutionMetadata.CHILD_WORKFLOW,
+            nesting=1,
+            parent_node_execution=core.NodeExecutionIdentifier(node_id=node.id, execution_id=state.identifier),
+        ),
+        labels=admin.Labels(values={name: value for name, value in options.labels.items() if name != SHARD_LABEL}),
+        annotations=admin.Annotations(values=dict(options.annotations)),
+        max_parallelism=options.max_parallelism,
+        overwrite_cache=options.overwrite_cache,
+    )
+    if options.raw_output_prefix:
+        spec.raw_output_data_config.output_location_prefix = options.raw_output_prefix
+    if options.HasField("security_context"):
+        spec.security_context.CopyFrom(options.security_context)
+    if options.HasField("interruptible"):
+        spec.interruptible.CopyFrom(options.interruptible)
+    for key, value in sorted(options.environment.items()):
+        spec.envs.values.add(key=key, value=value)
+    return spec
