@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from typing import TypeAlias
 
 import grpc
 from elevon_idl.admin import v1 as admin_v1
@@ -30,7 +31,7 @@ RECORDED, ALREADY, REFUSED = (
     admin_v1.EventOutcome.RESULT_ALREADY_RECORDED,
     admin_v1.EventOutcome.RESULT_REFUSED,
 )
-AnyEvent = events.WorkflowExecutionEvent | events.NodeExecutionEvent | events.TaskExecutionEvent
+AnyEvent: TypeAlias = events.WorkflowExecutionEvent | events.NodeExecutionEvent | events.TaskExecutionEvent
 
 
 async def record(admin: Admin, reported: Sequence[AnyEvent]) -> list[int]:

@@ -211,10 +211,11 @@ async def test_a_named_place_is_given_again_only_for_the_same_content(admin: Adm
 
 async def test_addresses_stay_good_over_a_restart_and_name_the_public_host(sqlite_url: str, tmp_path: Path) -> None:
     key_file = tmp_path / "key"
-    for flags in ({}, {"signing_key_file": str(key_file)}):
+    choices: tuple[dict[str, Any], ...] = ({}, {"signing_key_file": str(key_file)})
+    for flags in choices:
         async with serving(sqlite_url, tmp_path / "blobs", **flags) as admin:
             location = await admin.data.CreateUploadLocation(upload())
-        public = {"public_url": "https://elevon.example.com/"}
+        public: dict[str, Any] = {"public_url": "https://elevon.example.com/"}
         async with serving(sqlite_url, tmp_path / "blobs", **flags, **public) as admin:
             parts = urlsplit(location.signed_url)._replace(netloc=admin.app.http_address)
             assert (await put(urlunsplit(parts), CONTENT)).status_code == 200

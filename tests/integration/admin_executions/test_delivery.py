@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import grpc
 from elevon_admin.drivers.engine_memory import MemoryEngine
@@ -25,7 +26,7 @@ from tests.integration.admin_executions.harness import (
 )
 from tests.integration.admin_registry.harness import details_of, refused
 
-QUICK = {"delivery": {"longest_pause_seconds": 0.1}}
+QUICK: dict[str, Any] = {"delivery": {"longest_pause_seconds": 0.1}}
 MISSING, INVALID, PRECONDITION, EXISTS = (
     grpc.StatusCode.NOT_FOUND,
     grpc.StatusCode.INVALID_ARGUMENT,
@@ -104,7 +105,7 @@ async def test_what_is_undelivered_survives_a_restart(database_url: str, tmp_pat
 async def test_an_engine_that_comes_late_gets_everything(database_url: str, tmp_path: Path) -> None:
     port, engine = free_port(), MemoryEngine()
     address = f"127.0.0.1:{port}"
-    flags = {"delivery": {"longest_pause_seconds": 0.1, "in_memory": 5, "in_flight": 4}}
+    flags: dict[str, Any] = {"delivery": {"longest_pause_seconds": 0.1, "in_memory": 5, "in_flight": 4}}
     async with serving(database_url, tmp_path, engine, address, **flags) as admin:
         target = await admin.register()
         for number in range(30):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -201,7 +202,9 @@ async def test_a_single_task_is_launched_through_a_generated_workflow(admin: Adm
 
 
 async def test_settings_come_from_request_then_launch_plan_then_service(database_url: str, tmp_path: Path) -> None:
-    flags = {"executions": {"labels": {"from": "service"}, "environment": {"E": "service"}, "max_parallelism": 3}}
+    flags: dict[str, Any] = {
+        "executions": {"labels": {"from": "service"}, "environment": {"E": "service"}, "max_parallelism": 3}
+    }
     async with serving(database_url, tmp_path, **flags) as admin:
         envs = common_pb2.Envs(values=[literals_pb2.KeyValuePair(key="E", value="plan")])
         target = await admin.register(
@@ -312,7 +315,9 @@ async def test_a_concurrency_policy_skips_what_is_too_much(admin: Admin) -> None
     outcomes = await asyncio.gather(*calls, return_exceptions=True)
     errors = [outcome for outcome in outcomes if isinstance(outcome, grpc.aio.AioRpcError)]
     assert len(errors) == 4
-    assert all(error.code() is EXISTS and "concurrency limit (2) reached" in error.details() for error in errors)
+    assert all(
+        error.code() is EXISTS and "concurrency limit (2) reached" in (error.details() or "") for error in errors
+    )
     running = next(outcome for outcome in outcomes if not isinstance(outcome, BaseException))
     await admin.report(running, WORKFLOW.FAILED)
     await admin.launch(target, "room-again")

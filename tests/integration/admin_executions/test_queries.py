@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import grpc
 import pytest
 from flyteidl.admin import common_pb2, execution_pb2, node_execution_pb2, task_execution_pb2
@@ -22,7 +24,7 @@ from tests.integration.admin_registry.harness import by, refused, task_id
 INVALID = grpc.StatusCode.INVALID_ARGUMENT
 
 
-async def names(admin: Admin, filters: str = "", **fields: object) -> list[str]:
+async def names(admin: Admin, filters: str = "", **fields: Any) -> list[str]:
     found = await admin.stub.ListExecutions(listing(filters=filters, **fields))
     return [row.id.name for row in found.executions]
 

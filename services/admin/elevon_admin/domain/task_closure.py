@@ -36,11 +36,11 @@ def validate_task_event(reported: event.TaskExecutionEvent) -> None:
 
 
 def is_replay(record: TaskRecord, reported: event.TaskExecutionEvent) -> bool:
-    """Whether a batch delivers an event once more: an earlier phase, reported no later than the last one."""
+    """Whether a batch delivers an event once more: an earlier phase, reported no later than the last change."""
+    moment, last = nanoseconds(moment_of_change(reported)), nanoseconds(record.closure.updated_at)
     if reported.phase == record.closure.phase:
-        return record.phase_version >= reported.phase_version
-    seen = bool(record.phases_seen >> reported.phase & 1)
-    return seen and nanoseconds(moment_of_change(reported)) <= nanoseconds(record.closure.updated_at)
+        return record.phase_version >= reported.phase_version or moment < last
+    return bool(record.phases_seen >> reported.phase & 1) and moment <= last
 
 
 def check_transition(record: TaskRecord, reported: event.TaskExecutionEvent) -> None:

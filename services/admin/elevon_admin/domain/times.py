@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
-
 from elevon_core.errors import InvalidArgument
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -11,23 +9,11 @@ from google.protobuf.timestamp_pb2 import Timestamp
 _NANOSECONDS = 1_000_000_000
 _EARLIEST = -62_135_596_800
 _LATEST = 253_402_300_799
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def nanoseconds(moment: Timestamp) -> int:
     """Nanoseconds since the epoch."""
     return moment.seconds * _NANOSECONDS + moment.nanos
-
-
-def to_datetime(moment: Timestamp) -> datetime:
-    """The moment in UTC, cut to whole microseconds, as columns hold it."""
-    return _EPOCH + timedelta(seconds=moment.seconds, microseconds=moment.nanos // 1000)
-
-
-def to_timestamp(moment: datetime) -> Timestamp:
-    """The timestamp of an aware datetime."""
-    since = moment - _EPOCH
-    return Timestamp(seconds=since.days * 86_400 + since.seconds, nanos=since.microseconds * 1000)
 
 
 def check_timestamp(moment: Timestamp, field: str) -> None:
