@@ -103,6 +103,8 @@ def _admin_service(registry: Registry, executions: Executions) -> AdminService:
         execution_queries=executions.execution_queries,
         execution_data=executions.execution_data,
         record_events=executions.record_events,
+        attributes=registry.attributes,
+        metrics=executions.metrics,
     )
 
 

@@ -25,6 +25,7 @@ from elevon_admin.domain.executions import (
     StoredTaskExecution,
 )
 from elevon_admin.domain.filters import Filter
+from elevon_admin.domain.metrics_spans import History
 from elevon_admin.domain.paging import Page
 from elevon_admin.domain.records import ExecutionKey, ExecutionRecord, NodeKey, TaskKey
 from elevon_admin.domain.sorting import Sort
@@ -132,6 +133,14 @@ class TaskExecutionRepository(Protocol):
         ...
 
 
+class HistoryRepository(Protocol):
+    """What is recorded of whole executions."""
+
+    async def get(self, key: ExecutionKey, *, inside: bool) -> History | None:
+        """The execution, `inside` with all its nodes and task attempts and without their workflows; or None."""
+        ...
+
+
 class SignalRepository(Protocol):
     """Signals of gate nodes."""
 
@@ -231,13 +240,20 @@ class LaunchAttributes:
     execution_configs: Sequence[admin.WorkflowExecutionConfig] = ()
     plugin_overrides: Sequence[admin.PluginOverride] = ()
     task_resources: admin.TaskResourceAttributes | None = None
+    cluster_pool: str = ""
+    queue_tags: Sequence[str] = ()
 
 
 class AttributeSource(Protocol):
     """Attributes of projects, domains and workflows."""
 
-    async def for_launch(self, project: str, domain: str, workflow: str, launch_plan: str) -> LaunchAttributes:
-        """What applies to a launch; never raises NotFound."""
+    async def for_launch(
+        self, project: str, domain: str, workflow: core.Identifier, launch_plan: str
+    ) -> LaunchAttributes:
+        """What applies to a launch of a workflow in a project and domain; never raises NotFound.
+
+        Resources are those of the place the workflow is registered in.
+        """
         ...
 
 

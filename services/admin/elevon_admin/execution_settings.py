@@ -6,6 +6,13 @@ from elevon_kit.settings import SettingsGroup
 from pydantic import Field
 
 
+class QueueSettings(SettingsGroup):
+    """A queue that tasks hand their own children to."""
+
+    name: str = Field(min_length=1, description="What tasks are told, as `child_queue` of their configuration.")
+    tags: list[str] = Field([], description="Executions that carry one of these tags may get the queue.")
+
+
 class ExecutionSettings(SettingsGroup):
     """How executions run where request, launch plan and attributes are silent."""
 
@@ -22,6 +29,10 @@ class ExecutionSettings(SettingsGroup):
     max_annotation_entries: int = Field(0, ge=0, description="Most annotations once resolved; 0 is no limit.")
     namespace_template: str = Field(
         "{{ project }}-{{ domain }}", description="Name of the namespace that an execution runs in."
+    )
+    queues: list[QueueSettings] = Field([], description="Queues that executions are spread over by their tags.")
+    queue_tags: dict[str, list[str]] = Field(
+        {}, description="Domain to the tags of its executions where no attribute names any; the empty domain is any."
     )
     console_url: str = Field("", description="Where the console shows executions; given to tasks.")
 

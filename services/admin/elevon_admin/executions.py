@@ -19,21 +19,28 @@ from elevon_kit.logging import get_logger
 from starlette.routing import BaseRoute
 
 from elevon_admin.domain.dispatches import Dispatch
-from elevon_admin.domain.execution_config import ConfigDefaults
+from elevon_admin.domain.execution_queues import ExecutionQueues
 from elevon_admin.drivers.data_routes import data_routes
 from elevon_admin.drivers.engine_client import PropellerEngine
 from elevon_admin.drivers.signed_urls import LocalUrls, StoreUrls
-from elevon_admin.execution_ports import AttributeSource, Engine, Outbox
+from elevon_admin.execution_ports import Engine, Outbox
 from elevon_admin.ports import Clock
-from elevon_admin.registry import Registry
+from elevon_admin.registry import Registry, config_defaults, resource_spec
 from elevon_admin.rpc.data_proxy import DATA_PROXY_SERVICE, DataProxyServicer
 from elevon_admin.rpc.events import EVENT_SERVICE, EventServicer
 from elevon_admin.rpc.signals import SIGNAL_SERVICE, SignalServicer
-from elevon_admin.settings import AdminSettings, ResourceSettings
+from elevon_admin.rpc.unauthenticated import (
+    AUTH_METADATA_SERVICE,
+    IDENTITY_SERVICE,
+    AuthMetadataServicer,
+    IdentityServicer,
+)
+from elevon_admin.settings import AdminSettings
 from elevon_admin.store.active_projects import RegisteredProjects
 from elevon_admin.store.dispatches import SqlDispatches
 from elevon_admin.store.execution_families import SqlEvents
 from elevon_admin.store.executions import SqlExecutions
+from elevon_admin.store.metrics import SqlHistories
 from elevon_admin.store.node_executions import SqlNodeExecutions
 from elevon_admin.store.secrets import shared_secret
 from elevon_admin.store.signals import SqlSignals
@@ -45,8 +52,9 @@ from elevon_admin.usecases.dispatch import Dispatcher, DispatchSettings
 from elevon_admin.usecases.execution_data import ExecutionData
 from elevon_admin.usecases.execution_queries import ExecutionQueries
 from elevon_admin.usecases.launch import Launch, LaunchSettings
-from elevon_admin.usecases.launch_sources import NoAttributes, RegistrySource
+from elevon_admin.usecases.launch_sources import RegistrySource
 from elevon_admin.usecases.literals import LiteralStore
+from elevon_admin.usecases.metrics import ExecutionMetrics
 from elevon_admin.usecases.record_events import RecordEvents
 from elevon_admin.usecases.signals import Signals
 from elevon_admin.usecases.terminate import Terminate
@@ -96,6 +104,7 @@ class Executions:
     execution_queries: ExecutionQueries
     execution_data: ExecutionData
     record_events: RecordEvents
+    metrics: ExecutionMetrics
     data_proxy: DataProxy
     signals: Signals
     routes: list[BaseRoute]
@@ -109,6 +118,8 @@ class Executions:
         server.add(EventServicer(self.record_events), EVENT_SERVICE)
         server.add(DataProxyServicer(self.data_proxy), DATA_PROXY_SERVICE)
         server.add(SignalServicer(self.signals), SIGNAL_SERVICE)
+        server.add(IdentityServicer(), IDENTITY_SERVICE)
+        server.add(AuthMetadataServicer(), AUTH_METADATA_SERVICE)
 
     async def start(self) -> None:
         """Begin to deliver."""
@@ -134,7 +145,6 @@ def build_executions(
     clock: Clock,
     http_address: Callable[[], str],
     *,
-    attributes: AttributeSource | None = None,
     engine: Engine | None = None,
 ) -> Executions:
     """Put it together; `engine` stands in for the one at `propeller_address`, `http_address` is asked when signing."""
@@ -146,8 +156,8 @@ def build_executions(
     source = RegistrySource(
         registry.reads, registry.single_tasks, SqlWorkflows(database), settings.cache.entity_bytes // 4
     )
-    attributes = attributes or NoAttributes()
-    closures = Closures(source, attributes, _resources(settings))
+    attributes = registry.attribute_lookup
+    closures = Closures(source, attributes, _resources(settings), _queues(settings))
     executions = SqlExecutions(database)
     record_events = RecordEvents(SqlEvents(database, clock), literals)
     connection = None
@@ -174,6 +184,7 @@ def build_executions(
         execution_queries=queries,
         execution_data=data,
         record_events=record_events,
+        metrics=ExecutionMetrics(SqlHistories(database), registry.reads, literals),
         data_proxy=proxy,
         signals=Signals(SqlSignals(database), outbox, clock),
         routes=[] if urls is None else data_routes(urls, settings.data.max_upload_bytes),
@@ -202,21 +213,8 @@ def _local_urls(
 
 def _launch_settings(settings: AdminSettings) -> LaunchSettings:
     given = settings.executions
-    defaults = ConfigDefaults(
-        max_parallelism=given.max_parallelism,
-        interruptible=given.interruptible,
-        overwrite_cache=given.overwrite_cache,
-        raw_output_prefix=given.raw_output_prefix,
-        iam_role=given.iam_role,
-        service_account=given.service_account,
-        labels=given.labels,
-        annotations=given.annotations,
-        environment=given.environment,
-        maximum_labels=given.max_label_entries,
-        maximum_annotations=given.max_annotation_entries,
-    )
     return LaunchSettings(
-        defaults=defaults,
+        defaults=config_defaults(settings),
         namespace_template=given.namespace_template,
         console_url=given.console_url,
         most_labels=settings.registration.max_label_entries,
@@ -234,6 +232,11 @@ def _proxy_settings(settings: AdminSettings, base: str) -> DataProxySettings:
     )
 
 
+def _queues(settings: AdminSettings) -> ExecutionQueues:
+    given = settings.executions
+    return ExecutionQueues({queue.name: queue.tags for queue in given.queues}, given.queue_tags)
+
+
 def _delivery(settings: AdminSettings) -> DispatchSettings:
     given = settings.delivery
     return DispatchSettings(
@@ -247,10 +250,4 @@ def _delivery(settings: AdminSettings) -> DispatchSettings:
 
 def _resources(settings: AdminSettings) -> admin.TaskResourceAttributes:
     given = settings.task_resources
-    return admin.TaskResourceAttributes(defaults=_spec(given.defaults), limits=_spec(given.limits))
-
-
-def _spec(given: ResourceSettings) -> admin.TaskResourceSpec:
-    return admin.TaskResourceSpec(
-        cpu=given.cpu, memory=given.memory, gpu=given.gpu, ephemeral_storage=given.ephemeral_storage
-    )
+    return admin.TaskResourceAttributes(defaults=resource_spec(given.defaults), limits=resource_spec(given.limits))

@@ -8,6 +8,7 @@ from typing import Protocol
 from elevon_idl.admin import v1 as admin
 from elevon_idl.core import v1 as core
 
+from elevon_admin.domain.attributes import AttributeScope, StoredAttributes
 from elevon_admin.domain.entities import (
     EntityKey,
     EntityScope,
@@ -180,6 +181,32 @@ class DescriptionRepository(Protocol):
         self, kind: Kind, scope: EntityScope, filters: Sequence[Filter], sort: Sort | None, page: Page
     ) -> Sequence[admin.DescriptionEntity]:
         """A page and one more row if there is one."""
+        ...
+
+
+class AttributeRepository(Protocol):
+    """Matchable attributes."""
+
+    async def of_project(self, project: str) -> Sequence[StoredAttributes]:
+        """Everything that is set for a project, its domains and its workflows."""
+        ...
+
+    async def of_type(self, resource_type: int) -> Sequence[StoredAttributes]:
+        """Everything of a kind that is set anywhere: the most specific first, then by scope."""
+        ...
+
+    async def put(
+        self,
+        scope: AttributeScope,
+        resource_type: int,
+        change: Callable[[admin.MatchingAttributes | None], admin.MatchingAttributes],
+        now: int,
+    ) -> None:
+        """Read, change and write one setting in one transaction; `change` gets None where there is none."""
+        ...
+
+    async def delete(self, scope: AttributeScope, resource_type: int) -> None:
+        """Remove the setting of exactly this scope, if there is one."""
         ...
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from elevon_core.errors import InvalidArgument
 from elevon_idl.admin import v1 as admin
@@ -102,6 +102,34 @@ def resolve(
     for name, value in project_labels.items():
         config.labels.setdefault(name, value)
     return config
+
+
+def merged_config(config: admin.WorkflowExecutionConfig, defaults: ConfigDefaults) -> admin.WorkflowExecutionConfig:
+    """What an attribute says, with the defaults in the fields that it leaves empty; fields empty in both are absent."""
+    merged = admin.WorkflowExecutionConfig()
+    merged.CopyFrom(config)
+    fallback = defaults.as_config()
+    merged.max_parallelism = config.max_parallelism or fallback.max_parallelism
+    merged.overwrite_cache = config.overwrite_cache or fallback.overwrite_cache
+    if not config.HasField("interruptible") and fallback.HasField("interruptible"):
+        merged.interruptible.CopyFrom(fallback.interruptible)
+    if not _says_whom(config.security_context) and _says_whom(fallback.security_context):
+        merged.security_context.CopyFrom(fallback.security_context)
+    for field_name, inner in _WHOLE_FIELDS.items():
+        if not getattr(getattr(config, field_name), inner):
+            merged.ClearField(field_name)
+            if getattr(getattr(fallback, field_name), inner):
+                getattr(merged, field_name).CopyFrom(getattr(fallback, field_name))
+    return merged
+
+
+_WHOLE_FIELDS: Mapping[Literal["raw_output_data_config", "labels", "annotations", "envs"], str] = {
+    "raw_output_data_config": "output_location_prefix",
+    "labels": "values",
+    "annotations": "values",
+    "envs": "values",
+}
+"""Messages that count as a whole, and what in them must not be empty."""
 
 
 def _first(sources: Iterable[ConfigSource], read: Callable[[ConfigSource], Value]) -> Value | None:

@@ -23,10 +23,24 @@ def check_place(project: str, state: int | None, domain: str, domains: Collectio
             f"failed to validate that project [{project}] and domain [{domain}] are registered, "
             f"err: [project [{project}] not found]"
         )
-    if state != admin.Project.ACTIVE:
-        raise InvalidArgument(f"project [{project}] is not active", details=[admin.InactiveProject(id=project)])
+    check_active(project, state)
     if domain not in domains:
         raise InvalidArgument(f"domain [{domain}] is unrecognized by system (domains: {', '.join(domains)})")
+
+
+def check_active(project: str, state: int | None) -> None:
+    """Raise InvalidArgument unless the project exists (`state` is not None) and is active."""
+    check_exists(project, state)
+    if state != admin.Project.ACTIVE:
+        raise InvalidArgument(f"project [{project}] is not active", details=[admin.InactiveProject(id=project)])
+
+
+def check_exists(project: str, state: int | None) -> None:
+    """Raise InvalidArgument unless the project exists (`state` is not None)."""
+    if state is None:
+        raise InvalidArgument(
+            f"failed to validate that project [{project}] is registered, err: [project [{project}] not found]"
+        )
 
 
 def new_project(project: admin.Project, most_labels: int) -> StoredProject:

@@ -20,6 +20,7 @@ from elevon_idl.admin import v1 as admin
 from elevon_idl.core import v1 as core
 from elevon_kit import telemetry
 
+from elevon_admin.domain.attributes import assigned_pool
 from elevon_admin.domain.entities import LaunchParts
 from elevon_admin.domain.execution_config import ConfigDefaults, ExecutionConfig, resolve
 from elevon_admin.domain.executions import LaunchSituation, NewExecution
@@ -137,9 +138,16 @@ class Launch:
         name = request.name or random_execution_name(self._randomness(16))
         key = ExecutionKey(request.project, request.domain, name)
         attributes = await self._attributes.for_launch(
-            request.project, request.domain, parts.workflow_id.name, "" if parts.task_row else plan.id.name
+            request.project, request.domain, parts.workflow_id, "" if parts.task_row else plan.id.name
         )
         config = self._config(spec, parts, attributes, project_labels, request.principal)
+        # What an earlier execution was assigned does not bind a new one.
+        asked = (
+            "" if request.source is not None and attributes.cluster_pool else spec.cluster_assignment.cluster_pool_name
+        )
+        pool = assigned_pool(asked, attributes.cluster_pool)
+        if pool:
+            spec.cluster_assignment.cluster_pool_name = pool
         new = await self._new_execution(key, request, spec, parts, inputs, parent, attributes, config)
         inserted = await self._executions.add(new)
         self._outbox.put([inserted.dispatch])
@@ -227,7 +235,7 @@ class Launch:
         namespace = self._namespace(key)
         kept, user_kept = await self._keep_inputs(key, request.inputs, inputs)
         message = options(key, request, parts, config, attributes.plugin_overrides, now)
-        message.closure_digest = self._closures.digest(parts, attributes.task_resources)
+        message.closure_digest = self._closures.digest(parts, attributes, key)
         message.options.console_url = self._settings.console_url
         message.options.traceparent = telemetry.traceparent()
         return NewExecution(

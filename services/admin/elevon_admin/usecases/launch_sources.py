@@ -6,7 +6,6 @@ from elevon_core.errors import NotFound
 from elevon_idl.core import v1 as core
 
 from elevon_admin.domain.entities import EntityKey, LaunchParts
-from elevon_admin.execution_ports import LaunchAttributes
 from elevon_admin.ports import WorkflowRepository
 from elevon_admin.usecases.entity_cache import EntityCache
 from elevon_admin.usecases.registry_reads import RegistryReads
@@ -42,11 +41,3 @@ class RegistrySource:
             raise NotFound(f"workflow of row {row} is not stored")
         self._kept.put(row, stored.closure, stored.size)
         return stored.closure
-
-
-class NoAttributes:
-    """The AttributeSource of an installation where nobody has set any."""
-
-    async def for_launch(self, project: str, domain: str, workflow: str, launch_plan: str) -> LaunchAttributes:
-        """See AttributeSource."""
-        return LaunchAttributes()

@@ -10,7 +10,14 @@ from elevon_idl.admin import v1 as admin
 from elevon_admin.domain.entities import StoredProject
 from elevon_admin.domain.filters import parse_filters
 from elevon_admin.domain.paging import cut, parse_page
-from elevon_admin.domain.project_rules import check_place, check_update, new_project, updated
+from elevon_admin.domain.project_rules import (
+    check_active,
+    check_exists,
+    check_place,
+    check_update,
+    new_project,
+    updated,
+)
 from elevon_admin.domain.sorting import parse_sort
 from elevon_admin.ports import Clock, ProjectRepository
 
@@ -38,6 +45,20 @@ class Projects:
     def check_state(self, project: str, state: int | None, domain: str) -> None:
         """As `check`, for a state that was read already; None for a project that does not exist."""
         check_place(project, state, domain, self._domains)
+
+    async def check_active(self, project: str) -> None:
+        """Raise InvalidArgument unless the project exists and is active."""
+        check_active(project, await self._state(project))
+
+    async def check_exists(self, project: str) -> None:
+        """Raise InvalidArgument unless the project exists, in whatever state."""
+        check_exists(project, await self._state(project))
+
+    async def _state(self, project: str) -> int | None:
+        if not project:
+            raise InvalidArgument.missing("project")
+        stored = await self._projects.get(project)
+        return None if stored is None else stored.state
 
     async def register(self, request: admin.ProjectRegisterRequest) -> None:
         """Add a project; raises InvalidArgument and AlreadyExists."""

@@ -1,0 +1,17 @@
+"""An admin service on each database."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.integration.admin_executions.harness import Admin, serving
+
+
+@pytest.fixture
+async def admin(database_url: str, tmp_path: Path) -> AsyncIterator[Admin]:
+    """A service with a fake engine, on SQLite and on PostgreSQL."""
+    async with serving(database_url, tmp_path / "blobs") as running:
+        yield running
