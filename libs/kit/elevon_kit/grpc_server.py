@@ -68,6 +68,10 @@ class GrpcServer:
             path = f"/{name}/{method.name}"
             self._methods.table[path] = self._handlers.for_method(path, method, servicer)
 
+    def handler(self, path: str) -> grpc.RpcMethodHandler[Any, Any] | None:
+        """Answer the wrapped method at a path such as `/elevon.admin.v1.AdminService/GetTask`; None when not served."""
+        return self._methods.table.get(path)
+
     async def start(self) -> int:
         """Listen; answers the bound port. Raises Unavailable when the address cannot be had."""
         self._add_own_services()
