@@ -9,6 +9,7 @@ from elevon_kit.settings import ServiceSettings, SettingsGroup
 from pydantic import Field
 
 from elevon_admin.execution_settings import DataSettings, DeliverySettings, ExecutionSettings
+from elevon_admin.gateway.settings import GatewaySettings
 
 
 class DomainSettings(SettingsGroup):
@@ -97,3 +98,4 @@ class AdminSettings(ServiceSettings):
     executions: ExecutionSettings = ExecutionSettings()
     data: DataSettings = DataSettings()
     delivery: DeliverySettings = DeliverySettings()
+    gateway: GatewaySettings = GatewaySettings()

@@ -1,0 +1,169 @@
+"""The gateway: a request becomes a call inside the process, its answer becomes a response."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+
+from elevon_core.errors import Cancelled, ElevonError, Internal, ResourceExhausted, Unimplemented
+from elevon_idl.admin.v1 import (
+    admin_service_pb2,
+    auth_metadata_service_pb2,
+    data_proxy_service_pb2,
+    identity_service_pb2,
+    signal_service_pb2,
+)
+from elevon_kit.grpc_local import CallFailed, LocalCalls
+from elevon_kit.grpc_server import GrpcServer
+from elevon_kit.logging import bound, get_logger
+from google.protobuf.message import Message
+from starlette.middleware.cors import CORSMiddleware
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Match
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from elevon_admin.gateway.marshalers import PROTOBUF, Marshaler, choose
+from elevon_admin.gateway.request_headers import REQUEST_ID, call_metadata, request_id
+from elevon_admin.gateway.routes import Routes
+from elevon_admin.gateway.rules import load_rules
+from elevon_admin.gateway.settings import GatewaySettings
+from elevon_admin.gateway.statuses import HTTP_CODES, error_body, error_headers
+
+log = get_logger("gateway")
+
+SERVICES = (
+    admin_service_pb2,
+    auth_metadata_service_pb2,
+    data_proxy_service_pb2,
+    identity_service_pb2,
+    signal_service_pb2,
+)
+"""Loaded so that the rules find their methods."""
+
+OPENAPI_PATH = "/api/v1/openapi"
+CORS_METHODS = ("GET", "POST", "DELETE", "HEAD", "PUT", "PATCH")
+COMPRESSION = 4
+"""Of nine: higher levels take several times as long for a few per cent."""
+
+
+class GatewayRoute(BaseRoute):
+    """Takes every HTTP request that no other route took."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Match all but websockets."""
+        return (Match.FULL if scope["type"] == "http" else Match.NONE), {}
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on."""
+        await self.app(scope, receive, send)
+
+
+def gateway_route(server: GrpcServer, settings: GatewaySettings, max_body_bytes: int) -> GatewayRoute:
+    """Answer the route of everything that `server` serves and `http.yaml` names; it belongs behind all others."""
+    app: ASGIApp = Gateway(LocalCalls(server), Routes(load_rules()), max_body_bytes)
+    app = GZipMiddleware(app, minimum_size=settings.compress_from_bytes, compresslevel=COMPRESSION)
+    if settings.allow_cors:
+        app = _with_cors(app, settings)
+    return GatewayRoute(app)
+
+
+def _with_cors(app: ASGIApp, settings: GatewaySettings) -> ASGIApp:
+    """Let pages of other origins in, with credentials: browsers then want their own origin back, never `*`."""
+    any_origin = "*" in settings.allowed_origins
+    return CORSMiddleware(
+        app,
+        allow_origins=() if any_origin else settings.allowed_origins,
+        allow_origin_regex=".*" if any_origin else None,
+        allow_methods=CORS_METHODS,
+        allow_headers=settings.allowed_headers,
+        allow_credentials=True,
+        expose_headers=[REQUEST_ID],
+    )
+
+
+class Gateway:
+    """An ASGI application over the methods of a server; `max_body_bytes` as for gRPC."""
+
+    def __init__(self, calls: LocalCalls, routes: Routes, max_body_bytes: int) -> None:
+        self._calls = calls
+        self._routes = routes
+        self._max_body_bytes = max_body_bytes
+        self._document: bytes | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        request = Request(scope, receive)
+        identity = request_id(request.headers)
+        with bound(request_id=identity):
+            response = await self._respond(request, identity)
+        response.headers[REQUEST_ID] = identity
+        await response(scope, receive, send)
+
+    async def _respond(self, request: Request, identity: str) -> Response:
+        inbound, outbound = choose(request.headers)
+        try:
+            if _raw_path(request) == OPENAPI_PATH.encode():
+                return await self._openapi(request.method)
+            answer, response_type = await self._call(request, identity, inbound)
+            return Response(await outbound.convert(answer, response_type), media_type=outbound.content_type)
+        except Exception as error:  # whatever happens, the caller gets a status
+            failure = _failure(error)
+        log.debug("refused", verb=request.method, path=request.url.path, code=failure.code.name)
+        return Response(
+            error_body(failure, outbound),
+            status_code=HTTP_CODES[failure.code],
+            headers=error_headers(failure),
+            media_type=outbound.content_type,
+        )
+
+    async def _call(self, request: Request, identity: str, inbound: Marshaler) -> tuple[bytes, type[Message]]:
+        route, values = self._routes.find(request.method, _raw_path(request))
+        metadata = call_metadata(request.headers, identity)
+        body = await self._body(request) if route.rule.body else b""
+        if not (route.rule.body and inbound is PROTOBUF and not values):  # bytes that stay as they are need no look
+            message = route.request_type()
+            await inbound.read(body, message)
+            route.fill(message, values, request.scope["query_string"].decode("latin-1"))
+            body = message.SerializeToString()
+        peer = f"http:{request.client.host}" if request.client is not None else "http"
+        return await self._calls.call(route.rule.rpc, body, metadata, peer), route.response_type
+
+    async def _body(self, request: Request) -> bytes:
+        chunks = bytearray()
+        async for chunk in request.stream():
+            chunks += chunk
+            if len(chunks) > self._max_body_bytes:
+                raise ResourceExhausted(f"a request may have at most {self._max_body_bytes} bytes")
+        return bytes(chunks)
+
+    async def _openapi(self, verb: str) -> Response:
+        if verb != "GET":
+            raise Unimplemented(f"{verb} is not available at {OPENAPI_PATH}: use GET")
+        if self._document is None:
+            from elevon_admin.gateway.openapi import openapi_json  # few ask for it
+
+            self._document = await asyncio.to_thread(openapi_json, self._routes.all)
+        return Response(self._document, media_type="application/json")
+
+
+def _raw_path(request: Request) -> bytes:
+    """The path as it was sent, which tells an encoded slash from a plain one."""
+    raw: bytes = request.scope["raw_path"]
+    return raw
+
+
+def _failure(error: Exception) -> CallFailed:
+    if isinstance(error, CallFailed):
+        return error
+    if isinstance(error, ElevonError):
+        return CallFailed.of(error)
+    if isinstance(error, ClientDisconnect):
+        return CallFailed.of(Cancelled("the caller went away"))
+    reference = secrets.token_hex(6)
+    log.error("unexpected error", reference=reference, exc_info=error)
+    return CallFailed.of(Internal(f"internal error, reference {reference}"))

@@ -1,0 +1,21 @@
+"""Settings of the HTTP gateway."""
+
+from __future__ import annotations
+
+from elevon_kit.settings import SettingsGroup
+from pydantic import Field
+
+
+class GatewaySettings(SettingsGroup):
+    """How browsers and other HTTP clients are answered."""
+
+    allow_cors: bool = Field(True, description="Whether pages of other origins may call the HTTP API.")
+    allowed_origins: list[str] = Field(
+        ["*"], description="Origins whose pages may call, such as `https://console.example.com`; `*` is any."
+    )
+    allowed_headers: list[str] = Field(
+        ["Content-Type", "flyte-authorization"], description="Request headers that such pages may send."
+    )
+    compress_from_bytes: int = Field(
+        1024, ge=0, description="Smallest answer that is compressed for clients which accept gzip, in bytes."
+    )
