@@ -13,6 +13,7 @@ from elevon_kit.http_server import HttpServer
 from elevon_kit.migrations import Migrations
 
 from elevon_admin.executions import Executions, build_executions
+from elevon_admin.gateway.http_gateway import gateway_route
 from elevon_admin.registry import Registry, build_registry, seed
 from elevon_admin.rpc.admin_service import AdminService
 from elevon_admin.settings import AdminSettings
@@ -85,7 +86,8 @@ async def build(settings: AdminSettings) -> App:
     executions.add_to(grpc)
     grpc.health.add_dependency("database", database.ping)
     if settings.http.enabled:
-        http = HttpServer(settings.http, executions.routes, health=grpc.health)
+        gateway = gateway_route(grpc, settings.gateway, settings.grpc.max_message_bytes)
+        http = HttpServer(settings.http, [*executions.routes, gateway], health=grpc.health)
     return App(settings, database, registry, executions, grpc, http)
 
 
