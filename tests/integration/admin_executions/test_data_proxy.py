@@ -139,10 +139,10 @@ async def test_tampered_and_expired_addresses_are_refused(admin: Admin, tmp_path
         assert (await put(bad, CONTENT)).status_code == 403, bad
     assert (await get(url)).status_code == 403
     assert (await get(url.replace("a.py", quote("../../secret")))).status_code == 403
-    short = await admin.data.CreateUploadLocation(upload(expires_in=Duration(nanos=1_000_000)))
+    short = await admin.data.CreateUploadLocation(upload(expires_in=Duration(nanos=1_000)))
     assert (await put(short.signed_url, CONTENT)).status_code == 403
     async with httpx.AsyncClient() as client:
-        assert (await client.post(url, content=CONTENT)).status_code == 405
+        assert (await client.post(url, content=CONTENT)).status_code in (404, 405)
     assert [path for path in (tmp_path / "blobs").rglob("*") if path.is_file()] == []
 
 

@@ -17,7 +17,6 @@ from elevon_admin.ports import Clock
 ROUTE = "/data"
 """Where admin's HTTP server answers the URLs of local files."""
 
-_SECOND = 1_000_000_000
 CONTENT_MD5 = "Content-MD5"
 
 
@@ -41,7 +40,7 @@ class LocalUrls:
         if place.scheme != "file" or not place.key.startswith(self._folder + "/"):
             raise InvalidArgument.invalid("uri", uri, "only files below admin's own folder can be signed")
         path = place.key.removeprefix(self._folder + "/")
-        ends = (self._clock() + int(expires.total_seconds() * _SECOND)) // _SECOND
+        ends = self._clock() + expires // timedelta(microseconds=1) * 1000
         md5 = headers.get(CONTENT_MD5, "")
         query = {"expires": str(ends), "signature": self._signature(method, path, str(ends), md5)}
         if md5:
@@ -54,7 +53,7 @@ class LocalUrls:
         expected = self._signature(method, path, ends, md5)
         if not hmac.compare_digest(expected.encode(), query.get("signature", "").encode()):
             raise PermissionDenied("the signature does not fit this request")
-        if int(ends) * _SECOND <= self._clock():
+        if int(ends) <= self._clock():
             raise PermissionDenied("the address has expired")
         return md5
 
