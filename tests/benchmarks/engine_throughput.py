@@ -23,6 +23,7 @@ from elevon_kit.blobs_memory import MemoryBlobStore
 from elevon_kit.database import Database
 from elevon_propeller.app import COLLECTION_THRESHOLD, MIGRATIONS
 from elevon_propeller.drivers.admin_events import MemoryAdminEvents
+from elevon_propeller.drivers.admin_service_memory import MemoryAdminService
 from elevon_propeller.drivers.catalog_memory import MemoryCatalog
 from elevon_propeller.engine.policy import EnginePolicy
 from elevon_propeller.plugins.echo import EchoPlugin
@@ -45,7 +46,9 @@ class Bench:
         self.database = Database(url)
         self.admin = MemoryAdminEvents()
         plugins = Registry([plugin or EchoPlugin()])
-        surroundings = Surroundings(SqlStore(self.database), self.admin, MemoryCatalog(), plugins, MemoryBlobStore())
+        surroundings = Surroundings(
+            SqlStore(self.database), self.admin, MemoryCatalog(), plugins, MemoryBlobStore(), MemoryAdminService()
+        )
         self.runtime = Runtime(surroundings, EnginePolicy())
         self.executions = Executions(self.runtime)
         self.watching = Watching(self.runtime)

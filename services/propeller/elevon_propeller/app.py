@@ -17,6 +17,7 @@ from elevon_kit.migrations import Migrations
 from elevon_kit.settings import GrpcClientSettings, HttpSettings
 
 from elevon_propeller.drivers.admin_events import GrpcAdminEvents
+from elevon_propeller.drivers.admin_service import GrpcAdminService
 from elevon_propeller.drivers.catalog import GrpcCatalog
 from elevon_propeller.drivers.catalog_memory import MemoryCatalog
 from elevon_propeller.engine.policy import MICROSECONDS, EnginePolicy
@@ -64,6 +65,7 @@ class App:
         surroundings = Surroundings(
             store=SqlStore(self.database),
             admin=GrpcAdminEvents(admin, settings.engine.cluster_id, settings.admin.timeout_seconds),
+            service=GrpcAdminService(admin, settings.admin.timeout_seconds),
             catalog=self._catalog(),
             plugins=self.registry,
             blobs=self._blobs,
@@ -139,6 +141,10 @@ def policy_of(settings: PropellerSettings) -> EnginePolicy:
         backoff_limit=int(engine.backoff_limit_seconds * MICROSECONDS),
         interruptible_threshold=engine.interruptible_threshold,
         inline_limit=engine.inline_limit_bytes,
+        element_inline_limit=engine.element_inline_limit_bytes,
+        array_parallelism=engine.array_parallelism,
+        array_live_elements=engine.array_live_elements,
+        array_event_pause=int(engine.array_event_seconds * MICROSECONDS),
         caches=bool(settings.catalog.address),
         cache_wait=int(settings.catalog.wait_seconds * MICROSECONDS),
         reservation_heartbeat=int(settings.catalog.heartbeat_seconds * MICROSECONDS),

@@ -6,12 +6,13 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from elevon_core.compiler import LaunchPlanInterface
 from elevon_core.errors import AlreadyExists, FailedPrecondition
 from elevon_idl.admin import v1 as admin
 from elevon_idl.core import v1 as core
 
 from elevon_propeller.engine.commands import CacheEntry
-from elevon_propeller.engine.records import NodeRow
+from elevon_propeller.engine.records import ChunkRow, NodeRow
 from elevon_propeller.plugins.contract import Plugin
 
 SHARDS = 16
@@ -63,12 +64,17 @@ class EventChunk:
 
 @dataclass(slots=True)
 class Commit:
-    """Everything one tick writes, in one transaction; fenced by the epochs of the leases it relies on."""
+    """Everything one tick writes, in one transaction; fenced by the epochs of the leases it relies on.
+
+    `dropped` names arrays, by execution and node, all of whose chunks are deleted before `chunks` are written.
+    """
 
     leases: Mapping[int, int]
     created: list[ExecutionRow] = field(default_factory=list)
     changed: list[ExecutionRow] = field(default_factory=list)
     nodes: list[tuple[int, NodeRow]] = field(default_factory=list)
+    dropped: list[tuple[int, str]] = field(default_factory=list)
+    chunks: list[tuple[int, ChunkRow]] = field(default_factory=list)
     events: list[EventChunk] = field(default_factory=list)
     acknowledged: list[tuple[int, int]] = field(default_factory=list)
     answered: list[int] = field(default_factory=list)
@@ -76,7 +82,16 @@ class Commit:
     @property
     def is_empty(self) -> bool:
         """True when there is nothing to write."""
-        return not (self.created or self.changed or self.nodes or self.events or self.acknowledged or self.answered)
+        return not (
+            self.created
+            or self.changed
+            or self.nodes
+            or self.dropped
+            or self.chunks
+            or self.events
+            or self.acknowledged
+            or self.answered
+        )
 
 
 @dataclass(slots=True)
@@ -123,6 +138,9 @@ class Store(Protocol):
     async def nodes(self, keys: Collection[int]) -> dict[int, list[NodeRow]]:
         """The node rows of some executions."""
 
+    async def chunks(self, keys: Collection[int]) -> dict[int, list[ChunkRow]]:
+        """The elements of arrays of some executions; those of arrays that have ended are gone."""
+
     async def events(self, shard: int, after: int, limit: int) -> list[EventChunk]:
         """The undelivered events of a shard beyond a number, in order, at most `limit` chunks."""
 
@@ -162,6 +180,46 @@ class AdminEvents(Protocol):
         Raises Unavailable or DeadlineExceeded when the same call may succeed later, ResourceExhausted when it is too
         large, another ElevonError when it never will.
         """
+
+
+TERMINAL_PHASES = frozenset(
+    {
+        core.WorkflowExecution.SUCCEEDED,
+        core.WorkflowExecution.FAILED,
+        core.WorkflowExecution.ABORTED,
+        core.WorkflowExecution.TIMED_OUT,
+    }
+)
+"""The phases in which an execution stays."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChildOutcome:
+    """How a launched execution has ended; on success `outputs` are set, or `outputs_uri` says where they are."""
+
+    phase: core.WorkflowExecution.Phase.ValueType
+    outputs: core.LiteralMap | None = None
+    outputs_uri: str = ""
+    error: core.ExecutionError | None = None
+
+
+class AdminService(Protocol):
+    """Admin, as the engine calls it; everything may be repeated. Raises Unavailable when it is out of reach."""
+
+    async def launch(self, request: admin.ExecutionCreateRequest) -> None:
+        """Create an execution; raises AlreadyExists for a name that is taken, NotFound for what is to be launched."""
+
+    async def terminate(self, child: core.WorkflowExecutionIdentifier, cause: str) -> None:
+        """Begin to abort an execution; raises NotFound, FailedPrecondition when it has ended."""
+
+    async def outcome(self, child: core.WorkflowExecutionIdentifier) -> ChildOutcome | None:
+        """How an execution has ended, None while it runs; raises NotFound."""
+
+    async def task(self, identifier: core.Identifier) -> core.CompiledTask:
+        """A registered task; raises NotFound."""
+
+    async def launch_plan(self, identifier: core.Identifier) -> LaunchPlanInterface:
+        """What a registered launch plan expects and yields; raises NotFound."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from elevon_kit.database import Database
 from elevon_kit.retry import RetryPolicy
 from elevon_propeller.app import MIGRATIONS
 from elevon_propeller.drivers.admin_events import MemoryAdminEvents
+from elevon_propeller.drivers.admin_service_memory import MemoryAdminService
 from elevon_propeller.drivers.catalog_memory import MemoryCatalog
 from elevon_propeller.engine.policy import EnginePolicy
 from elevon_propeller.plugins.contract import Attempt, AttemptPhase, Report
@@ -40,8 +41,9 @@ class Engine:
         self.plugin = plugin
         self.admin: MemoryAdminEvents = shared["admin"]
         self.catalog: MemoryCatalog = shared["catalog"]
+        self.service: MemoryAdminService = shared["service"]
         surroundings = Surroundings(
-            SqlStore(self.database), self.admin, self.catalog, Registry([plugin]), shared["blobs"]
+            SqlStore(self.database), self.admin, self.catalog, Registry([plugin]), shared["blobs"], self.service
         )
         policy = EnginePolicy(backoff_base=1_000, cache_wait=20_000)
         runtime_options = RuntimeOptions(lease_seconds=0.4, retries=FAST, catalog_retries=FAST, **options)
@@ -121,7 +123,12 @@ Begin = Callable[..., Awaitable[Engine]]
 async def begin(database_url: str) -> AsyncIterator[Begin]:
     """Starts replicas that share a database, an admin, a catalog and files."""
     await MIGRATIONS.upgrade(database_url)
-    shared = {"admin": MemoryAdminEvents(), "catalog": MemoryCatalog(), "blobs": MemoryBlobStore()}
+    shared = {
+        "admin": MemoryAdminEvents(),
+        "catalog": MemoryCatalog(),
+        "blobs": MemoryBlobStore(),
+        "service": MemoryAdminService(),
+    }
     engines: list[Engine] = []
 
     async def start(script: Any = None, **options: Any) -> Engine:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import zlib
 from collections import deque
+from collections.abc import Iterable, Mapping
 
 from elevon_idl.core import v1 as core
 from elevon_idl.propeller import v1 as propeller
 
 from elevon_propeller.engine.observations import Observation
 from elevon_propeller.engine.phases import ExecutionPhase
-from elevon_propeller.engine.plan import Plan
+from elevon_propeller.engine.plan import Graph, Plan
 from elevon_propeller.engine.policy import EnginePolicy
-from elevon_propeller.engine.records import NodeRow, restore
+from elevon_propeller.engine.records import ChunkRow, NodeRow, restore
 from elevon_propeller.engine.state import ExecutionState
 from elevon_propeller.ports import SHARDS, ExecutionRow
 
@@ -78,8 +79,15 @@ def shard_of(name: Name) -> int:
     return zlib.crc32("/".join(name).encode()) % SHARDS
 
 
-def restored(row: ExecutionRow, nodes: list[NodeRow], plan: Plan, policy: EnginePolicy) -> Actor:
-    """An actor for an execution found in the store; raises KeyError when plan and rows do not fit."""
+def restored(
+    row: ExecutionRow,
+    nodes: list[NodeRow],
+    plan: Plan,
+    policy: EnginePolicy,
+    graphs: Mapping[str, Graph],
+    chunks: Iterable[ChunkRow] = (),
+) -> Actor:
+    """An actor for an execution found in the store; raises KeyError when plan, rows and dynamic graphs do not fit."""
     options = propeller.ExecutionOptions.FromString(row.options)
     state = ExecutionState(
         plan,
@@ -97,5 +105,5 @@ def restored(row: ExecutionRow, nodes: list[NodeRow], plan: Plan, policy: Engine
         state.signals = dict(core.LiteralMap.FromString(row.signals).literals)
     state.started_at = row.started_at
     state.ended_at = row.ended_at
-    restore(plan, state, nodes)
+    restore(plan, state, nodes, graphs, chunks)
     return Actor(row.key, row.digest, plan, state)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 
 from elevon_core.errors import ElevonError, Unavailable
@@ -64,10 +64,15 @@ class Driver:
         self._wake = asyncio.Event()
         self._executor: Executor
         self._outbox: Outbox
+        self._on_end: Callable[[Actor], None]
         self._timers = Timers(clock, self.post)
 
-    def connect(self, executor: Executor, outbox: Outbox) -> Timers:
-        """Tell who carries out commands and who delivers events; returns the timers, which want to be run."""
+    def connect(self, executor: Executor, outbox: Outbox, on_end: Callable[[Actor], None]) -> Timers:
+        """Tell who carries out commands, who delivers events and who wants to hear of executions that have ended.
+
+        Returns the timers, which want to be run.
+        """
+        self._on_end = on_end
         self._executor = executor
         self._outbox = outbox
         return self._timers
@@ -233,6 +238,8 @@ class Driver:
             elif part.changed:
                 commit.changed.append(actor.row())
             commit.nodes.extend((actor.key, row) for row in part.rows)
+            commit.dropped.extend((actor.key, node_id) for node_id in part.dropped)
+            commit.chunks.extend((actor.key, chunk) for chunk in part.chunks)
             if part.events:
                 events.setdefault(actor.shard, []).append(part)
         for shard, shares in events.items():
@@ -304,14 +311,19 @@ class Driver:
         )
         tracing.execution_ended(state)
         self._close(actor)
+        self._on_end(actor)
 
     def park(self, actor: Actor, error: Exception) -> None:
         """Take an execution that cannot be driven out of memory, to be tried again from the store later."""
-        before = self.parked.get(actor.key)
-        pause = min(before.pause * 2, 60_000_000) if before is not None else 1_000_000
-        self.parked[actor.key] = Parked(self._clock() + pause, pause)
-        log.error("execution parked", execution=actor.name[2], pause=pause / 1_000_000, exc_info=error)
+        self.postpone(actor.key, actor.name, error)
         self._close(actor, error)
+
+    def postpone(self, key: int, name: Name, error: Exception) -> None:
+        """Have an execution that is not in memory tried again from the store later."""
+        before = self.parked.get(key)
+        pause = min(before.pause * 2, 60_000_000) if before is not None else 1_000_000
+        self.parked[key] = Parked(self._clock() + pause, pause)
+        log.error("execution parked", execution=name[2], pause=pause / 1_000_000, exc_info=error)
 
     def _close(self, actor: Actor, error: Exception | None = None) -> None:
         actor.closed = True

@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from elevon_core.errors import ElevonError
@@ -25,6 +26,7 @@ from elevon_propeller.engine.commands import (
     Command,
     FinalizeAttempt,
     LoadData,
+    LoadMany,
     LookUpCache,
     ReleaseCache,
     ReserveCache,
@@ -41,6 +43,7 @@ from elevon_propeller.engine.observations import (
     CacheStored,
     DataLoaded,
     DataWritten,
+    ManyLoaded,
     Observation,
 )
 from elevon_propeller.engine.phases import NodePhase
@@ -54,6 +57,7 @@ from elevon_propeller.runtime.clock import Clock
 log = get_logger("executor")
 
 WORKERS = 256
+READS_AT_ONCE = 32
 COMMANDS_PER_BREATH = 64
 """After so many commands in a row a worker lets others have the event loop."""
 
@@ -103,11 +107,16 @@ class Executor:
             FinalizeAttempt: self._finalize,
             LoadData: self._load,
             WriteData: self._write,
+            LoadMany: self._load_many,
             LookUpCache: self._look_up,
             ReserveCache: self._reserve,
             ReleaseCache: self._release,
             StoreCache: self._store,
         }
+
+    def delegate(self, kind: type, action: Callable[[Actor, Any], Awaitable[None]]) -> None:
+        """Have commands of a kind carried out by somebody else."""
+        self._actions[kind] = action
 
     def submit(self, actor: Actor, command: Command) -> None:
         """Have a command carried out; returns at once."""
@@ -216,6 +225,29 @@ class Executor:
             self._post(actor, DataLoaded(self._clock(), command.node_id, None, f"{command.uri}: {_text(error)}"))
         else:
             self._post(actor, DataLoaded(self._clock(), command.node_id, outputs))
+
+    async def _load_many(self, actor: Actor, command: LoadMany) -> None:
+        """Read many files, some at a time; one that cannot be read fails them all."""
+        found: dict[int | str, bytes] = {}
+        waiting = iter(list(command.uris.items()))
+
+        async def read() -> None:
+            for place, uri in waiting:
+                what = f"read {uri}"
+                found[place] = await self._retries.run(partial(self._blobs.read, uri, self._data_limit), what=what)
+
+        seen = ManyLoaded(self._clock(), command.node_id, command.number)
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(min(READS_AT_ONCE, len(command.uris))):
+                    group.create_task(read())
+            if command.literals:
+                seen.literals = {str(name): core.Literal.FromString(data) for name, data in found.items()}
+            else:
+                seen.outputs = {int(index): core.LiteralMap.FromString(data) for index, data in found.items()}
+        except* Exception as errors:
+            seen.failure = _text(errors.exceptions[0])
+        self._post(actor, seen)
 
     async def _write(self, actor: Actor, command: WriteData) -> None:
         data = command.data.SerializeToString(deterministic=True)

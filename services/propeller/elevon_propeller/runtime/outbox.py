@@ -38,6 +38,8 @@ class Outbox:
         self._behind: set[int] = set()
         self._last_taken: dict[int, int] = {}
         self._last_committed: dict[int, int] = {}
+        self._last_delivered: dict[int, int] = {}
+        self._waiters: list[tuple[int, int, asyncio.Future[None]]] = []
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -46,6 +48,7 @@ class Outbox:
         """Begin with a shard: what was left undelivered comes first; returns the last number in use."""
         last = await self._store.last_event(shard)
         self._last_taken[shard] = 0
+        self._last_delivered[shard] = 0
         self._last_committed[shard] = last
         if last:
             self._behind.add(shard)
@@ -59,6 +62,17 @@ class Outbox:
         self._last_committed.pop(shard, None)
         self._queue = deque(chunk for chunk in self._queue if chunk.shard != shard)
         self._queued_bytes = sum(len(chunk.payload) for chunk in self._queue)
+        self._last_delivered.pop(shard, None)
+        self._tell()
+
+    async def delivered(self, shard: int) -> None:
+        """Wait until admin has everything that is durable of a shard now, or the shard is another replica's."""
+        number = self._last_committed.get(shard, 0)
+        if number <= self._last_delivered.get(shard, number):
+            return
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiters.append((shard, number, waiter))
+        await waiter
 
     def committed(self, chunks: list[EventChunk]) -> None:
         """Take chunks that have just become durable."""
@@ -89,10 +103,27 @@ class Outbox:
             if batch:
                 await self._deliver(b"".join(chunk.payload for chunk in batch))
                 self._acknowledge([(chunk.shard, chunk.number) for chunk in batch])
+                self._note_delivered(batch)
             elif not self._behind:
                 self._idle.set()
                 await self._wake.wait()
             self._wake.clear()
+
+    def _note_delivered(self, batch: list[EventChunk]) -> None:
+        for chunk in batch:
+            if chunk.shard in self._last_delivered:
+                self._last_delivered[chunk.shard] = chunk.number
+        self._tell()
+
+    def _tell(self) -> None:
+        """Let those go on whose wait is over."""
+        waiting = []
+        for shard, number, waiter in self._waiters:
+            if number > self._last_delivered.get(shard, number) and not waiter.done():
+                waiting.append((shard, number, waiter))
+            elif not waiter.done():
+                waiter.set_result(None)
+        self._waiters = waiting
 
     def _awake(self) -> None:
         self._idle.clear()

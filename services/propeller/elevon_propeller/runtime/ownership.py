@@ -118,14 +118,16 @@ class Ownership:
         if not rows:
             return
         nodes = await self._store.nodes([row.key for row in rows])
+        chunks = await self._store.chunks([row.key for row in rows])
         for row in rows:
             if row.shard not in self._driver.epochs or (row.project, row.domain, row.name) in names:
                 continue
             try:
                 plan = await self._plans.stored(row.digest)
-                actor = restored(row, nodes[row.key], plan, self._policy)
+                graphs = await self._plans.dynamic(nodes[row.key])
+                actor = restored(row, nodes[row.key], plan, self._policy, graphs, chunks[row.key])
             except Exception as error:
-                log.error("execution cannot be resumed", execution=row.name, exc_info=error)
+                self._driver.postpone(row.key, (row.project, row.domain, row.name), error)
                 continue
             self._driver.adopt(actor)
             await asyncio.sleep(0)

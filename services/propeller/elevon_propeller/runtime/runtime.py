@@ -6,17 +6,21 @@ import asyncio
 import secrets
 import socket
 from dataclasses import dataclass
+from typing import TypedDict
 
 from elevon_kit.blobs import BlobStore
 from elevon_kit.logging import get_logger
 from elevon_kit.retry import RetryPolicy
 from elevon_kit.tasks import BackgroundTasks
 
+from elevon_propeller.engine.commands import AskChild, BuildDynamic, LaunchChild, StopChild
 from elevon_propeller.engine.policy import EnginePolicy
-from elevon_propeller.ports import AdminEvents, Catalog, Plugins, Store
+from elevon_propeller.ports import AdminEvents, AdminService, Catalog, Plugins, Store
+from elevon_propeller.runtime.children import Children
 from elevon_propeller.runtime.clock import Clock, system_clock
 from elevon_propeller.runtime.driver import Driver
 from elevon_propeller.runtime.executor import Executor
+from elevon_propeller.runtime.jobs import Jobs
 from elevon_propeller.runtime.keys import Keys
 from elevon_propeller.runtime.outbox import Outbox
 from elevon_propeller.runtime.ownership import Ownership
@@ -42,6 +46,13 @@ class RuntimeOptions:
     catalog_retries: RetryPolicy = CATALOG_RETRIES
 
 
+class Limits(TypedDict):
+    """What those have in common who read data for the engine."""
+
+    data_limit: int
+    retries: RetryPolicy
+
+
 @dataclass(frozen=True, slots=True)
 class Surroundings:
     """What the runtime talks to."""
@@ -51,6 +62,7 @@ class Surroundings:
     catalog: Catalog
     plugins: Plugins
     blobs: BlobStore
+    service: AdminService
 
 
 class Runtime:
@@ -70,7 +82,7 @@ class Runtime:
         self.store = surroundings.store
         self.owner = owner or f"{socket.gethostname()}-{secrets.token_hex(4)}"
         self.keys = Keys(clock)
-        self.plans = Plans(self.store)
+        self.plans = Plans(self.store, surroundings.blobs)
         self.driver = Driver(self.store, policy, clock)
         self.outbox = Outbox(self.store, surroundings.admin, self.driver.acknowledge)
         self.executor = Executor(
@@ -84,12 +96,27 @@ class Runtime:
             retries=options.retries,
             catalog_retries=options.catalog_retries,
         )
-        self._timers = self.driver.connect(self.executor, self.outbox)
+        self._children, self._jobs = self._delegates(surroundings, options)
+        self._timers = self.driver.connect(self.executor, self.outbox, self._children.ended)
         self.ownership = Ownership(
             self.owner, self.store, self.driver, self.outbox, self.plans, policy, clock, options.lease_seconds
         )
         self._options = options
         self._tasks = BackgroundTasks("runtime")
+
+    def _delegates(self, surroundings: Surroundings, options: RuntimeOptions) -> tuple[Children, Jobs]:
+        """Those who carry out what may take long."""
+        service, blobs, driver = surroundings.service, surroundings.blobs, self.driver
+        limits: Limits = {"data_limit": options.data_limit, "retries": options.retries}
+        children = Children(
+            service, self.store, blobs, self.outbox, driver.actors, driver.post, self.policy, self.clock, **limits
+        )
+        jobs = Jobs(service, blobs, driver.post, self.clock, **limits)
+        self.executor.delegate(LaunchChild, children.launch)
+        self.executor.delegate(AskChild, children.ask)
+        self.executor.delegate(StopChild, children.stop)
+        self.executor.delegate(BuildDynamic, jobs.build)
+        return children, jobs
 
     async def start(self) -> None:
         """Take shards over and go; executions that were under way continue."""
@@ -105,6 +132,8 @@ class Runtime:
     async def stop(self) -> None:
         """Let go in order: no new commands, events delivered if admin takes them, shards given away."""
         await self.executor.stop()
+        await self._children.close()
+        await self._jobs.close()
         async with self.driver.committing:
             log.info("draining", executions=len(self.driver.actors))
         await self.outbox.flushed(self._options.flush_seconds)
@@ -116,6 +145,8 @@ class Runtime:
         """Stop dead, as a crash would; for tests of what comes after."""
         await self._tasks.stop()
         await self.executor.stop()
+        await self._children.close()
+        await self._jobs.close()
 
     async def _forget(self) -> None:
         while True:

@@ -1,0 +1,80 @@
+"""The fake of `AdminService`: passes the same contract suite as the real one."""
+
+from __future__ import annotations
+
+from elevon_core import identifiers
+from elevon_core.compiler import LaunchPlanInterface
+from elevon_core.errors import AlreadyExists, ElevonError, FailedPrecondition, NotFound
+from elevon_idl.admin import v1 as admin
+from elevon_idl.core import v1 as core
+
+from elevon_propeller.ports import ChildOutcome
+
+Name = tuple[str, str, str]
+
+
+class MemoryAdminService:
+    """Executions end when the test says so with `end`; `failures` are raised first, one per call."""
+
+    def __init__(self) -> None:
+        self.launched: dict[Name, admin.ExecutionCreateRequest] = {}
+        self.outcomes: dict[Name, ChildOutcome] = {}
+        self.causes: dict[Name, str] = {}
+        self.tasks: dict[tuple[str, ...], core.CompiledTask] = {}
+        self.launch_plans: dict[tuple[str, ...], LaunchPlanInterface] = {}
+        self.failures: list[ElevonError] = []
+        self.calls = 0
+
+    async def launch(self, request: admin.ExecutionCreateRequest) -> None:
+        """Keep an execution."""
+        self._begin()
+        name = (request.project, request.domain, request.name)
+        if name in self.launched:
+            raise AlreadyExists(f"execution {request.name} exists")
+        plan = request.spec.launch_plan
+        if identifiers.key(plan) not in self.launch_plans:
+            raise NotFound(f"missing entity of type LAUNCH_PLAN with identifier {identifiers.text(plan)}")
+        self.launched[name] = request
+
+    async def terminate(self, child: core.WorkflowExecutionIdentifier, cause: str) -> None:
+        """End an execution at once."""
+        self._begin()
+        name = self._known(child)
+        if name in self.outcomes:
+            raise FailedPrecondition(f"execution {child.name} has ended")
+        self.causes[name] = cause
+        self.outcomes[name] = ChildOutcome(core.WorkflowExecution.ABORTED)
+
+    async def outcome(self, child: core.WorkflowExecutionIdentifier) -> ChildOutcome | None:
+        """How an execution has ended."""
+        self._begin()
+        return self.outcomes.get(self._known(child))
+
+    async def task(self, identifier: core.Identifier) -> core.CompiledTask:
+        """A task given."""
+        self._begin()
+        if identifiers.key(identifier) not in self.tasks:
+            raise NotFound(f"missing entity of type TASK with identifier {identifiers.text(identifier)}")
+        return self.tasks[identifiers.key(identifier)]
+
+    async def launch_plan(self, identifier: core.Identifier) -> LaunchPlanInterface:
+        """A launch plan given."""
+        self._begin()
+        if identifiers.key(identifier) not in self.launch_plans:
+            raise NotFound(f"missing entity of type LAUNCH_PLAN with identifier {identifiers.text(identifier)}")
+        return self.launch_plans[identifiers.key(identifier)]
+
+    def end(self, child: core.WorkflowExecutionIdentifier, outcome: ChildOutcome) -> None:
+        """Let an execution end."""
+        self.outcomes[self._known(child)] = outcome
+
+    def _begin(self) -> None:
+        self.calls += 1
+        if self.failures:
+            raise self.failures.pop(0)
+
+    def _known(self, child: core.WorkflowExecutionIdentifier) -> Name:
+        name = (child.project, child.domain, child.name)
+        if name not in self.launched:
+            raise NotFound(f"missing entity of type execution with identifier {'/'.join(name)}")
+        return name
