@@ -21,6 +21,7 @@ from elevon_admin.domain.records import ExecutionKey, NodeKey, TaskKey
 from elevon_admin.domain.sorting import Sort, parse_sort
 from elevon_admin.execution_ports import ExecutionRepository, NodeExecutionRepository, TaskExecutionRepository
 from elevon_admin.usecases.listing import resource_listing
+from elevon_admin.usecases.resource_types import with_type
 
 LISTED_MESSAGE_BYTES = 100
 """Bytes of an error message that lists of executions and nodes show."""
@@ -93,6 +94,7 @@ class ExecutionQueries:
 
     async def task(self, identifier: core.TaskExecutionIdentifier) -> StoredTaskExecution:
         """One task execution with its data; raises NotFound."""
+        with_type(identifier.task_id, core.TASK)
         validate_task_execution_identifier(identifier)
         key = TaskKey.of(identifier.task_id, identifier.node_execution_id, identifier.retry_attempt)
         stored = await self._tasks.get(key)

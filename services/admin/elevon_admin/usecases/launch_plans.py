@@ -18,6 +18,7 @@ from elevon_admin.usecases.conflicts import different, identical
 from elevon_admin.usecases.listing import checked_scope, resource_listing
 from elevon_admin.usecases.projects import Projects
 from elevon_admin.usecases.registry_reads import RegistryReads, launch_plan_message
+from elevon_admin.usecases.resource_types import with_type
 
 
 class LaunchPlans:
@@ -95,9 +96,7 @@ class LaunchPlans:
 
         Raises InvalidArgument and NotFound. An id without resource type is taken for a launch plan's.
         """
-        if request.HasField("id") and request.id.resource_type == core.UNSPECIFIED:
-            request.id.resource_type = core.LAUNCH_PLAN
-        validate_identifier(request.id, core.LAUNCH_PLAN)
+        validate_identifier(with_type(request.id, core.LAUNCH_PLAN), core.LAUNCH_PLAN)
         key = EntityKey.of(request.id)
         if request.state == admin.ACTIVE:
             await self._launch_plans.activate(key, self._clock())
@@ -108,7 +107,7 @@ class LaunchPlans:
 
     async def get(self, identifier: core.Identifier) -> admin.LaunchPlan:
         """The launch plan; raises InvalidArgument and NotFound."""
-        validate_identifier(identifier, core.LAUNCH_PLAN)
+        validate_identifier(with_type(identifier, core.LAUNCH_PLAN), core.LAUNCH_PLAN)
         return launch_plan_message(await self._reads.launch_plan(EntityKey.of(identifier)))
 
     async def get_active(self, request: admin.ActiveLaunchPlanRequest) -> admin.LaunchPlan:

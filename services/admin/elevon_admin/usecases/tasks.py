@@ -18,6 +18,7 @@ from elevon_admin.usecases.conflicts import different, identical
 from elevon_admin.usecases.listing import resource_listing
 from elevon_admin.usecases.projects import Projects
 from elevon_admin.usecases.registry_reads import RegistryReads
+from elevon_admin.usecases.resource_types import with_type
 
 
 class Tasks:
@@ -65,7 +66,7 @@ class Tasks:
 
     async def get(self, identifier: core.Identifier) -> admin.Task:
         """The task; raises InvalidArgument and NotFound."""
-        validate_identifier(identifier, core.TASK)
+        validate_identifier(with_type(identifier, core.TASK), core.TASK)
         return task_message(await self._reads.task(EntityKey.of(identifier)))
 
     async def list(self, request: admin.ResourceListRequest) -> admin.TaskList:

@@ -31,6 +31,7 @@ from elevon_admin.usecases.conflicts import different, identical
 from elevon_admin.usecases.listing import resource_listing
 from elevon_admin.usecases.projects import Projects
 from elevon_admin.usecases.registry_reads import RegistryReads, missing
+from elevon_admin.usecases.resource_types import with_type
 
 NODES_COMPILED_IN_PLACE = 50
 """Workflows with more nodes are compiled in a thread, so that other calls go on meanwhile."""
@@ -78,7 +79,7 @@ class Workflows:
 
     async def get(self, identifier: core.Identifier) -> admin.Workflow:
         """The workflow with its compiled closure; raises InvalidArgument and NotFound."""
-        validate_identifier(identifier, core.WORKFLOW)
+        validate_identifier(with_type(identifier, core.WORKFLOW), core.WORKFLOW)
         return workflow_message(await self._reads.workflow(EntityKey.of(identifier)))
 
     async def list(self, request: admin.ResourceListRequest) -> admin.WorkflowList:
