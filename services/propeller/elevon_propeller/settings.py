@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from elevon_kit.settings import GrpcClientSettings, ServiceSettings, SettingsGroup
 from pydantic import Field
@@ -32,6 +32,20 @@ class EngineSettings(SettingsGroup):
     )
     inline_limit_bytes: int = Field(
         64 * KIBIBYTE, ge=0, le=MEBIBYTE, description="Largest literal map kept in rows and events, in bytes."
+    )
+    element_inline_limit_bytes: int = Field(
+        KIBIBYTE, ge=0, le=64 * KIBIBYTE, description="Largest outputs of one array element kept in rows, in bytes."
+    )
+    array_parallelism: Literal["unlimited", "workflow", "hybrid"] = Field(
+        "unlimited",
+        description="What bounds elements of an array without a parallelism of its own: nothing, the workflow's "
+        "max_parallelism, or that unless the array says 0.",
+    )
+    array_live_elements: int = Field(
+        10_000, ge=0, description="Elements of one array under way at a time, for memory's sake; 0 is unlimited."
+    )
+    array_event_seconds: float = Field(
+        0.1, ge=0, description="How long news of an array's elements are gathered at least, in seconds."
     )
     data_limit_bytes: int = Field(
         100 * MEBIBYTE, ge=KIBIBYTE, description="Largest literal map read from the object store, in bytes."

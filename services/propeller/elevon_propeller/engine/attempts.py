@@ -7,11 +7,13 @@ from datetime import UTC, datetime
 from elevon_idl.core import v1 as core
 
 from elevon_propeller.engine import paths, retries
+from elevon_propeller.engine.array_state import ElementState
 from elevon_propeller.engine.plan import Plan
 from elevon_propeller.engine.policy import EnginePolicy
 from elevon_propeller.engine.state import ExecutionState, NodeState
 from elevon_propeller.plugins.contract import Attempt
 
+ARRAY_INDEX = "FLYTE_K8S_ARRAY_INDEX"
 _EMPTY = core.LiteralMap()
 
 
@@ -35,7 +37,7 @@ def build_attempt(
         inputs=node.inputs or _EMPTY,
         paths=paths.attempt_paths(state, node, node.attempt),
         started_at=datetime.fromtimestamp(node.attempt_at / 1_000_000, UTC),
-        environment=dict(options.environment),
+        environment=dict(options.environment) | _array_index(node),
         labels=dict(options.labels),
         annotations=dict(options.annotations),
         overrides=target.overrides if target.HasField("overrides") else None,
@@ -43,4 +45,12 @@ def build_attempt(
         interruptible=retries.interruptible(node, override, policy),
         console_url=options.console_url,
         traceparent=traceparent,
+        shares_inputs_file=isinstance(node, ElementState) and not node.array.plan.own_files,
     )
+
+
+def _array_index(node: NodeState) -> dict[str, str]:
+    """Which element of an array it is, told by naming the variable that holds the number."""
+    if not isinstance(node, ElementState):
+        return {}
+    return {"BATCH_JOB_ARRAY_INDEX_VAR_NAME": ARRAY_INDEX, ARRAY_INDEX: str(node.index)}

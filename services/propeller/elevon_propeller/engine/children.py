@@ -6,6 +6,7 @@ from elevon_core import naming
 from elevon_idl.admin import v1 as admin
 from elevon_idl.core import v1 as core
 
+from elevon_propeller.engine.array_state import ElementState
 from elevon_propeller.engine.state import ExecutionState, NodeState
 
 SHARD_LABEL = "shard-key"
@@ -34,6 +35,11 @@ def termination_cause(state: ExecutionState, reason: str) -> str:
     return f"cascading abort as parent execution id [{state.identifier.name}] aborted, reason [{reason}]"
 
 
+def _told_node(node: NodeState) -> NodeState:
+    """The node that admin knows: of elements of an array it knows the array."""
+    return node.array.node if isinstance(node, ElementState) else node
+
+
 def _spec(state: ExecutionState, node: NodeState) -> admin.ExecutionSpec:
     options = state.options
     spec = admin.ExecutionSpec(
@@ -41,7 +47,9 @@ def _spec(state: ExecutionState, node: NodeState) -> admin.ExecutionSpec:
         metadata=admin.ExecutionMetadata(
             mode=admin.ExecutionMetadata.CHILD_WORKFLOW,
             nesting=1,
-            parent_node_execution=core.NodeExecutionIdentifier(node_id=node.id, execution_id=state.identifier),
+            parent_node_execution=core.NodeExecutionIdentifier(
+                node_id=_told_node(node).id, execution_id=state.identifier
+            ),
         ),
         labels=admin.Labels(values={name: value for name, value in options.labels.items() if name != SHARD_LABEL}),
         annotations=admin.Annotations(values=dict(options.annotations)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from elevon_idl.core import v1 as core
@@ -145,6 +146,16 @@ class BuildDynamic:
     spec: core.DynamicJobSpec | None = None
 
 
+@dataclass(slots=True)
+class LoadMany:
+    """Read the outputs of finished elements, or offloaded inputs, by index or name; answered by ManyLoaded."""
+
+    node_id: str
+    number: int
+    uris: Mapping[int, str] | Mapping[str, str]
+    literals: bool = False
+
+
 Command = (
     StartAttempt
     | StopAttempt
@@ -155,6 +166,7 @@ Command = (
     | ReserveCache
     | ReleaseCache
     | StoreCache
+    | LoadMany
     | LaunchChild
     | AskChild
     | StopChild

@@ -14,6 +14,7 @@ from elevon_idl.event import v1 as event
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from elevon_propeller.engine import children, paths, retries
+from elevon_propeller.engine.array_state import ElementState
 from elevon_propeller.engine.state import UNDEFINED_NODE, NodeState
 from elevon_propeller.engine.turn import Turn
 from elevon_propeller.plugins.contract import AttemptPhase, Report
@@ -30,6 +31,16 @@ TASK_PHASES = {
     AttemptPhase.SUCCEEDED: core.TaskExecution.SUCCEEDED,
     AttemptPhase.RETRYABLE_FAILURE: core.TaskExecution.FAILED,
     AttemptPhase.PERMANENT_FAILURE: core.TaskExecution.FAILED,
+}
+
+_ELEMENT_PHASES = {
+    core.NodeExecution.QUEUED: core.TaskExecution.QUEUED,
+    core.NodeExecution.RUNNING: core.TaskExecution.RUNNING,
+    core.NodeExecution.SUCCEEDED: core.TaskExecution.SUCCEEDED,
+    core.NodeExecution.SKIPPED: core.TaskExecution.SUCCEEDED,
+    core.NodeExecution.FAILED: core.TaskExecution.FAILED,
+    core.NodeExecution.TIMED_OUT: core.TaskExecution.FAILED,
+    core.NodeExecution.ABORTED: core.TaskExecution.ABORTED,
 }
 
 
@@ -56,6 +67,10 @@ def workflow(
 def node(turn: Turn, state: NodeState, phase: core.NodeExecution.Phase.ValueType) -> None:
     """Tell a phase of a node, once: the same phase again is left out."""
     if state.announced == phase:
+        return
+    if isinstance(state, ElementState):
+        state.announced = phase
+        _note(turn, state, _ELEMENT_PHASES.get(phase))
         return
     first = state.announced == UNDEFINED_NODE
     state.announced = phase
@@ -92,6 +107,9 @@ def dynamic(turn: Turn, state: NodeState, closure: core.CompiledWorkflowClosure,
 
 def task(turn: Turn, state: NodeState, report: Report) -> None:
     """Tell what a plugin reported of the present attempt."""
+    if isinstance(state, ElementState):
+        _note(turn, state, TASK_PHASES[report.phase], report)
+        return
     told = _task_event(turn, state, TASK_PHASES[report.phase], timestamp_of(report.occurred_at))
     if report.reason:
         told.reason = report.reason
@@ -112,6 +130,9 @@ def task_ended(
 ) -> None:
     """Tell that the engine itself ended the present attempt, and why."""
     state.task_phase, state.task_version = phase, 0
+    if isinstance(state, ElementState):
+        _note(turn, state, phase)
+        return
     told = _task_event(turn, state, phase, timestamp(turn.now))
     told.reasons.add(reason=error.message).occurred_at.CopyFrom(told.occurred_at)
     told.error.CopyFrom(shortened(error))
@@ -149,6 +170,19 @@ def microseconds_of(moment: datetime) -> int:
 
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def _note(
+    turn: Turn,
+    element: ElementState,
+    phase: core.TaskExecution.Phase.ValueType | None,
+    report: Report | None = None,
+) -> None:
+    """Elements of an array are told of by the events of the array, several at once."""
+    if phase is not None:
+        child = children.identifier(turn.state, element) if element.plan.kind == "launch_plan" else None
+        element.array.note(element, phase, report, child)
+        turn.closing.append(element.scope)
 
 
 def _add_lineage(told: event.NodeExecutionEvent, state: NodeState) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from elevon_propeller.engine.nodes import registry
+from elevon_propeller.engine.nodes.array import ArrayNode
 from elevon_propeller.engine.nodes.branch import BranchNode
 from elevon_propeller.engine.nodes.edges import EndNode, StartNode
 from elevon_propeller.engine.nodes.gate import GateNode
@@ -10,7 +11,7 @@ from elevon_propeller.engine.nodes.launch_plan import LaunchPlanNode
 from elevon_propeller.engine.nodes.task import TaskNode
 from elevon_propeller.engine.nodes.workflow import SubWorkflowNode
 
-SUPPORTED = frozenset({"start", "end", "task", "workflow", "branch", "gate", "launch_plan"})
+SUPPORTED = frozenset({"array", "start", "end", "task", "workflow", "branch", "gate", "launch_plan"})
 
 registry.register("start", StartNode())
 registry.register("end", EndNode())
@@ -19,3 +20,4 @@ registry.register("workflow", SubWorkflowNode())
 registry.register("branch", BranchNode())
 registry.register("gate", GateNode())
 registry.register("launch_plan", LaunchPlanNode())
+registry.register("array", ArrayNode())

@@ -5,7 +5,9 @@ from __future__ import annotations
 from elevon_idl.core import v1 as core
 
 from elevon_propeller.engine import events, paths
+from elevon_propeller.engine.array_state import ElementState
 from elevon_propeller.engine.commands import DataKind, WriteData
+from elevon_propeller.engine.nodes import registry
 from elevon_propeller.engine.phases import SUCCESSFUL, NodePhase, wire_node_phase
 from elevon_propeller.engine.state import UNDEFINED_NODE, NodeState
 from elevon_propeller.engine.turn import Turn
@@ -23,12 +25,15 @@ def enqueue(turn: Turn, node: NodeState) -> None:
     """Let the node wait for a slot behind those that wait already."""
     turn.enter(node, NodePhase.QUEUED, node.reason)
     announce_queued(turn, node)
-    turn.state.ready.append(node)
+    if node.scope.slotless:
+        registry.handler(node).start(turn, node)
+    else:
+        turn.state.ready.append(node)
 
 
 def take_slot(turn: Turn, node: NodeState) -> None:
     """Count the node against max_parallelism."""
-    if not node.holds_slot:
+    if not node.holds_slot and not node.scope.slotless:
         node.holds_slot = True
         turn.state.slots += 1
 
@@ -43,7 +48,7 @@ def free_slot(turn: Turn, node: NodeState) -> None:
 def publish(turn: Turn, node: NodeState, outputs: core.LiteralMap, always_file: bool = False) -> None:
     """Make outputs known and succeed: at once when they fit into the row or are in a file, else after writing one."""
     node.outputs = outputs
-    large = outputs.ByteSize() > turn.policy.inline_limit
+    large = outputs.ByteSize() > _inline_limit(turn, node)
     if node.outputs_uri or not (always_file or large):
         end(turn, node, NodePhase.SUCCEEDED)
         return
@@ -113,14 +118,15 @@ def end(turn: Turn, node: NodeState, phase: NodePhase) -> None:
     free_slot(turn, node)
     if phase in SUCCESSFUL:
         node.error = None
+    registry.handler(node).ending(turn, node)
     if phase != NodePhase.ABORTED or node.announced != UNDEFINED_NODE:
         events.node(turn, node, wire_node_phase(phase))
     node.inputs = None
     node.last_report = None
-    if node.outputs is not None and node.outputs_uri and node.outputs.ByteSize() > turn.policy.inline_limit:
+    if node.outputs is not None and node.outputs_uri and node.outputs.ByteSize() > _inline_limit(turn, node):
         node.outputs = None
     scope = node.scope
-    scope.live.pop(node.id, None)
+    scope.leave(turn.state, node)
     turn.closing.append(scope)
     if phase in (NodePhase.FAILED, NodePhase.TIMED_OUT):
         _note_failure(turn, node)
@@ -128,6 +134,11 @@ def end(turn: Turn, node: NodeState, phase: NodePhase) -> None:
         return
     scope.unfinished -= 1
     _tell_downstream(turn, node, skip=phase not in SUCCESSFUL)
+
+
+def _inline_limit(turn: Turn, node: NodeState) -> int:
+    limit = turn.policy.inline_limit
+    return min(limit, turn.policy.element_inline_limit) if isinstance(node, ElementState) else limit
 
 
 def _note_failure(turn: Turn, node: NodeState) -> None:

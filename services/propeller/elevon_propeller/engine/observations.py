@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from elevon_idl.core import v1 as core
 
@@ -169,6 +170,18 @@ class DynamicBuilt:
     retryable: bool = False
 
 
+@dataclass(slots=True)
+class ManyLoaded:
+    """The files of an array were read; `failure` says why one of them could not be."""
+
+    at: int
+    node_id: str
+    number: int
+    outputs: Mapping[int, core.LiteralMap] = field(default_factory=dict)
+    literals: Mapping[str, core.Literal] = field(default_factory=dict)
+    failure: str = ""
+
+
 Observation = (
     ExecutionStarted
     | Resumed
@@ -182,6 +195,7 @@ Observation = (
     | CacheLookedUp
     | CacheReserved
     | CacheStored
+    | ManyLoaded
     | ChildLaunched
     | ChildEnded
     | ChildStopped

@@ -4,25 +4,34 @@ from __future__ import annotations
 
 from elevon_core import naming
 
+from elevon_propeller.engine.array_state import ElementState
 from elevon_propeller.engine.state import ExecutionState, NodeState
 from elevon_propeller.plugins.contract import AttemptPaths
 
 
 def data_prefix(state: ExecutionState, node: NodeState) -> str:
-    """The node's folder; only the top level has the segment `data`."""
+    """The node's folder; only the top level has the segment `data`. Elements of an array share that of the array."""
     parent = node.parent
     if parent is None:
         return f"{state.metadata_prefix}/{node.plan.id}/data"
+    if isinstance(node, ElementState):
+        folder = data_prefix(state, parent)
+        return f"{folder}/{node.index}/{node.attempt}" if node.array.plan.own_files else folder
     return f"{data_prefix(state, parent)}/{node.scope.parent_attempt}/{node.plan.id}"
 
 
 def output_prefix(state: ExecutionState, node: NodeState, number: int) -> str:
     """The folder of one attempt."""
+    if isinstance(node, ElementState):
+        array = node.array
+        return f"{output_prefix(state, array.node, array.parent_attempt)}/{node.index}/{number}"
     return f"{data_prefix(state, node)}/{number}"
 
 
 def generated_name(state: ExecutionState, node: NodeState, number: int) -> str:
     """The attempt's name: key of idempotency, name of its pod."""
+    if isinstance(node, ElementState):
+        return naming.fit(f"{state.identifier.name}-{node.id}-{number}", naming.GENERATED_NAME_LIMIT, bits=64)
     return naming.generated_name(state.identifier.name, node.id, number)
 
 
@@ -30,7 +39,7 @@ def attempt_paths(state: ExecutionState, node: NodeState, number: int) -> Attemp
     """All paths of one attempt."""
     data = data_prefix(state, node)
     previous = f"{_raw_prefix(state, node, number - 1)}/_flytecheckpoints" if number else ""
-    return AttemptPaths(data, f"{data}/{number}", _raw_prefix(state, node, number), previous)
+    return AttemptPaths(data, output_prefix(state, node, number), _raw_prefix(state, node, number), previous)
 
 
 def _raw_prefix(state: ExecutionState, node: NodeState, number: int) -> str:

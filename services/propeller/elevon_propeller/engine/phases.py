@@ -89,6 +89,7 @@ class TimerKind(enum.IntEnum):
     HEARTBEAT = 5
     SLEEP = 6
     CHILD = 7
+    ELEMENTS = 8
 
 
 _WIRE_NODE = {

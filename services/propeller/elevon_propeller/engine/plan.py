@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
 
 from elevon_core import hashing, identifiers
 from elevon_core.errors import InvalidArgument
 from elevon_idl.core import v1 as core
 from google.protobuf.duration_pb2 import Duration
 
+from elevon_propeller.engine import array_plan
+
 Key = tuple[str, str, str, str]
 """Project, domain, name and version."""
 
 START_NODE = "start-node"
 END_NODE = "end-node"
+
+_ELEMENT_KINDS = frozenset({"task", "launch_plan"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +54,26 @@ class NodePlan:
     task: TaskPlan | None = None
     arms: dict[str, Graph] = field(default_factory=dict)
     graph: Graph | None = None
+    array: ArrayPlan | None = None
+
+
+@dataclass(slots=True)
+class ArrayPlan:
+    """What an array node runs many times; `graph` stands for the graph that its elements belong to.
+
+    `parallelism` is how many elements may be under way at a time: 0 for any number, None when nothing is said.
+    `required` is how many must succeed, or else a part of all. Inputs in `bound` are handed whole to every element.
+    With `own_files` each element gets an inputs.pb of its own, otherwise all read that of the array.
+    """
+
+    element: NodePlan
+    graph: Graph
+    parallelism: int | None
+    required: tuple[int | None, Fraction]
+    bound: frozenset[str]
+    own_files: bool
+    runs_all: bool
+    outputs: tuple[str, ...]
 
 
 @dataclass(slots=True)
@@ -190,6 +215,8 @@ class _Builder:
             self._add_task(plan)
         elif kind == "branch":
             self._add_arms(plan, workflow)
+        elif kind == "array":
+            self._add_array(plan, workflow)
         elif kind == "workflow":
             self._check_reference(plan)
         return plan
@@ -209,6 +236,30 @@ class _Builder:
                 fails_immediately=True,
                 interruptible=workflow.metadata_defaults.interruptible,
             )
+
+    def _add_array(self, plan: NodePlan, workflow: core.WorkflowTemplate) -> None:
+        array = plan.template.array_node
+        element = self._node(array.node, workflow)
+        if element.kind not in _ELEMENT_KINDS:
+            rule = f"elements of an array can be of the kinds {sorted(_ELEMENT_KINDS)}"
+            raise InvalidArgument.invalid(f"closure.nodes[{plan.id}].array_node.node", element.kind, rule)
+        interruptible = workflow.metadata_defaults.interruptible
+        if plan.interruptible is not None:
+            interruptible = plan.interruptible
+        outputs: tuple[str, ...] = ()
+        if element.task is not None:
+            outputs = tuple(element.task.template.interface.outputs.variables)
+            element.task = _element_task(element.task.template, array)
+        plan.array = ArrayPlan(
+            element=element,
+            graph=Graph(workflow.id, workflow, {}, fails_immediately=False, interruptible=interruptible),
+            parallelism=array.parallelism if array.HasField("parallelism") else None,
+            required=array_plan.required_successes(array),
+            bound=frozenset(array.bound_inputs),
+            own_files=array.data_mode == core.ArrayNode.INDIVIDUAL_INPUT_FILES,
+            runs_all=array.run_all_sub_nodes,
+            outputs=outputs,
+        )
 
     def _check_reference(self, plan: NodePlan) -> None:
         reference = plan.template.workflow_node.sub_workflow_ref
@@ -247,6 +298,16 @@ def _task_plan(template: core.TaskTemplate, node: core.NodeMetadata) -> TaskPlan
     return TaskPlan(
         template, dataset, serializable and dataset is not None, frozenset(metadata.cache_ignore_input_vars)
     )
+
+
+def _element_task(template: core.TaskTemplate, array: core.ArrayNode) -> TaskPlan:
+    """The task of one element. Its key in the catalog has the lists as inputs and single values as outputs."""
+    keyed, seen = core.TaskTemplate(), core.TaskTemplate()
+    keyed.CopyFrom(template)
+    keyed.interface.CopyFrom(array_plan.element_interface(template.interface, array, inputs_too=False))
+    seen.CopyFrom(template)
+    seen.interface.CopyFrom(array_plan.element_interface(template.interface, array, inputs_too=True))
+    return replace(_task_plan(keyed, array.node.metadata), template=seen)
 
 
 def _microseconds(duration: Duration) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from elevon_idl.core import v1 as core
 
 from elevon_propeller.engine import events
+from elevon_propeller.engine.array_state import ArrayScope
 from elevon_propeller.engine.nodes import registry
 from elevon_propeller.engine.phases import ExecutionPhase
 from elevon_propeller.engine.plan import END_NODE
@@ -36,6 +37,9 @@ def stop(turn: Turn, scope: Scope, reason: str) -> None:
 def settle(turn: Turn, scope: Scope) -> None:
     """Look whether a graph has failed or ended, after one of its nodes has ended."""
     if turn.state.phase.is_terminal:
+        return
+    if isinstance(scope, ArrayScope):
+        registry.handler(scope.node).children_changed(turn, scope.node)
         return
     if scope.error is not None and scope.graph.fails_immediately and not scope.stopping:
         _fail_immediately(turn, scope)

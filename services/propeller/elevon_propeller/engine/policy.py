@@ -16,6 +16,11 @@ class EnginePolicy:
     propeller.md §9. Without `caches` no task is looked up. Literal maps of at most `inline_limit` stay in rows and
     events; larger ones go to files. A launched execution is looked at after `child_first_look`, then after ever longer
     pauses up to `child_longest_pause`, in case its end was not heard of.
+
+    Outputs of an array's element stay in rows up to `element_inline_limit`. `array_parallelism` says what bounds arrays
+    that set no parallelism: nothing (`unlimited`), max_parallelism (`workflow`), or `hybrid`, which is the latter
+    unless the array says 0. At most `array_live_elements` of one array are under way at a time, 0 for any number. News
+    of elements are gathered for `array_event_pause`.
     """
 
     producer_id: str = "propeller"
@@ -28,6 +33,10 @@ class EnginePolicy:
     backoff_limit: int = 60 * MICROSECONDS
     interruptible_threshold: int = -1
     inline_limit: int = 64 * 1024
+    element_inline_limit: int = 1024
+    array_parallelism: str = "unlimited"
+    array_live_elements: int = 10_000
+    array_event_pause: int = MICROSECONDS // 10
     caches: bool = True
     cache_wait: int = 2 * MICROSECONDS
     reservation_heartbeat: int = 10 * MICROSECONDS

@@ -8,6 +8,7 @@ from typing import TypedDict
 
 from elevon_idl.core import v1 as core
 
+from elevon_propeller.engine.array_state import ArrayScope, open_array
 from elevon_propeller.engine.phases import ExecutionPhase, NodePhase, Outcome
 from elevon_propeller.engine.plan import Graph, Plan
 from elevon_propeller.engine.state import BUILT, ExecutionState, NodeState, Scope
@@ -15,7 +16,16 @@ from elevon_propeller.engine.state import BUILT, ExecutionState, NodeState, Scop
 _FLAG_INPUTS_WRITTEN = 1
 _FLAG_RESERVED = 2
 _SLOT_PHASES = frozenset({NodePhase.RUNNING, NodePhase.STOPPING})
+_ARRAY_PHASES = _SLOT_PHASES | {NodePhase.PUBLISHING}
 _SLOT_KINDS = frozenset({"task", "launch_plan"})
+
+
+class ChunkRow(TypedDict):
+    """What is stored of some elements of an array, see `array_chunks`."""
+
+    node_id: str
+    number: int
+    data: bytes
 
 
 class NodeRow(TypedDict):
@@ -76,6 +86,15 @@ def node_row(node: NodeState) -> NodeRow:
     }
 
 
+def chunk_rows(scopes: Mapping[tuple[str, int], ArrayScope]) -> list[ChunkRow]:
+    """What is to be stored of the elements of arrays now; nothing of arrays that have ended."""
+    return [
+        ChunkRow(node_id=node_id, number=number, data=scope.chunk(number))
+        for (node_id, number), scope in scopes.items()
+        if not scope.closed
+    ]
+
+
 def dynamic_uris(rows: Iterable[NodeRow]) -> set[str]:
     """Where the graphs are kept that dynamic tasks among the live nodes have yielded."""
     live = (row["detail"] for row in rows if NodePhase(row["phase"]) in _SLOT_PHASES)
@@ -83,7 +102,11 @@ def dynamic_uris(rows: Iterable[NodeRow]) -> set[str]:
 
 
 def restore(
-    plan: Plan, state: ExecutionState, rows: Iterable[NodeRow], graphs: Mapping[str, Graph] | None = None
+    plan: Plan,
+    state: ExecutionState,
+    rows: Iterable[NodeRow],
+    graphs: Mapping[str, Graph] | None = None,
+    chunks: Iterable[ChunkRow] = (),
 ) -> None:
     """Fill a fresh state from its rows; raises KeyError when a row names a node that the plan does not have.
 
@@ -93,7 +116,10 @@ def restore(
     by_parent: dict[str, list[NodeRow]] = {}
     for row in rows:
         by_parent.setdefault(row["parent_id"], []).append(row)
-    _Restorer(state, by_parent, graphs or {}).scope(state.scope)
+    by_array: dict[str, list[ChunkRow]] = {}
+    for chunk in chunks:
+        by_array.setdefault(chunk["node_id"], []).append(chunk)
+    _Restorer(state, by_parent, graphs or {}, by_array).scope(state.scope)
     for scope in state.scopes():
         _restore_waits(state, scope)
     if state.phase in (ExecutionPhase.FAILING, ExecutionPhase.ABORTING):
@@ -106,6 +132,7 @@ class _Restorer:
     state: ExecutionState
     by_parent: dict[str, list[NodeRow]]
     graphs: Mapping[str, Graph]
+    by_array: dict[str, list[ChunkRow]]
 
     def scope(self, scope: Scope) -> None:
         """Fill a graph; rows of the parent's earlier attempts are passed over."""
@@ -126,6 +153,10 @@ class _Restorer:
             _restore_failure(scope, node)
 
     def _children(self, node: NodeState) -> None:
+        if node.plan.kind == "array" and node.phase in _ARRAY_PHASES and node.detail:
+            array = open_array(self.state, node)
+            for chunk in self.by_array.get(node.id, []):
+                array.fill(self.state, chunk["number"], chunk["data"])
         graph = self._graph(node) if node.phase in _SLOT_PHASES else None
         if graph is not None:
             self.scope(self.state.open_scope(graph, node))

@@ -123,6 +123,9 @@ class Scope:
     yielded this graph, or one around it.
     """
 
+    slotless = False
+    """Whether nodes of this graph run without counting against max_parallelism."""
+
     __slots__ = (
         "error",
         "error_node",
@@ -158,6 +161,10 @@ class Scope:
         if found is None and self.parent is not None and self.parent.plan.kind == "branch":
             return self.parent.scope.find(node_id)
         return self.nodes[node_id] if found is None else found
+
+    def leave(self, state: ExecutionState, node: NodeState) -> None:
+        """A node has ended."""
+        self.live.pop(node.id, None)
 
     def unique_id(self, node_id: str) -> str:
         """The id of a node of this graph that is unique within the execution (propeller.md §2.4)."""

@@ -20,9 +20,10 @@ from elevon_propeller.engine import (
     policies,
     trying,
 )
+from elevon_propeller.engine.array_state import ArrayScope
 from elevon_propeller.engine.commands import DataKind
 from elevon_propeller.engine.decision import Decision
-from elevon_propeller.engine.nodes import dynamic, gate, launch_plan, registry, task
+from elevon_propeller.engine.nodes import array, dynamic, gate, launch_plan, registry, task
 from elevon_propeller.engine.observations import (
     AbortRequested,
     AttemptReported,
@@ -37,6 +38,7 @@ from elevon_propeller.engine.observations import (
     DataWritten,
     DynamicBuilt,
     ExecutionStarted,
+    ManyLoaded,
     Observation,
     Resumed,
     SignalSet,
@@ -106,6 +108,8 @@ def _start(turn: Turn, _: ExecutionStarted) -> None:
 def _resume(turn: Turn, _: Resumed) -> None:
     turn.resuming = True
     for scope in list(turn.state.scopes()):
+        if isinstance(scope, ArrayScope):
+            continue  # the array looks after its elements once it has its own inputs again
         for node in list(scope.live.values()):
             _resume_node(turn, node)
         turn.closing.append(scope)
@@ -181,6 +185,7 @@ _OBSERVERS: dict[type, Callable[[Turn, Any], None]] = {
     CacheLookedUp: _for_node(caching.looked_up),
     CacheReserved: _for_node(caching.reserved),
     CacheStored: _for_node(caching.stored),
+    ManyLoaded: _for_node(array.loaded),
     ChildLaunched: _for_node(launch_plan.launched),
     ChildEnded: _for_node(launch_plan.ended),
     ChildStopped: _for_node(launch_plan.stopped),

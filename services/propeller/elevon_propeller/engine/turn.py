@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 
+from elevon_propeller.engine.array_state import CHUNK, ElementState
 from elevon_propeller.engine.commands import Command
 from elevon_propeller.engine.decision import Decision, Timer
 from elevon_propeller.engine.phases import NodePhase, TimerKind
@@ -17,10 +18,10 @@ class Turn:
 
     `due` holds nodes whose last upstream node has ended; `closing` graphs that may have come to their end. Both are
     worked off by the step's own loop, so that a chain of any length needs no recursion. `resuming` is true in the step
-    that asks again for what a restart has cut off.
+    that asks again for what a restart has cut off. `admitted` counts elements of arrays that this step has begun.
     """
 
-    __slots__ = ("closing", "decision", "due", "now", "plan", "policy", "resuming", "state")
+    __slots__ = ("admitted", "closing", "decision", "due", "now", "plan", "policy", "resuming", "state")
 
     def __init__(self, plan: Plan, state: ExecutionState, policy: EnginePolicy, now: int) -> None:
         self.plan = plan
@@ -28,6 +29,7 @@ class Turn:
         self.policy = policy
         self.now = now
         self.resuming = False
+        self.admitted = 0
         self.decision = Decision()
         self.due: deque[NodeState] = deque()
         self.closing: deque[Scope] = deque()
@@ -39,11 +41,15 @@ class Turn:
         node.phase = phase
         node.since = self.now
         node.reason = reason
-        self.decision.nodes[node.id] = node
+        self.touch(node)
 
     def touch(self, node: NodeState) -> None:
-        """The node's row changed without a change of phase."""
-        self.decision.nodes[node.id] = node
+        """The node's row changed, or the part of its array's rows that it has."""
+        if isinstance(node, ElementState):
+            scope = node.array
+            self.decision.chunks[scope.array_id, node.index // CHUNK] = scope
+        else:
+            self.decision.nodes[node.id] = node
 
     def command(self, command: Command) -> None:
         """Have something done once the decision is durable."""

@@ -60,7 +60,8 @@ class Attempt:
 
     `name` is the generated name (propeller.md §2.4), the same whenever this attempt is started again: the key of
     idempotency. `environment` holds the execution's own variables, without those of the container contract.
-    `started_at` is when the engine committed to this attempt (UTC).
+    `started_at` is when the engine committed to this attempt (UTC). An element of an array `shares_inputs_file` with
+    all others: inputs.pb is written already and holds whole lists, `inputs` is the element's share of it.
     """
 
     name: str
@@ -81,6 +82,7 @@ class Attempt:
     interruptible: bool = False
     console_url: str = ""
     traceparent: str = ""
+    shares_inputs_file: bool = False
 
 
 class AttemptPhase(enum.Enum):

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 
 from elevon_idl.admin import v1 as admin
 
+from elevon_propeller.engine.array_state import ArrayScope
 from elevon_propeller.engine.commands import Command
 from elevon_propeller.engine.decision import Decision, Timer
-from elevon_propeller.engine.records import NodeRow, node_row
+from elevon_propeller.engine.records import ChunkRow, NodeRow, chunk_rows, node_row
 from elevon_propeller.engine.state import NodeState
 from elevon_propeller.runtime.actors import Actor
 
@@ -23,6 +24,9 @@ class ActorBatch:
     changed: bool = False
     nodes: dict[str, NodeState] = field(default_factory=dict)
     rows: list[NodeRow] = field(default_factory=list)
+    scopes: dict[tuple[str, int], ArrayScope] = field(default_factory=dict)
+    chunks: list[ChunkRow] = field(default_factory=list)
+    dropped: list[str] = field(default_factory=list)
     events: list[admin.ExecutionEvent] = field(default_factory=list)
     commands: list[Command] = field(default_factory=list)
     timers: list[Timer] = field(default_factory=list)
@@ -33,6 +37,8 @@ class ActorBatch:
         """Join another decision of the same actor."""
         self.changed = self.changed or decision.execution
         self.nodes.update(decision.nodes)
+        self.scopes.update(decision.chunks)
+        self.dropped.extend(decision.dropped)
         self.events.extend(decision.events)
         self.commands.extend(decision.commands)
         self.timers.extend(decision.timers)
@@ -40,8 +46,11 @@ class ActorBatch:
     def freeze(self) -> None:
         """Take down the rows as they are now; the state may move on while they are written."""
         self.rows = [node_row(node) for node in self.nodes.values()]
+        self.chunks = chunk_rows(self.scopes)
 
     @property
     def writes(self) -> bool:
         """True when there is something to commit."""
-        return bool(self.created or self.changed or self.rows or self.events or self.answered)
+        return bool(
+            self.created or self.changed or self.rows or self.chunks or self.dropped or self.events or self.answered
+        )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -229,7 +229,7 @@ class Executor:
     async def _load_many(self, actor: Actor, command: LoadMany) -> None:
         """Read many files, some at a time; one that cannot be read fails them all."""
         found: dict[int | str, bytes] = {}
-        waiting = iter(list(command.uris.items()))
+        waiting: Iterator[tuple[int | str, str]] = iter([*command.uris.items()])
 
         async def read() -> None:
             for place, uri in waiting:

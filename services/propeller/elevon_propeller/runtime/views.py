@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from elevon_idl.core import v1 as core
 from elevon_idl.propeller import v1 as propeller
 
+from elevon_propeller.engine.array_state import ElementState
 from elevon_propeller.engine.events import timestamp
 from elevon_propeller.engine.phases import ExecutionPhase, NodePhase, wire_execution_phase, wire_node_phase
 from elevon_propeller.engine.records import NodeRow
@@ -29,7 +30,8 @@ def of_state(state: ExecutionState, owner: str, node_ids: Iterable[str] | None =
         execution_id=state.identifier, phase=wire_execution_phase(state.phase), error=state.error, owner=owner
     )
     nodes = state.nodes.values() if node_ids is None else _found(state, node_ids)
-    view.nodes.extend(_node(node) for node in nodes if node.phase != NodePhase.WAITING)
+    shown = (node for node in nodes if node.phase != NodePhase.WAITING and not isinstance(node, ElementState))
+    view.nodes.extend(_node(node) for node in shown)
     return view
 
 

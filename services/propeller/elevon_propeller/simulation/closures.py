@@ -10,6 +10,7 @@ from google.protobuf.duration_pb2 import Duration
 
 PROJECT, DOMAIN, VERSION = "flytesnacks", "development", "v1"
 INTEGER = core.LiteralType(simple=core.SimpleType.INTEGER)
+INTEGERS = core.LiteralType(collection_type=INTEGER)
 
 
 @dataclass(slots=True)
@@ -96,6 +97,72 @@ def fan_out(width: int, task_type: str = "echo") -> core.CompiledWorkflowClosure
     return closure(specs, outputs={"x": "n0"}, name=f"fan-out-{width}")
 
 
+@dataclass(slots=True)
+class ArraySpec:
+    """An array of tasks to make; `bound` inputs are handed whole to every element, `required` is a ratio or a number.
+
+    The task's lists are `x` and, if it is not bound, `y`; elements answer `x` and `y` again.
+    """
+
+    retries: int = 0
+    timeout_seconds: float = 0.0
+    cached: bool = False
+    serializable: bool = False
+    parallelism: int | None = None
+    required: float | int | None = None
+    bound: Sequence[str] = ()
+    own_files: bool = False
+    runs_all: bool = False
+    task_type: str = "echo"
+    id: str = "n0"
+
+
+def array(spec: ArraySpec) -> core.CompiledWorkflowClosure:
+    """One array node fed by the workflow's inputs `x` and `y`; its outputs are the workflow's."""
+    lists = core.VariableMap(variables={name: core.Variable(type=INTEGERS) for name in ("x", "y")})
+    task = core.TaskTemplate(
+        id=identifier(core.ResourceType.TASK, "map-task"),
+        type=spec.task_type,
+        interface=core.TypedInterface(inputs=lists, outputs=lists),
+        metadata=core.TaskMetadata(
+            discoverable=spec.cached, discovery_version="1" if spec.cached else "", cache_serializable=spec.serializable
+        ),
+    )
+    inputs = [bind(name, "start-node", name) for name in ("x", "y")]
+    array_node = core.Node(
+        id=spec.id,
+        metadata=core.NodeMetadata(name=spec.id),
+        inputs=inputs,
+        array_node=_array_node(spec, task.id, inputs),
+    )
+    template = core.WorkflowTemplate(
+        id=identifier(core.ResourceType.WORKFLOW, "array"),
+        metadata=core.WorkflowMetadata(),
+        nodes=[core.Node(id="start-node"), array_node, core.Node(id="end-node")],
+        outputs=[bind(name, spec.id, name) for name in ("x", "y")],
+    )
+    connections = core.ConnectionSet()
+    for source, target in (("start-node", spec.id), (spec.id, "end-node")):
+        connections.downstream[source].ids.append(target)
+        connections.upstream[target].ids.append(source)
+    primary = core.CompiledWorkflow(template=template, connections=connections)
+    return core.CompiledWorkflowClosure(primary=primary, tasks=[core.CompiledTask(template=task)])
+
+
+def lists(**values: Iterable[int | None]) -> core.LiteralMap:
+    """A literal map of lists of integers; None stands for none."""
+    result = core.LiteralMap()
+    for name, items in values.items():
+        result.literals[name].collection.SetInParent()
+        for item in items:
+            added = result.literals[name].collection.literals.add()
+            if item is None:
+                added.scalar.none_type.SetInParent()
+            else:
+                added.scalar.primitive.integer = item
+    return result
+
+
 def integers(**values: int) -> core.LiteralMap:
     """A literal map of integers."""
     literals = {
@@ -107,15 +174,45 @@ def integers(**values: int) -> core.LiteralMap:
 
 def _node(spec: TaskNodeSpec) -> core.Node:
     reference = identifier(core.ResourceType.TASK, f"task-{spec.id}")
-    microseconds = round(spec.timeout_seconds * 1_000_000)
-    timeout = Duration(seconds=microseconds // 1_000_000, nanos=microseconds % 1_000_000 * 1_000)
     return core.Node(
         id=spec.id,
-        metadata=core.NodeMetadata(name=spec.id, retries=core.RetryStrategy(retries=spec.retries), timeout=timeout),
+        metadata=core.NodeMetadata(
+            name=spec.id, retries=core.RetryStrategy(retries=spec.retries), timeout=_duration(spec.timeout_seconds)
+        ),
         inputs=[bind("x", spec.source)],
         upstream_node_ids=list(spec.after),
         task_node=core.TaskNode(reference_id=reference),
     )
+
+
+def _array_node(spec: ArraySpec, task: core.Identifier, inputs: Sequence[core.Binding]) -> core.ArrayNode:
+    node = core.ArrayNode(
+        node=core.Node(
+            id="example.map_task-arraynode",
+            metadata=core.NodeMetadata(
+                name="element",
+                retries=core.RetryStrategy(retries=spec.retries),
+                timeout=_duration(spec.timeout_seconds),
+            ),
+            inputs=inputs,
+            task_node=core.TaskNode(reference_id=task),
+        ),
+        data_mode=core.ArrayNode.INDIVIDUAL_INPUT_FILES if spec.own_files else core.ArrayNode.SINGLE_INPUT_FILE,
+        bound_inputs=spec.bound,
+        run_all_sub_nodes=spec.runs_all,
+    )
+    if spec.parallelism is not None:
+        node.parallelism = spec.parallelism
+    if isinstance(spec.required, int):
+        node.min_successes = spec.required
+    elif spec.required is not None:
+        node.min_success_ratio = spec.required
+    return node
+
+
+def _duration(seconds: float) -> Duration:
+    microseconds = round(seconds * 1_000_000)
+    return Duration(seconds=microseconds // 1_000_000, nanos=microseconds % 1_000_000 * 1_000)
 
 
 def _connections(specs: Sequence[TaskNodeSpec], outputs: Mapping[str, str]) -> core.ConnectionSet:

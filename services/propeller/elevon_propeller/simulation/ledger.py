@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from elevon_idl.admin import v1 as admin
 from elevon_idl.core import v1 as core
 
+from elevon_propeller.engine.attempts import ARRAY_INDEX
 from elevon_propeller.engine.phases import NodePhase
 from elevon_propeller.engine.policy import EnginePolicy
 from elevon_propeller.engine.records import NodeRow
@@ -34,6 +35,7 @@ class Ledger:
         self._policy = policy
         self._max_parallelism = max_parallelism
         self._alive: dict[str, str] = {}
+        self._slotless: set[str] = set()
         self._node_phases: dict[str, list[int]] = {}
         self._task_phases: dict[tuple[str, int], list[tuple[int, int]]] = {}
         self._workflow_phases: list[int] = []
@@ -43,8 +45,11 @@ class Ledger:
         alive = self._alive.setdefault(attempt.node_id, attempt.name)
         if alive != attempt.name:
             raise Violation(f"{attempt.name} started while {alive} is alive")
-        if self._max_parallelism and len(self._alive) > self._max_parallelism:
-            raise Violation(f"{len(self._alive)} attempts at a time, allowed are {self._max_parallelism}")
+        if ARRAY_INDEX in attempt.environment and self._policy.array_parallelism != "workflow":
+            self._slotless.add(attempt.node_id)
+        counted = len(self._alive.keys() - self._slotless)
+        if self._max_parallelism and counted > self._max_parallelism:
+            raise Violation(f"{counted} attempts at a time, allowed are {self._max_parallelism}")
         self.attempts[attempt.node_id] = max(self.attempts.get(attempt.node_id, 0), attempt.number + 1)
 
     def end_attempt(self, name: str) -> None:

@@ -22,6 +22,7 @@ from elevon_propeller.engine.commands import (
     Command,
     FinalizeAttempt,
     LoadData,
+    LoadMany,
     LookUpCache,
     ReleaseCache,
     ReserveCache,
@@ -42,6 +43,7 @@ from elevon_propeller.engine.observations import (
     DataLoaded,
     DataWritten,
     ExecutionStarted,
+    ManyLoaded,
     Observation,
     Resumed,
     TimerFired,
@@ -49,7 +51,7 @@ from elevon_propeller.engine.observations import (
 from elevon_propeller.engine.phases import ExecutionPhase
 from elevon_propeller.engine.plan import Plan, build_plan
 from elevon_propeller.engine.policy import EnginePolicy
-from elevon_propeller.engine.records import NodeRow, node_row, restore
+from elevon_propeller.engine.records import ChunkRow, NodeRow, chunk_rows, node_row, restore
 from elevon_propeller.engine.state import ExecutionState
 from elevon_propeller.engine.step import step
 from elevon_propeller.plugins.contract import Attempt, AttemptPhase, Report
@@ -92,7 +94,7 @@ class Dangers:
 
 @dataclass(slots=True)
 class World:
-    """`fates` says what becomes of attempts, by spec node id: one entry each, the last one for all that follow."""
+    """`fates` says what becomes of attempts, by node id or spec node id: one each, the last one for all that follow."""
 
     closure: core.CompiledWorkflowClosure
     randomness: Randomness
@@ -110,6 +112,7 @@ class World:
     _plan: Plan = field(init=False)
     _state: ExecutionState = field(init=False)
     _rows: dict[str, NodeRow] = field(default_factory=dict)
+    _chunks: dict[tuple[str, int], ChunkRow] = field(default_factory=dict)
     _saved: tuple[ExecutionPhase, core.ExecutionError | None, str, int] = field(init=False)
     _commands: list[Command] = field(default_factory=list)
     _mail: list[Observation] = field(default_factory=list)
@@ -133,6 +136,11 @@ class World:
     def events(self) -> list[admin.ExecutionEvent]:
         """Everything told, in order."""
         return self.ledger.events
+
+    @property
+    def rows_of_elements(self) -> int:
+        """How many rows the store has of elements of arrays."""
+        return len(self._chunks)
 
     def run(self) -> ExecutionPhase:
         """Play until the execution has ended; raises Violation when it never does, or breaks a rule on the way."""
@@ -199,7 +207,7 @@ class World:
         state = self._fresh()
         state.phase, state.error, state.abort_cause, state.started_at = self._saved
         state.signals = dict(self._signals)
-        restore(self._plan, state, list(self._rows.values()))
+        restore(self._plan, state, list(self._rows.values()), chunks=self._chunks.values())
         self._state = state
         fresh = state.phase == ExecutionPhase.NEW
         self._step(ExecutionStarted(self.now) if fresh else Resumed(self.now))
@@ -213,6 +221,10 @@ class World:
 
     def _step(self, seen: Observation) -> None:
         decision = step(self._plan, self._state, seen, self.policy)
+        for node_id in decision.dropped:
+            self._chunks = {place: row for place, row in self._chunks.items() if place[0] != node_id}
+        for chunk in chunk_rows(decision.chunks):
+            self._chunks[chunk["node_id"], chunk["number"]] = chunk
         for node in decision.nodes.values():
             self.ledger.check_row(self._rows.get(node.id), node_row(node))
             self._rows[node.id] = node_row(node)
@@ -233,19 +245,32 @@ class World:
         elif isinstance(command, LoadData):
             outputs = core.LiteralMap.FromString(self.files[command.uri])
             self._mail.append(DataLoaded(self.now, command.node_id, outputs))
+        elif isinstance(command, LoadMany):
+            self._mail.append(self._load_many(command))
         elif isinstance(command, WriteData):
             self.files[command.uri] = command.data.SerializeToString()
             self._mail.append(DataWritten(self.now, command.node_id, command.kind))
         else:
             self._ask_catalog(command)
 
+    def _load_many(self, command: LoadMany) -> ManyLoaded:
+        seen = ManyLoaded(self.now, command.node_id, command.number)
+        found = {place: self.files[uri] for place, uri in command.uris.items()}
+        if command.literals:
+            seen.literals = {str(name): core.Literal.FromString(data) for name, data in found.items()}
+        else:
+            seen.outputs = {int(index): core.LiteralMap.FromString(data) for index, data in found.items()}
+        return seen
+
     def _start(self, command: StartAttempt) -> None:
-        node = self._state.nodes[command.node_id]
+        node = self._state.nodes.get(command.node_id)
+        if node is None:
+            return
         attempt = build_attempt(self._plan, self._state, node, self.policy)
         if attempt.number != command.number:
             return
         self.ledger.start_attempt(attempt)
-        fates = self.fates.get(attempt.spec_node_id, [Fate.SUCCEEDS])
+        fates = self.fates.get(attempt.node_id) or self.fates.get(attempt.spec_node_id, [Fate.SUCCEEDS])
         fate = fates[min(attempt.number, len(fates) - 1)]
         self._report(attempt, Report(AttemptPhase.RUNNING, self._moment()))
         if fate != Fate.HANGS:

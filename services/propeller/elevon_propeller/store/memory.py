@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Collection
 
-from elevon_propeller.engine.records import NodeRow
+from elevon_propeller.engine.records import ChunkRow, NodeRow
 from elevon_propeller.ports import SHARDS, Commit, EventChunk, ExecutionExists, ExecutionRow, LeaseLost, Leases, Request
 from elevon_propeller.store.leasing import Lease, choose, fair_share
 
@@ -18,6 +18,7 @@ class MemoryStore:
         self._executions: dict[int, ExecutionRow] = {}
         self._names: dict[tuple[str, str, str], int] = {}
         self._nodes: dict[int, dict[str, NodeRow]] = {}
+        self._chunks: dict[int, dict[tuple[str, int], ChunkRow]] = {}
         self._events: dict[tuple[int, int], EventChunk] = {}
         self._requests: dict[int, Request] = {}
         self._next_request = 1
@@ -46,12 +47,21 @@ class MemoryStore:
             self._executions[row.key] = copy.copy(row)
         for key, node in commit.nodes:
             self._nodes.setdefault(key, {})[node["node_id"]] = copy.copy(node)
+        self._write_chunks(commit)
         for chunk in commit.events:
             self._events[chunk.shard, chunk.number] = chunk
         for place in commit.acknowledged:
             self._events.pop(place, None)
         for request_id in commit.answered:
             self._requests.pop(request_id, None)
+
+    def _write_chunks(self, commit: Commit) -> None:
+        for key, node_id in commit.dropped:
+            of_array = [place for place in self._chunks.get(key, {}) if place[0] == node_id]
+            for place in of_array:
+                del self._chunks[key][place]
+        for key, chunk in commit.chunks:
+            self._chunks.setdefault(key, {})[chunk["node_id"], chunk["number"]] = copy.copy(chunk)
 
     def _add(self, row: ExecutionRow) -> None:
         self._names[row.project, row.domain, row.name] = row.key
@@ -77,6 +87,10 @@ class MemoryStore:
     async def nodes(self, keys: Collection[int]) -> dict[int, list[NodeRow]]:
         """The node rows of some executions."""
         return {key: [copy.copy(node) for node in self._nodes.get(key, {}).values()] for key in keys}
+
+    async def chunks(self, keys: Collection[int]) -> dict[int, list[ChunkRow]]:
+        """The elements of arrays of some executions."""
+        return {key: [copy.copy(chunk) for chunk in self._chunks.get(key, {}).values()] for key in keys}
 
     async def events(self, shard: int, after: int, limit: int) -> list[EventChunk]:
         """The undelivered events of a shard."""
@@ -123,4 +137,5 @@ class MemoryStore:
         for row in sorted(old, key=lambda row: row.ended_at)[:limit]:
             del self._executions[row.key], self._names[row.project, row.domain, row.name]
             self._nodes.pop(row.key, None)
+            self._chunks.pop(row.key, None)
         return min(len(old), limit)

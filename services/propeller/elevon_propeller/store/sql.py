@@ -11,7 +11,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.dml import Insert
 
-from elevon_propeller.engine.records import NodeRow
+from elevon_propeller.engine.records import ChunkRow, NodeRow
 from elevon_propeller.ports import (
     Commit,
     EventChunk,
@@ -22,7 +22,7 @@ from elevon_propeller.ports import (
     Request,
 )
 from elevon_propeller.store import leasing
-from elevon_propeller.store.tables import events, executions, leases, nodes, requests, workflows
+from elevon_propeller.store.tables import chunks, events, executions, leases, nodes, requests, workflows
 
 KEYS_PER_QUERY = 500
 _EXECUTION_COLUMNS = tuple(column.name for column in executions.columns)
@@ -38,6 +38,9 @@ _HELD = (
     .where(leases.c.shard.in_(bindparam("shards", expanding=True)))
     .with_for_update(read=True)
 )
+_DROP_CHUNKS = delete(chunks).where(
+    chunks.c.execution == bindparam("row_execution"), chunks.c.node_id == bindparam("row_node")
+)
 _INSERT_EXECUTIONS = insert(executions)
 _ACKNOWLEDGE = delete(events).where(
     events.c.shard == bindparam("row_shard"), events.c.number == bindparam("row_number")
@@ -50,6 +53,7 @@ class SqlStore:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._upsert_nodes = _upsert(nodes, database.dialect)
+        self._upsert_chunks = _upsert(chunks, database.dialect)
         self._upsert_events = _upsert(events, database.dialect)
 
     async def save_workflow(self, digest: bytes, closure: bytes) -> None:
@@ -96,6 +100,12 @@ class SqlStore:
         if commit.nodes:
             values = [{"execution": key, **row} for key, row in commit.nodes]
             await connection.execute(self._upsert_nodes, values)
+        if commit.dropped:
+            values = [{"row_execution": key, "row_node": node_id} for key, node_id in commit.dropped]
+            await connection.execute(_DROP_CHUNKS, values)
+        if commit.chunks:
+            values = [{"execution": key, **chunk} for key, chunk in commit.chunks]
+            await connection.execute(self._upsert_chunks, values)
         if commit.events:
             await connection.execute(self._upsert_events, [_event_values(chunk) for chunk in commit.events])
         if commit.acknowledged:
@@ -143,6 +153,17 @@ class SqlStore:
                 part = ordered[start : start + KEYS_PER_QUERY]
                 for row in await connection.execute(select(nodes).where(nodes.c.execution.in_(part))):
                     found[row.execution].append(_node_row(row))
+        return found
+
+    async def chunks(self, keys: Collection[int]) -> dict[int, list[ChunkRow]]:
+        """The elements of arrays of some executions."""
+        found: dict[int, list[ChunkRow]] = {key: [] for key in keys}
+        ordered = sorted(keys)
+        async with self._database.reading() as connection:
+            for start in range(0, len(ordered), KEYS_PER_QUERY):
+                part = ordered[start : start + KEYS_PER_QUERY]
+                for row in await connection.execute(select(chunks).where(chunks.c.execution.in_(part))):
+                    found[row[0]].append(ChunkRow(node_id=row[1], number=row[2], data=bytes(row[3])))
         return found
 
     async def events(self, shard: int, after: int, limit: int) -> list[EventChunk]:
@@ -196,6 +217,7 @@ class SqlStore:
         async def work(connection: AsyncConnection) -> int:
             keys = list((await connection.scalars(old)).all())
             if keys:
+                await connection.execute(delete(chunks).where(chunks.c.execution.in_(keys)))
                 await connection.execute(delete(nodes).where(nodes.c.execution.in_(keys)))
                 await connection.execute(delete(executions).where(columns.key.in_(keys)))
             return len(keys)

@@ -65,6 +65,15 @@ nodes = Table(
     sqlite_with_rowid=False,
 )
 
+chunks = Table(
+    "array_chunks",
+    metadata,
+    Column("execution", BigInteger, primary_key=True, autoincrement=False),
+    Column("node_id", Text, primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("data", LargeBinary, nullable=False),
+)
+
 events = Table(
     "event_outbox",
     metadata,

@@ -31,6 +31,12 @@ class NodeHandler:
     def resume(self, turn: Turn, node: NodeState) -> None:
         """Ask again for what was under way when the process ended; inputs are resolved again."""
 
+    def ending(self, turn: Turn, node: NodeState) -> None:
+        """The node has come to a terminal phase of which nothing is told yet."""
+
+    def children_changed(self, turn: Turn, node: NodeState) -> None:
+        """Something happened to the elements of an array."""
+
     def children_ended(self, turn: Turn, node: NodeState, scope: Scope) -> None:
         """The graph that the node runs has come to its end."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from elevon_idl.core import v1 as core
 
 from elevon_propeller.engine import caching, events, lifecycle, paths, trying
+from elevon_propeller.engine.array_state import ElementState
 from elevon_propeller.engine.commands import FinalizeAttempt, StartAttempt, StopAttempt, StoreCache
 from elevon_propeller.engine.nodes import dynamic
 from elevon_propeller.engine.nodes.registry import NodeHandler
@@ -140,6 +141,12 @@ def _same_news(before: Report | None, now: Report) -> bool:
 def _succeeded(turn: Turn, node: NodeState, report: Report) -> None:
     outputs = report.outputs if report.outputs is not None else core.LiteralMap()
     node.deck_uri = report.deck_uri or node.deck_uri
+    if report.futures is not None and isinstance(node, ElementState):
+        message = "an element of an array cannot be a dynamic task"
+        error = core.ExecutionError(code="DynamicWorkflowBuildFailed", message=message, kind=core.ExecutionError.USER)
+        _finalize(turn, node)
+        trying.failed(turn, node, error, retryable=False)
+        return
     if report.futures is not None:
         events.task(turn, node, report)
         _finalize(turn, node)

@@ -325,8 +325,9 @@ class ProcessPlugin:
         if again:  # what an interrupted run wrote must not be taken for the result of the next
             for uri in (paths.outputs, paths.error, paths.futures, paths.deck):
                 await ATOMIC.run(partial(self._blobs.delete, uri), what="delete an old result")
-        inputs = attempt.inputs.SerializeToString(deterministic=True)
-        await ATOMIC.run(lambda: self._blobs.write(paths.inputs, inputs), what="write inputs")
+        if not attempt.shares_inputs_file:
+            inputs = attempt.inputs.SerializeToString(deterministic=True)
+            await ATOMIC.run(lambda: self._blobs.write(paths.inputs, inputs), what="write inputs")
         if preparation.needs_task_template:
             template = attempt.task.SerializeToString(deterministic=True)
             await ATOMIC.run(lambda: self._blobs.write(paths.task_template, template), what="write the task")

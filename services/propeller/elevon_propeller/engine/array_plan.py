@@ -1,0 +1,70 @@
+"""What an array node asks of its elements, worked out once: types of one element, how many must succeed."""
+
+from __future__ import annotations
+
+import math
+import struct
+from fractions import Fraction
+
+from elevon_core.errors import InvalidArgument
+from elevon_idl.core import v1 as core
+
+SIGNIFICANT_DIGITS = 9
+"""So many decimal digits tell every single-precision number apart."""
+
+
+def exact_ratio(ratio: float) -> Fraction:
+    """The ratio as it was written: the shortest decimal that has this single-precision value.
+
+    Computing with the binary value would ask for 7 successes of 10 where someone wrote 0.6. Raises InvalidArgument for
+    what is not from 0 to 1.
+    """
+    if not 0 <= ratio <= 1:
+        raise InvalidArgument.invalid("array_node.min_success_ratio", ratio, "must be from 0 to 1")
+    for digits in range(1, SIGNIFICANT_DIGITS):
+        text = f"{ratio:.{digits}g}"
+        if struct.unpack("f", struct.pack("f", float(text)))[0] == ratio:
+            return Fraction(text)
+    return Fraction(f"{ratio:.{SIGNIFICANT_DIGITS}g}")
+
+
+def required_successes(array: core.ArrayNode) -> tuple[int | None, Fraction]:
+    """How many elements must succeed: a number if there is one, else a part of all."""
+    criterion = array.WhichOneof("success_criteria")
+    if criterion == "min_successes":
+        return array.min_successes, Fraction(1)
+    if criterion == "min_success_ratio":
+        return None, exact_ratio(array.min_success_ratio)
+    return None, Fraction(1)
+
+
+def minimum_of(required: tuple[int | None, Fraction], size: int) -> int:
+    """How many of `size` elements must succeed."""
+    number, ratio = required
+    return math.ceil(ratio * size) if number is None else number
+
+
+def element_interface(
+    interface: core.TypedInterface, array: core.ArrayNode, *, inputs_too: bool
+) -> core.TypedInterface:
+    """The interface one element has: list types of outputs, and of inputs if asked for, become those of their elements.
+
+    Nothing changes when the node says that its task has the interface of one element already.
+    """
+    if array.is_original_sub_node_interface.value:
+        return interface
+    result = core.TypedInterface()
+    result.CopyFrom(interface)
+    for variable in result.outputs.variables.values():
+        _unwrap(variable)
+    for name in result.inputs.variables if inputs_too else ():
+        if name not in array.bound_inputs:
+            _unwrap(result.inputs.variables[name])
+    return result
+
+
+def _unwrap(variable: core.Variable) -> None:
+    if variable.type.HasField("collection_type"):
+        element = core.LiteralType()
+        element.CopyFrom(variable.type.collection_type)
+        variable.type.CopyFrom(element)
