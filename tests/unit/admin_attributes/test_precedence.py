@@ -151,14 +151,16 @@ async def test_everything_about_a_launch_comes_from_its_scope() -> None:
 
     found = await lookup.for_launch("p", "d", of_workflow(), "l")
     assert [each.task_type for each in found.plugin_overrides] == ["t"]
-    assert found.task_resources is not None and found.task_resources.limits.cpu == "1"
+    assert found.task_resources is not None
+    assert found.task_resources.limits.cpu == "1"
     assert (list(found.queue_tags), found.cluster_pool) == (["q"], "c")
 
     elsewhere = await lookup.for_launch("p", "d", of_workflow(domain="elsewhere"), "l")
     assert elsewhere.task_resources is None, "resources are those of the place the workflow is registered in"
     assert [each.task_type for each in elsewhere.plugin_overrides] == ["t"]
     foreign = await lookup.for_launch("other", "d", of_workflow(), "")
-    assert foreign.task_resources is not None and not foreign.plugin_overrides
+    assert foreign.task_resources is not None
+    assert not foreign.plugin_overrides
 
 
 async def test_limits_of_a_domain_replace_those_of_the_settings_whole() -> None:

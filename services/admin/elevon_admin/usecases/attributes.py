@@ -35,6 +35,7 @@ class Attributes:
         """Set something for a project; raises InvalidArgument."""
         given = request.attributes
         _check_present(request)
+        check_scope(AttributeScope(given.project))
         await self._projects.check_active(given.project)
         await self._put(AttributeScope(given.project), given.matching_attributes)
 
@@ -58,6 +59,7 @@ class Attributes:
         Raises InvalidArgument and NotFound.
         """
         check_resource_type(request.resource_type)
+        check_scope(AttributeScope(request.project))
         await self._projects.check_exists(request.project)
         scope = AttributeScope(request.project)
         stored = await self._find(scope, request.resource_type)
@@ -100,6 +102,7 @@ class Attributes:
     async def delete_of_project(self, request: admin.ProjectAttributesDeleteRequest) -> None:
         """Remove a project's own setting and no other; fine when there is none. Raises InvalidArgument."""
         check_resource_type(request.resource_type)
+        check_scope(AttributeScope(request.project))
         await self._projects.check_active(request.project)
         await self._repository.delete(AttributeScope(request.project), request.resource_type)
 
@@ -123,7 +126,6 @@ class Attributes:
         return admin.ListMatchableAttributesResponse(configurations=[stored.configuration() for stored in found])
 
     async def _put(self, scope: AttributeScope, given: admin.MatchingAttributes) -> None:
-        check_scope(scope)
         resource_type = resource_type_of(given, scope)
         await self._repository.put(scope, resource_type, lambda present: replaced(present, given), self._clock())
 
@@ -135,7 +137,6 @@ class Attributes:
 
     async def _find(self, scope: AttributeScope, resource_type: int) -> StoredAttributes | None:
         """Read from the database: who has just changed something through another replica sees it."""
-        check_scope(scope)
         found = await self._repository.of_project(scope.project)
         settings = {(each.resource_type, each.scope): each for each in found}
         return most_specific(settings, scope, admin.MatchableResource.ValueType(resource_type))
@@ -145,12 +146,14 @@ class Attributes:
             raise InvalidArgument.missing("project")
         if not place.domain:
             raise InvalidArgument.missing("domain")
+        check_scope(AttributeScope(place.project, place.domain))
         await self._projects.check(place.project, place.domain)
 
     async def _check_workflow(self, place: _WorkflowPlace) -> None:
         await self._check_place(place)
         if not place.workflow:
             raise InvalidArgument.missing("workflow")
+        check_scope(AttributeScope(place.project, place.domain, place.workflow))
 
 
 _WorkflowPlace = admin.WorkflowAttributes | admin.WorkflowAttributesGetRequest | admin.WorkflowAttributesDeleteRequest
