@@ -6,8 +6,8 @@ something to migrate; checking reads the revisions out of the scripts.
 
 from __future__ import annotations
 
-import ast
 import importlib.resources
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -25,6 +25,11 @@ log = get_logger("migrations")
 ENVIRONMENT = Path(__file__).parent / "migration_environment"
 VERSION_TABLE = "alembic_version"
 ADVISORY_LOCK = 0x656C65766F6E  # "elevon": replicas that start together migrate one after the other
+
+
+_CONSTANT = re.compile(
+    r"""^(?P<name>\w+)\s*(?::[^=\n]+)?=\s*(?P<quote>["'])(?P<text>[^"'\n]*)(?P=quote)""", re.MULTILINE
+)
 
 
 class Migrations:
@@ -118,17 +123,8 @@ def current_revision(connection: Connection) -> str | None:
 
 
 def _constants(path: Path) -> dict[str, str]:
-    names: dict[str, str] = {}
-    for statement in ast.parse(path.read_text(encoding="utf-8")).body:
-        target: ast.expr | None = None
-        value: ast.expr | None = None
-        if isinstance(statement, ast.Assign):
-            target, value = statement.targets[0], statement.value
-        elif isinstance(statement, ast.AnnAssign):
-            target, value = statement.target, statement.value
-        if isinstance(target, ast.Name) and isinstance(value, ast.Constant) and isinstance(value.value, str):
-            names[target.id] = value.value
-    return names
+    """The texts that a script gives to names of its own; scripts are not run for it."""
+    return {match["name"]: match["text"] for match in _CONSTANT.finditer(path.read_text(encoding="utf-8"))}
 
 
 def _escape(path: Path) -> str:
