@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
+from typing import cast
 
 import grpc
 import pytest
@@ -69,7 +70,10 @@ class Client:
     def __init__(self, app: App) -> None:
         self.app = app
         self._channel = channel(app.grpc_address)
-        self.stub = propeller_service_pb2_grpc.PropellerServiceStub(self._channel)
+        self.stub = cast(
+            "propeller_service_pb2_grpc.PropellerServiceAsyncStub",
+            propeller_service_pb2_grpc.PropellerServiceStub(self._channel),
+        )
 
     async def create(
         self,

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from elevon_idl.core import v1 as core
 from elevon_idl.propeller import v1 as propeller
@@ -79,7 +79,10 @@ async def test_kill_minus_nine_in_the_middle_loses_nothing(recorder_address: Any
     name = core.WorkflowExecutionIdentifier(project="p", domain="d", name="killed")
     first = Process(tmp_path, admin)
     async with channel(await first.address()) as opened:
-        stub = propeller_service_pb2_grpc.PropellerServiceStub(opened)
+        stub = cast(
+            "propeller_service_pb2_grpc.PropellerServiceAsyncStub",
+            propeller_service_pb2_grpc.PropellerServiceStub(opened),
+        )
         request = propeller.CreateExecutionRequest(execution_id=name, closure=sleeping_chain())
         assert (await stub.CreateExecution(request)).created
     while "n5 SUCCEEDED" not in recorder.phases("killed"):

@@ -185,7 +185,8 @@ def test_nobody_takes_what_is_anothers_nor_more_than_the_share(owners: list[str]
 
 async def deliver(failures: list[ElevonError], chunks: Sequence[EventChunk]) -> tuple[MemoryAdminEvents, list[int]]:
     """Send chunks through an outbox to an admin that raises first; returns it and the numbers acknowledged."""
-    receiver, acknowledged = MemoryAdminEvents(), []
+    receiver = MemoryAdminEvents()
+    acknowledged: list[int] = []
     receiver.failures = failures
     outbox = Outbox(MemoryStore(), receiver, lambda places: acknowledged.extend(number for _, number in places))
     await outbox.adopt(1)

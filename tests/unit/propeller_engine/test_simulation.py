@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
+from typing import Any
 
 from elevon_idl.core import v1 as core
 from elevon_idl.propeller import v1 as propeller
@@ -38,7 +40,7 @@ def graphs(draw: st.DrawFn, *, cached: bool = True) -> list[TaskNodeSpec]:
     return specs
 
 
-def fates_of(draw: st.DrawFn, specs: list[TaskNodeSpec]) -> dict[str, list[Fate]]:
+def fates_of(draw: Callable[..., Any], specs: list[TaskNodeSpec]) -> dict[str, list[Fate]]:
     """Something for every node; only nodes with a timeout may hang."""
     kinds = [Fate.SUCCEEDS, Fate.SUCCEEDS, Fate.FAILS, Fate.BREAKS, Fate.DIES]
     return {

@@ -19,8 +19,11 @@ from elevon_idl.propeller import v1 as propeller
 
 from elevon_propeller.engine.attempts import build_attempt
 from elevon_propeller.engine.commands import (
+    AskChild,
+    BuildDynamic,
     Command,
     FinalizeAttempt,
+    LaunchChild,
     LoadData,
     LoadMany,
     LookUpCache,
@@ -28,6 +31,7 @@ from elevon_propeller.engine.commands import (
     ReserveCache,
     StartAttempt,
     StopAttempt,
+    StopChild,
     StoreCache,
     WriteData,
 )
@@ -56,6 +60,7 @@ from elevon_propeller.engine.state import ExecutionState
 from elevon_propeller.engine.step import step
 from elevon_propeller.plugins.contract import Attempt, AttemptPhase, Report
 from elevon_propeller.simulation.ledger import Ledger, Violation
+from elevon_propeller.simulation.offspring import Offspring, graphs
 
 MAX_STEPS = 20_000
 LEASE = 30_000_000
@@ -68,7 +73,7 @@ class Randomness(Protocol):
     def random(self) -> float:
         """A number from 0 up to 1."""
 
-    def randrange(self, stop: int) -> int:
+    def randrange(self, stop: int, /) -> int:
         """A whole number from 0 up to `stop`."""
 
 
@@ -107,6 +112,7 @@ class World:
     now: int = 1_000_000
     steps: int = 0
     crashes: int = 0
+    offspring: Offspring = field(default_factory=Offspring)
     ledger: Ledger = field(init=False)
     files: dict[str, bytes] = field(default_factory=dict)
     _plan: Plan = field(init=False)
@@ -151,6 +157,7 @@ class World:
                 raise Violation(f"not ended after {MAX_STEPS} steps: {list(self._state.scope.live.values())[:5]}")
             self._move()
         self.ledger.check_end(self._state)
+        self.offspring.check_end()
         return self._state.phase
 
     def later(self, at: int, seen: Observation) -> None:
@@ -207,7 +214,8 @@ class World:
         state = self._fresh()
         state.phase, state.error, state.abort_cause, state.started_at = self._saved
         state.signals = dict(self._signals)
-        restore(self._plan, state, list(self._rows.values()), chunks=self._chunks.values())
+        rows = list(self._rows.values())
+        restore(self._plan, state, rows, graphs(self.files, rows), self._chunks.values())
         self._state = state
         fresh = state.phase == ExecutionPhase.NEW
         self._step(ExecutionStarted(self.now) if fresh else Resumed(self.now))
@@ -250,8 +258,25 @@ class World:
         elif isinstance(command, WriteData):
             self.files[command.uri] = command.data.SerializeToString()
             self._mail.append(DataWritten(self.now, command.node_id, command.kind))
+        elif isinstance(command, LaunchChild | AskChild | StopChild | BuildDynamic):
+            self._mail.extend(self._bring_forth(command))
         else:
             self._ask_catalog(command)
+
+    def _bring_forth(self, command: LaunchChild | AskChild | StopChild | BuildDynamic) -> list[Observation]:
+        state, offspring = self._state, self.offspring
+        if isinstance(command, StopChild):
+            return offspring.stop(command, self.now)
+        if isinstance(command, AskChild):
+            return offspring.ask(state, command, self.now)
+        if isinstance(command, BuildDynamic):
+            return offspring.build(state, command, self.files, self.now)
+        node = state.nodes.get(command.node_id)
+        fate = self._fate(command.node_id, node.plan.id, command.number) if node is not None else Fate.HANGS
+        told = offspring.launch(state, command, fate.name, self.now)
+        if told and self.randomness.random() < 0.5:
+            told.extend(offspring.ask(state, AskChild(command.node_id, command.number), self.now))
+        return told
 
     def _load_many(self, command: LoadMany) -> ManyLoaded:
         seen = ManyLoaded(self.now, command.node_id, command.number)
@@ -270,17 +295,23 @@ class World:
         if attempt.number != command.number:
             return
         self.ledger.start_attempt(attempt)
-        fates = self.fates.get(attempt.node_id) or self.fates.get(attempt.spec_node_id, [Fate.SUCCEEDS])
-        fate = fates[min(attempt.number, len(fates) - 1)]
+        fate = self._fate(attempt.node_id, attempt.spec_node_id, attempt.number)
         self._report(attempt, Report(AttemptPhase.RUNNING, self._moment()))
         if fate != Fate.HANGS:
             self.ledger.end_attempt(attempt.name)
             self._report(attempt, self._final(attempt, fate))
 
+    def _fate(self, node_id: str, spec_node_id: str, number: int) -> Fate:
+        fates = self.fates.get(node_id) or self.fates.get(spec_node_id, [Fate.SUCCEEDS])
+        return fates[min(number, len(fates) - 1)]
+
     def _report(self, attempt: Attempt, report: Report) -> None:
         self._mail.append(AttemptReported(self.now, attempt.node_id, attempt.number, report, "simulated"))
 
     def _final(self, attempt: Attempt, fate: Fate) -> Report:
+        job = self.offspring.jobs.get(attempt.spec_node_id)
+        if fate == Fate.SUCCEEDS and job is not None:
+            return Report(AttemptPhase.SUCCEEDED, self._moment(), futures=job)
         if fate == Fate.SUCCEEDS:
             return Report(AttemptPhase.SUCCEEDED, self._moment(), outputs=attempt.inputs)
         kind = core.ExecutionError.SYSTEM if fate == Fate.BREAKS else core.ExecutionError.USER
