@@ -236,7 +236,8 @@ def _insert_or_ignore(table: Table, dialect: str) -> Insert:
 def _upsert(table: Table, dialect: str) -> Insert:
     statement = _insert(table, dialect)
     keys = [column.name for column in table.primary_key.columns]
-    kept = {name: statement.excluded[name] for name in table.columns.keys() if name not in keys}  # noqa: SIM118
+    names = [column.name for column in table.columns]
+    kept = {name: statement.excluded[name] for name in names if name not in keys}
     return cast(Insert, statement.on_conflict_do_update(index_elements=keys, set_=kept))
 
 
