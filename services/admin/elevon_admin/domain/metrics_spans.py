@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from elevon_core.errors import Internal
+from elevon_core.errors import FailedPrecondition
 from elevon_idl.admin import v1 as admin
 from elevon_idl.core import v1 as core
 from google.protobuf.duration_pb2 import Duration
@@ -73,7 +73,9 @@ class Graph:
         for each in self.sub_workflows:
             if each.template.id == identifier:
                 return Graph(each, self.sub_workflows)
-        raise Internal(f"sub-workflow {identifier.name} is not in the closure of {self.workflow.template.id.name}")
+        raise FailedPrecondition(
+            f"sub-workflow {identifier.name} is not in the closure of {self.workflow.template.id.name}"
+        )
 
     def node(self, node_id: str) -> core.Node:
         """A node by its id in this graph."""
@@ -81,7 +83,7 @@ class Graph:
         for node in (*template.nodes, template.failure_node):
             if node.id == node_id:
                 return node
-        raise Internal(f"node {node_id} is not in workflow {template.id.name}")
+        raise FailedPrecondition(f"node {node_id} is not in workflow {template.id.name}")
 
 
 def span_of(closure: Closure, **identifier: object) -> core.Span:
@@ -199,7 +201,9 @@ class _Level:
             span.spans.append(operation("NODE_SETUP", span.start_time, span.end_time))
             return
         if len(nodes) > 1:
-            raise Internal(f"branch node {node.key} took one way, and {len(nodes)} nodes are recorded below it")
+            raise FailedPrecondition(
+                f"branch node {node.key} took one way, and {len(nodes)} nodes are recorded below it"
+            )
         (node_id, taken), *_ = nodes.items()
         span.spans.append(operation("NODE_SETUP", span.start_time, taken.closure.created_at))
         inner = span_of(taken.closure, node_id=taken.key.identifier())
@@ -292,7 +296,7 @@ def _way(branch: core.BranchNode, node_id: str) -> core.Node:
     for way in ways:
         if way.id == node_id:
             return way
-    raise Internal(f"node {node_id} is not a way of its branch")
+    raise FailedPrecondition(f"node {node_id} is not a way of its branch")
 
 
 def _creation(recorded: RecordedNode | RecordedTask) -> tuple[int, int]:

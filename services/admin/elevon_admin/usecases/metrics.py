@@ -31,7 +31,8 @@ class ExecutionMetrics:
     async def get(self, request: admin.WorkflowExecutionGetMetricsRequest) -> admin.WorkflowExecutionGetMetricsResponse:
         """The tree of spans, `depth` levels below the outermost, all of them when it is negative.
 
-        Raises InvalidArgument, NotFound, and Internal for records that contradict the workflow.
+        Raises InvalidArgument, NotFound, FailedPrecondition for records that contradict the workflow, and Internal for
+        a dynamic workflow that cannot be read.
         """
         validate_execution_identifier(request.id)
         key = ExecutionKey.of(request.id)
