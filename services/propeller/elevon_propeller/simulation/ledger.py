@@ -16,6 +16,8 @@ from elevon_propeller.plugins.contract import Attempt
 
 Node = core.NodeExecution
 TERMINAL_NODE = frozenset({Node.SUCCEEDED, Node.FAILED, Node.TIMED_OUT, Node.ABORTED, Node.SKIPPED, Node.RECOVERED})
+AGAIN_AND_AGAIN = frozenset({Node.RUNNING, Node.DYNAMIC_RUNNING})
+"""What is told of every attempt of a dynamic task, in turns."""
 Workflow = core.WorkflowExecution
 TERMINAL_WORKFLOW = frozenset({Workflow.SUCCEEDED, Workflow.FAILED, Workflow.ABORTED, Workflow.TIMED_OUT})
 Task = core.TaskExecution
@@ -89,7 +91,9 @@ class Ledger:
 
     def _tell_node(self, node_id: str, phase: int) -> None:
         phases = self._node_phases.setdefault(node_id, [])
-        if phase in phases:
+        if phase in phases and not (
+            phase in AGAIN_AND_AGAIN and Node.DYNAMIC_RUNNING in phases and phase != phases[-1]
+        ):
             raise Violation(f"phase {phase} of {node_id} told twice")
         if TERMINAL_NODE & set(phases):
             raise Violation(f"phase {phase} of {node_id} after its end")
