@@ -64,6 +64,17 @@ class ProcessSettings(BaseModel):
         description="Modules imported once for all attempts, besides flytekit: what most tasks import (such as pandas) "
         "and what survives a fork.",
     )
+    adaptive_preload: bool = Field(
+        True,
+        description="Whether fork servers learn from tasks which installed packages to import once for all; only what "
+        "leaves no threads behind. Linux only.",
+    )
+    spares: int = Field(
+        2,
+        ge=0,
+        le=64,
+        description="Processes of each fork server that wait, already forked, for attempts; each holds about 15 MiB.",
+    )
     grace: timedelta = Field(
         timedelta(seconds=60),
         description="How long attempts go on without propeller; then they are killed, to be run again.",

@@ -16,18 +16,19 @@ import tempfile
 import time
 import uuid
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from elevon_core.errors import FailedPrecondition
 from elevon_kit.logging import get_logger
 
+from elevon_propeller.plugins.process import warm
 from elevon_propeller.plugins.process.client import ForkServerClient, ServerLost
-from elevon_propeller.plugins.process.warm import fork_server
 from elevon_propeller.plugins.settings import ProcessSettings
 
 log = get_logger("fork servers")
 
-_SCRIPT = Path(fork_server.__file__)
+_SCRIPT = Path(warm.__file__).with_name("run.py")
 _LONGEST_SOCKET_PATH = 100
 
 
@@ -134,8 +135,11 @@ class ForkServers:
             "--identity": identity,
             "--grace": self._settings.grace.total_seconds(),
             "--kill-grace": self._settings.kill_grace.total_seconds(),
+            "--spares": self._settings.spares,
+            "--patience": self._settings.start_timeout.total_seconds(),
         }
         words = [str(word) for option in options.items() for word in option]
+        words += ["--adapt"] if self._settings.adaptive_preload else []
         command = [str(python), str(_SCRIPT), *words, "--preload", *self._settings.preload]
         try:
             with (folder / "log").open("ab") as output:
@@ -180,13 +184,12 @@ class ForkServers:
                 log.error("a fork server does not answer and is killed", folder=str(folder))
                 await asyncio.to_thread(_put_down, folder)
             return None
-        if answer["protocol"] != fork_server.PROTOCOL:
+        if answer["protocol"] != warm.PROTOCOL:
             await client.close()
             return None
         server = ForkServer(
             folder.name, answer["identity"], answer["pid"], answer["flytekit"], answer["trouble"], client
         )
-        (folder / "pid").write_text(str(server.pid))
         self._servers[folder.name] = server
         return server
 
@@ -213,8 +216,9 @@ class ForkServers:
 
     def _key(self, python: Path) -> str:
         """A server is shared by those who would start the same one: same Python, same imports, same script."""
-        digest = hashlib.sha256(_SCRIPT.read_bytes())
-        digest.update("\0".join([str(python), *self._settings.preload]).encode())
+        digest = hashlib.sha256(_digest_of_script())
+        options = [str(python), str(self._settings.adaptive_preload), str(self._settings.spares)]
+        digest.update("\0".join([*options, *self._settings.preload]).encode())
         return digest.hexdigest()[:16]
 
     def _keys_in_use(self) -> set[str]:
@@ -225,6 +229,14 @@ class ForkServers:
 def python_of(settings: ProcessSettings) -> Path:
     """The Python of tasks whose image is not configured; never resolved, since environments are found by links."""
     return settings.python or Path(sys.executable)
+
+
+@cache
+def _digest_of_script() -> bytes:
+    digest = hashlib.sha256()
+    for file in sorted(_SCRIPT.parent.glob("*.py")):
+        digest.update(file.read_bytes())
+    return digest.digest()
 
 
 def _is_alive(folder: Path) -> bool:

@@ -1,0 +1,43 @@
+"""A module of tasks that imports what takes long."""
+
+# mypy: ignore-errors
+# Runs in the environment of flytekit, which mypy does not see.
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+
+BEGAN = time.monotonic()
+KNEW_PANDAS = "pandas.core.frame" in sys.modules  # flytekit puts a promise of `pandas` itself there
+
+import pandas as pd  # noqa: E402  # what is measured
+from flytekit import task  # noqa: E402
+
+TOOK = time.monotonic() - BEGAN
+
+
+@task
+def look() -> dict[str, float]:
+    """Whether pandas was there before this module asked for it, and that it works."""
+    frame = pd.DataFrame({"x": [1.0, 2.0]})
+    return {"known": float(KNEW_PANDAS), "seconds": TOOK, "sum": float(frame.x.sum()), "pid": float(os.getppid())}
+
+
+@task
+def now() -> float:
+    """The moment of the first line."""
+    return time.time()
+
+
+@task
+def draw() -> float:
+    """A number that must be another one each time."""
+    return float(pd.Series(range(1000)).sample(1).iloc[0])
+
+
+@task
+def table(rows: int) -> pd.DataFrame:
+    """A structured dataset."""
+    return pd.DataFrame({"x": range(rows)})
