@@ -6,13 +6,6 @@ import asyncio
 import secrets
 
 from elevon_core.errors import Cancelled, ElevonError, Internal, ResourceExhausted, Unimplemented
-from elevon_idl.admin.v1 import (
-    admin_service_pb2,
-    auth_metadata_service_pb2,
-    data_proxy_service_pb2,
-    identity_service_pb2,
-    signal_service_pb2,
-)
 from elevon_kit.grpc_local import CallFailed, LocalCalls
 from elevon_kit.grpc_server import GrpcServer
 from elevon_kit.logging import bound, get_logger
@@ -32,15 +25,6 @@ from elevon_admin.gateway.settings import GatewaySettings
 from elevon_admin.gateway.statuses import HTTP_CODES, error_body, error_headers
 
 log = get_logger("gateway")
-
-SERVICES = (
-    admin_service_pb2,
-    auth_metadata_service_pb2,
-    data_proxy_service_pb2,
-    identity_service_pb2,
-    signal_service_pb2,
-)
-"""Loaded so that the rules find their methods."""
 
 OPENAPI_PATH = "/api/v1/openapi"
 CORS_METHODS = ("GET", "POST", "DELETE", "HEAD", "PUT", "PATCH")

@@ -56,6 +56,8 @@ def from_json(text: bytes, message: Message, *, strict: bool) -> None:
     """
     if not text.strip():
         return
+    if not text.lstrip().startswith(b"{"):
+        raise InvalidArgument(f"invalid request: the body is not a {message.DESCRIPTOR.full_name}: no JSON object")
     try:
         json_format.Parse(text, message, ignore_unknown_fields=not strict)
     except (json_format.Error, TypeError, ValueError, RecursionError) as error:

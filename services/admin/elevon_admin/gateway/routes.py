@@ -6,6 +6,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from elevon_core.errors import InvalidArgument, NotFound, Unimplemented
+from elevon_idl.admin.v1 import (
+    admin_service_pb2,
+    auth_metadata_service_pb2,
+    data_proxy_service_pb2,
+    identity_service_pb2,
+    signal_service_pb2,
+)
 from google.protobuf import descriptor_pool, message_factory
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import Message
@@ -14,6 +21,15 @@ from elevon_admin.gateway.fields import FieldPath, field_path
 from elevon_admin.gateway.query import fill_from_query
 from elevon_admin.gateway.rules import Rule
 from elevon_admin.gateway.templates import Template, parse_template, path_segments
+
+SERVICES = (
+    admin_service_pb2,
+    auth_metadata_service_pb2,
+    data_proxy_service_pb2,
+    identity_service_pb2,
+    signal_service_pb2,
+)
+"""Loaded so that the rules find their methods."""
 
 
 @dataclass(frozen=True, slots=True)
