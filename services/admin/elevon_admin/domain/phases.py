@@ -33,8 +33,6 @@ TERMINAL_TASK_PHASES: frozenset[int] = frozenset(
 )
 """RETRYABLE_FAILED is not among them: another attempt may follow, and the same attempt may still be corrected."""
 
-LIVE_WORKFLOW_PHASES = frozenset(WorkflowPhase.values()) - TERMINAL_WORKFLOW_PHASES
-
 WORKFLOW_PHASE_NUMBERS: dict[str, int] = dict(WorkflowPhase.items())
 NODE_PHASE_NUMBERS: dict[str, int] = dict(NodePhase.items())
 TASK_PHASE_NUMBERS: dict[str, int] = dict(TaskPhase.items())

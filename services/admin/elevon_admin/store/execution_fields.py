@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import ColumnElement, Table, and_, exists, literal, select
+from sqlalchemy import ColumnElement, Table, and_, literal, select
 
 from elevon_admin.domain.filter_values import ValueKind
 from elevon_admin.domain.phases import NODE_PHASE_NUMBERS, TASK_PHASE_NUMBERS, WORKFLOW_PHASE_NUMBERS
@@ -102,14 +102,8 @@ _TAG_FIELDS = _texts(execution_tags, "key", "value")
 _SIGNAL_FIELDS = {**row_fields(signals), **_texts(signals, "signal_id")}
 
 
-def _tagged(fields: dict[str, Field]) -> Entity:
-    """All expressions about tags hold for one and the same tag of the execution."""
-    own = execution_tags.c.execution_id == executions.c.id
-    return Entity(fields, lambda condition: exists(select(1).where(own, condition)))
-
-
 def _through(fields: dict[str, Field], own: ColumnElement[Any], other: ColumnElement[Any]) -> Entity:
-    """An entity of which few rows match: their ids are looked up first, the listed rows by index."""
+    """An entity of which few rows match: they are looked up first. All expressions hold for one and the same row."""
     return Entity(fields, lambda condition: own.in_(select(other).where(condition)))
 
 
@@ -120,10 +114,10 @@ EXECUTION_COLUMNS = Columns(
         "launch_plan": _through(LAUNCH_PLAN_FIELDS, executions.c.launch_plan_id, launch_plans.c.id),
         "workflow": _through(WORKFLOW_FIELDS, executions.c.workflow_id, workflows.c.id),
         "task": _through(TASK_FIELDS, executions.c.task_id, tasks.c.id),
-        "execution_tag": _tagged(_TAG_FIELDS),
-        "admin_tag": _tagged({"name": Field(execution_tags.c.key)}),
+        "execution_tag": _through(_TAG_FIELDS, executions.c.id, execution_tags.c.execution_id),
+        "admin_tag": _through({"name": Field(execution_tags.c.key)}, executions.c.id, execution_tags.c.execution_id),
     },
-    (executions.c.id,),
+    (executions.c.created_at, executions.c.id),
 )
 
 

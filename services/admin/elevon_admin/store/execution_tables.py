@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, ForeignKey, Index, Integer, LargeBinary, SmallInteger, Table, Text, UniqueConstraint
+from sqlalchemy import (
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    SmallInteger,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
 
 from elevon_admin.store.schema import Name, Nanoseconds, RowId, metadata
 
@@ -23,6 +34,9 @@ def _error() -> tuple[Column[str], ...]:
     return (Column("error_kind", Name, nullable=True), Column("error_code", Name, nullable=True))
 
 
+LIVE = "phase NOT IN (4, 6, 7, 8)"
+"""Not SUCCEEDED, FAILED, ABORTED or TIMED_OUT; spelled as in the index, so that a query with it uses the index."""
+
 executions = Table(
     "executions",
     metadata,
@@ -33,6 +47,8 @@ executions = Table(
     Column("state", SmallInteger, nullable=False),
     Column("mode", SmallInteger, nullable=False),
     Column("launch_entity", Name, nullable=False),
+    Column("workflow_name", Name, nullable=False),
+    Column("launch_plan_name", Name, nullable=False),
     Column("launch_plan_id", RowId, ForeignKey("launch_plans.id"), nullable=True),
     Column("workflow_id", RowId, ForeignKey("workflows.id"), nullable=True),
     Column("task_id", RowId, ForeignKey("tasks.id"), nullable=True),
@@ -55,13 +71,16 @@ executions = Table(
     UniqueConstraint("project", "domain", "name", name="uq_executions_project_domain_name"),
     Index("ix_executions_created_at", "project", "domain", "state", "created_at", "id"),
     Index("ix_executions_phase", "project", "domain", "state", "phase", "created_at", "id"),
-    Index("ix_executions_workflow_id", "workflow_id", "state", "created_at", "id"),
-    Index("ix_executions_launch_plan_id", "launch_plan_id", "state", "created_at", "id"),
+    Index("ix_executions_started_at", "project", "domain", "state", "started_at", "created_at", "id"),
+    Index("ix_executions_workflow_name", "project", "domain", "state", "workflow_name", "created_at", "id"),
+    Index("ix_executions_launch_plan_name", "project", "domain", "state", "launch_plan_name", "created_at", "id"),
+    Index("ix_executions_live", "launch_plan_id", sqlite_where=text(LIVE), postgresql_where=text(LIVE)),
 )
 """`spec` is an admin.ExecutionSpec, `closure` an admin.ExecutionClosure.
 
 Literal maps are either inline (`inputs`, `user_inputs`, `outputs`) or behind the URI beside them; `user_inputs` is NULL
-where they equal `inputs`. `phases_seen` has bit n set once phase n was recorded.
+where they equal `inputs`. `phases_seen` has bit n set once phase n was recorded. The names of workflow and launch plan
+are there again, in this table, because pages of the executions of one name need an index in the order of creation.
 """
 
 node_executions = Table(

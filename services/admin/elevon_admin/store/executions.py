@@ -8,7 +8,7 @@ from typing import Any
 from elevon_core.errors import AlreadyExists, ElevonError, NotFound
 from elevon_idl.admin import v1 as admin
 from elevon_kit.database import Database
-from sqlalchemy import Row, Select, and_, bindparam, func, insert, select, update
+from sqlalchemy import Row, and_, bindparam, func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from elevon_admin.domain.dispatches import Dispatch, DispatchKind
@@ -21,17 +21,15 @@ from elevon_admin.domain.executions import (
 )
 from elevon_admin.domain.filters import Filter, mentions
 from elevon_admin.domain.paging import Page
-from elevon_admin.domain.phases import LIVE_WORKFLOW_PHASES
 from elevon_admin.domain.records import ExecutionFamily, ExecutionKey, ExecutionRecord, NodeKey, StoredLiterals
 from elevon_admin.domain.sorting import Sort
 from elevon_admin.execution_ports import Inserted
 from elevon_admin.store.dispatches import add_dispatch, undelivered_of
 from elevon_admin.store.execution_families import store_families
-from elevon_admin.store.execution_fields import EXECUTION_COLUMNS
+from elevon_admin.store.execution_pages import execution_page
 from elevon_admin.store.execution_rows import column_time, literal_columns
-from elevon_admin.store.execution_tables import dispatches, execution_tags, executions, node_executions
+from elevon_admin.store.execution_tables import LIVE, dispatches, execution_tags, executions, node_executions
 from elevon_admin.store.gathering import Gathered
-from elevon_admin.store.listing import apply_listing
 from elevon_admin.store.registry_tables import launch_plans
 from elevon_admin.store.versioned import insert_missing
 
@@ -168,16 +166,14 @@ class SqlExecutions:
         self, project: str, domain: str, name: str, filters: Sequence[Filter], sort: Sort | None, page: Page
     ) -> Sequence[StoredExecution]:
         """See ExecutionRepository."""
-        query: Select[*tuple[Any, ...]] = select(*_READ).where(
-            executions.c.project == project, executions.c.domain == domain
-        )
+        scope = [executions.c.project == project, executions.c.domain == domain]
         if name:
-            query = query.where(executions.c.name == name)
+            scope.append(executions.c.name == name)
         if not mentions(filters, "state"):
-            query = query.where(executions.c.state == admin.EXECUTION_ACTIVE)
+            scope.append(executions.c.state == admin.EXECUTION_ACTIVE)
+        query = execution_page(_READ, scope, filters, sort, page)
         async with self._database.reading() as connection:
-            rows = await connection.execute(apply_listing(query, EXECUTION_COLUMNS, filters, sort, page))
-            return [_stored(row) for row in rows]
+            return [_stored(row) for row in await connection.execute(query)]
 
     async def abort(
         self, key: ExecutionKey, change: Callable[[ExecutionRecord], None], payload: bytes, cause: str, now: int
@@ -244,10 +240,10 @@ async def _unfinished(connection: AsyncConnection, limit: ConcurrencyLimit) -> i
     oldest = select(columns.id).where(plan).order_by(columns.created_at, columns.id).limit(1)
     await connection.execute(oldest.with_for_update())
     query = select(func.count()).where(
+        executions.c.launch_plan_id.in_(select(columns.id).where(plan)),
         executions.c.project == limit.project,
         executions.c.domain == limit.domain,
-        executions.c.launch_plan_id.in_(select(columns.id).where(plan)),
-        executions.c.phase.in_(sorted(LIVE_WORKFLOW_PHASES)),
+        text(LIVE),
     )
     return int((await connection.execute(query)).scalar_one())
 
@@ -265,6 +261,8 @@ def _values(execution: NewExecution) -> dict[str, Any]:
         "state": admin.EXECUTION_ACTIVE,
         "mode": execution.spec.metadata.mode,
         "launch_entity": execution.launch_entity,
+        "workflow_name": closure.workflow_id.name,
+        "launch_plan_name": execution.spec.launch_plan.name if execution.task_row is None else "",
         "launch_plan_id": execution.launch_plan_row,
         "workflow_id": execution.workflow_row,
         "task_id": execution.task_row,

@@ -148,10 +148,15 @@ def _pattern(known: Field, expression: Filter) -> Condition:
 
 def _named(known: Field, names: Mapping[str, int], expression: Filter) -> Condition:
     """A condition on names, answered in Python: the column is one of the numbers whose names pass."""
-    passing = sorted({number for name, number in names.items() if _passes(name, expression)})
+    passing = passing_numbers(names, expression)
     if not passing:
         return false()
     return known.column.in_(passing) if len(passing) > 1 else known.column == passing[0]
+
+
+def passing_numbers(names: Mapping[str, int], expression: Filter) -> list[int]:
+    """The numbers whose names pass a filter, ascending."""
+    return sorted({number for name, number in names.items() if _passes(name, expression)})
 
 
 def _passes(name: str, expression: Filter) -> bool:

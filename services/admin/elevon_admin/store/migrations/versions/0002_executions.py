@@ -13,6 +13,7 @@ branch_labels = None
 depends_on = None
 
 ROW_ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+LIVE = sa.text("phase NOT IN (4, 6, 7, 8)")
 TEXT = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 
 
@@ -41,6 +42,8 @@ def _create_executions() -> None:
         _small("state"),
         _small("mode"),
         _text("launch_entity"),
+        _text("workflow_name"),
+        _text("launch_plan_name"),
         _reference("executions", "launch_plan_id", "launch_plans", nullable=True),
         _reference("executions", "workflow_id", "workflows", nullable=True),
         _reference("executions", "task_id", "tasks", nullable=True),
@@ -61,8 +64,10 @@ def _create_executions() -> None:
     newest = ["created_at", "id"]
     op.create_index("ix_executions_created_at", "executions", [*listed, *newest])
     op.create_index("ix_executions_phase", "executions", [*listed, "phase", *newest])
-    op.create_index("ix_executions_workflow_id", "executions", ["workflow_id", "state", *newest])
-    op.create_index("ix_executions_launch_plan_id", "executions", ["launch_plan_id", "state", *newest])
+    op.create_index("ix_executions_started_at", "executions", [*listed, "started_at", *newest])
+    op.create_index("ix_executions_workflow_name", "executions", [*listed, "workflow_name", *newest])
+    op.create_index("ix_executions_launch_plan_name", "executions", [*listed, "launch_plan_name", *newest])
+    op.create_index("ix_executions_live", "executions", ["launch_plan_id"], sqlite_where=LIVE, postgresql_where=LIVE)
 
 
 def _create_node_executions() -> None:
