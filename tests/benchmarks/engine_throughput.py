@@ -1,4 +1,4 @@
-"""Measures the engine in one process: a chain of 100, a fan-out of 10,000, resuming it, and many small executions.
+"""Measures the engine in one process: a chain of 100, a fan-out and an array of 10,000, many small executions.
 
 Durable on SQLite, events delivered to an admin in memory, echo tasks. Run it as a program; arguments choose what.
 """
@@ -9,6 +9,7 @@ import asyncio
 import cProfile
 import gc
 import hashlib
+import os
 import pstats
 import sys
 import tempfile
@@ -42,40 +43,62 @@ CLIENTS = 32
 class Bench:
     """A runtime on its own database."""
 
-    def __init__(self, url: str, plugin: EchoPlugin | FakePlugin | None = None) -> None:
+    def __init__(
+        self, url: str, plugin: EchoPlugin | FakePlugin | None = None, blobs: MemoryBlobStore | None = None
+    ) -> None:
         self.database = Database(url)
         self.admin = MemoryAdminEvents()
         plugins = Registry([plugin or EchoPlugin()])
         surroundings = Surroundings(
-            SqlStore(self.database), self.admin, MemoryCatalog(), plugins, MemoryBlobStore(), MemoryAdminService()
+            SqlStore(self.database),
+            self.admin,
+            MemoryCatalog(),
+            plugins,
+            blobs or MemoryBlobStore(),
+            MemoryAdminService(),
         )
         self.runtime = Runtime(surroundings, EnginePolicy())
         self.executions = Executions(self.runtime)
         self.watching = Watching(self.runtime)
 
-    async def run(self, name: str, closure: core.CompiledWorkflowClosure | None, digest: bytes) -> None:
+    async def run(
+        self,
+        name: str,
+        closure: core.CompiledWorkflowClosure | None,
+        digest: bytes,
+        inputs: core.LiteralMap | None = None,
+    ) -> None:
         """Create an execution and wait for its end."""
         identifier = core.WorkflowExecutionIdentifier(project="bench", domain="development", name=name)
-        await self.create(identifier, closure, digest)
+        await self.create(identifier, closure, digest, inputs)
         async for view in self.watching.watch(identifier):
             phase = view.phase
         assert phase == core.WorkflowExecution.SUCCEEDED, core.WorkflowExecution.Phase.Name(phase)
 
     async def create(
-        self, identifier: core.WorkflowExecutionIdentifier, closure: core.CompiledWorkflowClosure | None, digest: bytes
+        self,
+        identifier: core.WorkflowExecutionIdentifier,
+        closure: core.CompiledWorkflowClosure | None,
+        digest: bytes,
+        inputs: core.LiteralMap | None = None,
     ) -> None:
-        """Create an execution."""
+        """Create an execution, with the input x = 1 unless others are given."""
         request = propeller.CreateExecutionRequest(
-            execution_id=identifier, closure_digest=digest, closure=closure, inputs=closures.integers(x=1)
+            execution_id=identifier,
+            closure_digest=digest,
+            closure=closure,
+            inputs=inputs or closures.integers(x=1),
         )
         assert (await self.executions.create(request)).created
 
 
 @asynccontextmanager
-async def opened(url: str, plugin: EchoPlugin | FakePlugin | None = None) -> AsyncIterator[Bench]:
+async def opened(
+    url: str, plugin: EchoPlugin | FakePlugin | None = None, blobs: MemoryBlobStore | None = None
+) -> AsyncIterator[Bench]:
     """A runtime that is running."""
     await MIGRATIONS.upgrade(url)
-    bench = Bench(url, plugin)
+    bench = Bench(url, plugin, blobs)
     await bench.database.open()
     await bench.runtime.start()
     try:
@@ -127,6 +150,55 @@ async def measure_fan_out(url: str) -> float:
     return best
 
 
+async def measure_array(url: str) -> None:
+    """Elements a second of one array node, and what all of them take in memory while they are under way."""
+    closure = closures.array(closures.ArraySpec())
+    digest = digest_of(closure)
+    inputs = closures.lists(x=range(WIDTH), y=range(WIDTH))
+    async with opened(url) as bench:
+        await bench.runtime.plans.add(digest, closure)
+        for number in range(3):
+            gc.collect()
+            started = time.perf_counter()
+            await bench.run(f"array-{number}", None, digest, inputs)
+            ended = time.perf_counter() - started
+            await bench.runtime.outbox.flushed(60)
+            events = len(bench.admin.events)
+            print(f"array of {WIDTH}: {WIDTH / ended:.0f} elements/s, {events} events delivered")
+            bench.admin.events.clear()
+    await _measure_array_memory(f"{url}.hanging", closure, digest, inputs)
+
+
+async def _measure_array_memory(
+    url: str, closure: core.CompiledWorkflowClosure, digest: bytes, inputs: core.LiteralMap
+) -> None:
+    plugin = FakePlugin("hang", frozenset({"echo"}))
+    identifier = core.WorkflowExecutionIdentifier(project="bench", domain="development", name="hanging")
+    blobs = MemoryBlobStore()
+    async with opened(url, plugin, blobs) as bench:
+        gc.collect()
+        before = resident_bytes()
+        await bench.create(identifier, closure, digest, inputs)
+        while len(plugin.running) < WIDTH:
+            await asyncio.sleep(0.05)
+        gc.collect()
+        taken = resident_bytes() - before
+        print(f"array of {WIDTH}, all under way: {taken / WIDTH / 1024:.1f} KiB per element, the plugin's included")
+    started = time.perf_counter()
+    async with opened(url, blobs=blobs) as bench:
+        while not bench.admin.events:
+            await asyncio.sleep(0.001)
+        print(f"  resumed: first new event after {time.perf_counter() - started:.2f} s")
+        async for _ in bench.watching.watch(identifier):
+            pass
+        print(f"  ended after {time.perf_counter() - started:.2f} s")
+
+
+def resident_bytes() -> int:
+    """The memory of this process."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
 async def measure_resume(url: str) -> float:
     """Seconds from start to the first new transition with a live fan-out."""
     closure = closures.fan_out(WIDTH)
@@ -166,7 +238,13 @@ async def measure_small(url: str) -> float:
     return SMALL // CLIENTS * CLIENTS / seconds
 
 
-MEASURES = {"chain": measure_chain, "fan-out": measure_fan_out, "resume": measure_resume, "small": measure_small}
+MEASURES = {
+    "chain": measure_chain,
+    "fan-out": measure_fan_out,
+    "array": measure_array,
+    "resume": measure_resume,
+    "small": measure_small,
+}
 
 
 def main() -> None:

@@ -13,11 +13,11 @@ FAILED = "ArrayNodeFailing"
 _MORE = "... and many more."
 
 
-def combined(scope: ArrayScope, minimum: int) -> core.ExecutionError:
+def combined(scope: ArrayScope) -> core.ExecutionError:
     """Why the array fails: code and kind are those of the elements' errors where all agree."""
     errors = scope.errors
     if not errors:
-        message = f"{minimum} successes are required, and {scope.succeeded} of {scope.size} elements have succeeded"
+        message = f"{scope.minimum} elements must succeed, and {scope.succeeded} of {scope.size} have"
         return core.ExecutionError(code=FAILED, message=message, kind=core.ExecutionError.USER)
     told = {index: error for index, error in errors.items() if error.code != _STOPPED} or errors
     codes = {error.code for error in told.values()}

@@ -8,8 +8,9 @@ from typing import NamedTuple, TypeAlias
 from elevon_idl.core import v1 as core
 from google.protobuf.struct_pb2 import Struct
 
-from elevon_propeller.engine import array_chunks
+from elevon_propeller.engine import array_chunks, array_plan
 from elevon_propeller.engine.array_chunks import ElementRecord
+from elevon_propeller.engine.array_values import Items
 from elevon_propeller.engine.phases import SUCCESSFUL, NodePhase, Outcome
 from elevon_propeller.engine.plan import ArrayPlan
 from elevon_propeller.engine.state import ExecutionState, NodeState, Scope
@@ -61,7 +62,8 @@ class ArrayScope(Scope):
 
     `live` holds those under way; of the others only columns are kept: phase, attempt, cache status, outputs as bytes
     or as a URI, error. Elements begin in order: `begun` counts them. `changes` are the attempts, by index and number,
-    of which admin has not been told. `slotless` elements do not count against max_parallelism.
+    of which admin has not been told. `minimum` of them must succeed. `noticed` says that the array is about to be
+    looked at, `waking` that a timer will see to it. `slotless` elements do not count against max_parallelism.
     """
 
     __slots__ = (
@@ -75,6 +77,9 @@ class ArrayScope(Scope):
         "errors",
         "failed",
         "gathering",
+        "items",
+        "minimum",
+        "noticed",
         "outputs",
         "phases",
         "plan",
@@ -92,6 +97,8 @@ class ArrayScope(Scope):
         super().__init__(plan.graph, parent)
         self.plan = plan
         self.size = size
+        self.minimum = array_plan.minimum_of(plan.required, size)
+        self.items: Items | None = None
         self.slotless = slotless
         # Unlike other ids these are not shortened to 20 characters: hashes of many thousand elements would collide.
         self.prefix = f"{parent.id}-{parent.attempt}-n"
@@ -104,7 +111,7 @@ class ArrayScope(Scope):
         self.errors: dict[int, core.ExecutionError] = {}
         self.begun = self.succeeded = self.failed = 0
         self.changes: dict[tuple[int, int], Change] = {}
-        self.closed = self.gathering = self.waking = False
+        self.closed = self.gathering = self.noticed = self.waking = False
         self.tell_at = 0
         self._errors_known: dict[tuple[str, str, int], core.ExecutionError] = {}
         self._error_bytes = 0

@@ -34,13 +34,24 @@ def size_of(inputs: core.LiteralMap, bound: Collection[str]) -> int:
     raise InvalidArgument("no input array provided")
 
 
-def element_inputs(inputs: core.LiteralMap, bound: Collection[str], index: int) -> core.LiteralMap:
-    """The inputs of one element: its item of each list, everything else whole."""
-    result = core.LiteralMap()
-    lists = _lists(inputs, bound)
-    for name, literal in inputs.literals.items():
-        result.literals[name].CopyFrom(literal.collection.literals[index] if name in lists else literal)
-    return result
+class Items:
+    """The inputs of single elements: an item of each list that is not bound, everything else whole."""
+
+    __slots__ = ("_lists", "_whole")
+
+    def __init__(self, inputs: core.LiteralMap, bound: Collection[str]) -> None:
+        lists = _lists(inputs, bound)
+        self._lists = [(name, inputs.literals[name].collection.literals) for name in sorted(lists)]
+        self._whole = core.LiteralMap(
+            literals={name: literal for name, literal in inputs.literals.items() if name not in lists}
+        )
+
+    def of(self, index: int) -> core.LiteralMap:
+        """The inputs of one element."""
+        result = core.LiteralMap(literals={name: items[index] for name, items in self._lists})
+        if self._whole.literals:
+            result.MergeFrom(self._whole)
+        return result
 
 
 def collected(names: Iterable[str], size: int, outputs: Mapping[int, core.LiteralMap]) -> core.LiteralMap:

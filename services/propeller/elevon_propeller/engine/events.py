@@ -181,8 +181,11 @@ def _note(
     """Elements of an array are told of by the events of the array, several at once."""
     if phase is not None:
         child = children.identifier(turn.state, element) if element.plan.kind == "launch_plan" else None
-        element.array.note(element, phase, report, child)
-        turn.closing.append(element.scope)
+        scope = element.array
+        scope.note(element, phase, report, child)
+        if not scope.noticed:
+            scope.noticed = True
+            turn.closing.append(scope)
 
 
 def _add_lineage(told: event.NodeExecutionEvent, state: NodeState) -> None:

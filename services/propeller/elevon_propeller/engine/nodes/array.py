@@ -13,7 +13,6 @@ from elevon_idl.core import v1 as core
 from elevon_propeller.engine import (
     array_errors,
     array_events,
-    array_plan,
     array_state,
     array_values,
     events,
@@ -90,12 +89,13 @@ class ArrayNode(NodeHandler):
     def children_changed(self, turn: Turn, node: NodeState) -> None:
         """Fail early, let more elements begin, or end."""
         scope = _scope(node)
-        if scope is None or scope.gathering:
+        if scope is None:
             return
+        scope.noticed = False
         if node.phase == NodePhase.STOPPING:
             if not scope.live:
                 _interrupted(turn, scope)
-        elif node.phase == NodePhase.RUNNING:
+        elif node.phase == NodePhase.RUNNING and not scope.gathering:
             _go_on(turn, scope)
 
     def ending(self, turn: Turn, node: NodeState) -> None:
@@ -113,7 +113,7 @@ class ArrayNode(NodeHandler):
             array_events.note_all(turn, scope)
         for element in list(scope.live.values()):
             assert isinstance(element, ElementState)
-            element.inputs = _element_inputs(scope, element.index)
+            element.inputs = _items(scope).of(element.index)
             if element.phase != NodePhase.QUEUED:
                 registry.handler(element).resume(turn, element)
             elif scope.slotless:
@@ -193,21 +193,21 @@ def _write_inputs(turn: Turn, node: NodeState) -> bool:
     return True
 
 
-def _element_inputs(scope: ArrayScope, index: int) -> core.LiteralMap | None:
-    inputs = scope.node.inputs
-    return array_values.element_inputs(inputs, scope.plan.bound, index) if inputs is not None else None
+def _items(scope: ArrayScope) -> array_values.Items:
+    if scope.items is None:
+        scope.items = array_values.Items(scope.node.inputs or core.LiteralMap(), scope.plan.bound)
+    return scope.items
 
 
 def _go_on(turn: Turn, scope: ArrayScope) -> None:
-    minimum = array_plan.minimum_of(scope.plan.required, scope.size)
-    hopeless = scope.size - scope.failed < minimum
+    hopeless = scope.size - scope.failed < scope.minimum
     if hopeless and not scope.stopping and not scope.plan.runs_all:
         policies.stop(turn, scope, TOO_MANY_FAILURES)
     _admit(turn, scope)
     if scope.live or (scope.begun < scope.size and not scope.stopping):
         array_events.tell_soon(turn, scope)
-    elif scope.succeeded < minimum:
-        _fail(turn, scope, array_errors.combined(scope, minimum))
+    elif scope.succeeded < scope.minimum:
+        _fail(turn, scope, array_errors.combined(scope))
     else:
         _gather(turn, scope)
 
@@ -215,6 +215,8 @@ def _go_on(turn: Turn, scope: ArrayScope) -> None:
 def _admit(turn: Turn, scope: ArrayScope) -> None:
     """Let elements begin, in order; the rest of what may begin follows in the next step."""
     if scope.stopping or scope.node.inputs is None:
+        return
+    if scope.begun == scope.size:
         return
     limits = [limit for limit in (scope.plan.parallelism, turn.policy.array_live_elements) if limit]
     room = min(limits, default=scope.size)
@@ -226,7 +228,7 @@ def _admit(turn: Turn, scope: ArrayScope) -> None:
             return
         turn.admitted += 1
         element = scope.element(turn.state, scope.begun)
-        element.inputs = _element_inputs(scope, scope.begun)
+        element.inputs = _items(scope).of(scope.begun)
         scope.begun += 1
         registry.handler(element).enter(turn, element)
 
