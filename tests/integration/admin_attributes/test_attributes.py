@@ -156,7 +156,7 @@ async def test_plugin_overrides_are_merged_within_a_level_only(admin: Admin) -> 
 
 
 async def test_execution_settings_of_a_project_are_completed_by_the_defaults(database_url: str, tmp_path: Path) -> None:
-    flags = {"executions": {"max_parallelism": 7, "labels": {"team": "x"}, "service_account": "robot"}}
+    flags: dict[str, Any] = {"executions": {"max_parallelism": 7, "labels": {"team": "x"}, "service_account": "robot"}}
     async with serving(database_url, tmp_path, **flags) as admin:
         asked = GET_PROJECT(project=PROJECT, resource_type=R.WORKFLOW_EXECUTION_CONFIG)
         found = (await admin.stub.GetProjectAttributes(asked)).attributes
@@ -199,7 +199,7 @@ async def test_every_kind_but_quality_of_service_can_be_set(admin: Admin) -> Non
     await refused(in_domain(admin, R.QUALITY_OF_SERVICE_SPECIFICATION), MISSING, "QUALITY_OF_SERVICE_SPECIFICATION")
 
 
-BAD = [
+BAD: list[tuple[Callable[[Any], Any], str]] = [
     (
         lambda s: s.UpdateProjectAttributes(project_attributes_pb2.ProjectAttributesUpdateRequest()),
         "missing attributes",
@@ -243,7 +243,6 @@ BAD = [
 
 
 async def test_bad_requests_name_what_is_wrong_and_change_nothing(admin: Admin) -> None:
-    call: Callable[[Any], Any]
     for call, words in BAD:
         await refused(call(admin.stub), INVALID, words)
     for kind in KINDS:
@@ -286,7 +285,7 @@ async def test_limits_count_at_registration(admin: Admin) -> None:
 
 
 async def test_attributes_shape_what_the_engine_is_told(database_url: str, tmp_path: Path) -> None:
-    flags = {"executions": {"queues": [{"name": "fast", "tags": ["hurry"]}]}}
+    flags: dict[str, Any] = {"executions": {"queues": [{"name": "fast", "tags": ["hurry"]}]}}
     async with serving(database_url, tmp_path, **flags) as admin:
         target = await admin.register()
         await admin.launch(target, "before")
