@@ -69,6 +69,11 @@ class ProcessSettings(BaseModel):
         description="Whether fork servers learn from tasks which installed packages to import once for all; only what "
         "leaves no threads behind. Linux only.",
     )
+    adaptive_preload_timeout: timedelta = Field(
+        timedelta(seconds=30),
+        ge=timedelta(seconds=1),
+        description="How long an import may take that is tried for `adaptive_preload`; it happens in a process apart.",
+    )
     spares: int = Field(
         2,
         ge=0,

@@ -136,7 +136,7 @@ class ForkServers:
             "--grace": self._settings.grace.total_seconds(),
             "--kill-grace": self._settings.kill_grace.total_seconds(),
             "--spares": self._settings.spares,
-            "--patience": self._settings.start_timeout.total_seconds(),
+            "--patience": self._settings.adaptive_preload_timeout.total_seconds(),
         }
         words = [str(word) for option in options.items() for word in option]
         words += ["--adapt"] if self._settings.adaptive_preload else []

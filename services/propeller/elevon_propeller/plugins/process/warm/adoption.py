@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import json
 import socket
+import sys
 import time
 from collections.abc import Callable
 from typing import Any
@@ -98,7 +99,7 @@ class Adoption:
 
     def moment(self) -> float | None:
         """When `on_time` wants to be called, in monotonic seconds."""
-        if self.pid:
+        if self.channel is not None:
             return None if self.is_ready else self._deadline
         return self._try_at if self._trials < _MOST_TRIALS else None
 
@@ -107,7 +108,7 @@ class Adoption:
         moment = self.moment()
         if moment is None or time.monotonic() < moment:
             return
-        if self.pid:
+        if self.channel is not None:
             self._give_up(f"did not end within {self._patience:g} seconds")
             return
         self._try_at = None
@@ -122,7 +123,7 @@ class Adoption:
 
     def refresh(self) -> None:
         """Try a successor with the packages as they are now, if they are others than this process imported."""
-        if not self.pid and self._try_at is None and not self._preloaded.is_current():
+        if self.channel is None and self._try_at is None and not self._preloaded.is_current():
             self._rejected.clear()
             self._try_at = time.monotonic() + _PAUSE
 
@@ -146,10 +147,17 @@ class Adoption:
         if messages is None:
             self._give_up("ended the process that imported it")
 
+    def died(self, pid: int) -> None:
+        """Take note that a child has ended; what follows from it does when its channel is read."""
+        if pid == self.pid:
+            self.pid = 0
+
     def _give_up(self, reason: str) -> None:
-        culprits = [self._importing] if self._importing else self._candidates()
-        for name in culprits:
-            self._rejected[name] = reason
+        if not self.is_ready:  # else it did nothing wrong
+            for name in [self._importing] if self._importing else self._candidates():
+                self._rejected[name] = reason
+                sys.stderr.write(f"{name} is not imported for all tasks: it {reason}\n")
+                sys.stderr.flush()
         self.end()
         self._write()
         if self._candidates():

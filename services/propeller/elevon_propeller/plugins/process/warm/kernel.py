@@ -128,6 +128,8 @@ def receive_with_descriptors(channel: socket.socket) -> tuple[dict[str, Any], li
         if not part:
             return None
         data += part
+    for descriptor in descriptors:
+        os.set_inheritable(descriptor, False)
     return json.loads(bytes(data[_FRAME.size :])), list(descriptors)
 
 

@@ -117,7 +117,7 @@ class Server:
             self._reap()
             self._on_time()
             if self.adoption.is_ready and self._is_idle() and self._hand_over():
-                return
+                os._exit(0)  # what is to be done at the end of the interpreter is the successor's
         self._end_helpers()
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self.options.socket)
@@ -233,6 +233,7 @@ class Server:
         """Fork a process that does some work and ends; answers its id and the near end of a channel to it."""
         near, far = socket.socketpair()
         server = os.getpid()
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})  # which a child must not take for the server's
         try:
             pid = os.fork()
             if pid == 0:
@@ -242,6 +243,7 @@ class Server:
             near.close()
             raise
         finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
             far.close()
         return pid, near
 
@@ -249,6 +251,8 @@ class Server:
         """In a child: let go of all that is the server's, lead a group that dies with it, do the work."""
         try:
             signal.set_wakeup_fd(-1)
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
             self.selector.close()
             self.listener.close()
             self.spares.close(in_child=True)
@@ -289,8 +293,9 @@ class Server:
     def _be_successor(self, channel: socket.socket, beginning: dict[str, Any]) -> None:
         if beginning["fresh"]:
             channel.set_inheritable(True)
-            words = [*sys.orig_argv, "--channel", str(channel.fileno()), "--modules", json.dumps(beginning["modules"])]
-            os.execv(sys.executable, words)  # noqa: S606  # itself
+            words = sys.argv[: sys.argv.index("--channel")] if "--channel" in sys.argv else sys.argv
+            told = ["--channel", str(channel.fileno()), "--modules", json.dumps(beginning["modules"])]
+            os.execv(sys.executable, [sys.executable, *words, *told])  # noqa: S606  # itself
         succeed(self, beginning["modules"], channel)
 
     def _on_successor(self) -> None:
@@ -366,6 +371,7 @@ class Server:
             if pid == 0:
                 break
             self.spares.died(pid)
+            self.adoption.died(pid)
             attempt = self.by_pid.pop(pid, None)
             if attempt is not None:
                 attempt.status, attempt.usage = status, usage

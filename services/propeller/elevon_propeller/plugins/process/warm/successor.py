@@ -51,7 +51,7 @@ def _import(name: str, preloaded: Preloaded) -> str:
         try:
             importlib.import_module(name)
         except BaseException as error:  # an import may also leave the interpreter
-            return f"{type(error).__name__}: {error}"
+            return f"cannot be imported: {type(error).__name__}: {error}"
         finally:
             os.chdir(folder)
     reason = _harm(variables, environment)
@@ -83,8 +83,9 @@ def _watching(variables: set[str]) -> Iterator[None]:
     kind: Any = type(os.environ)
     read = kind.__getitem__
 
-    def watched(environment: Any, name: str) -> Any:
-        variables.add(name)
+    def watched(environment: Any, name: Any) -> Any:
+        if isinstance(name, (str, bytes)):
+            variables.add(os.fsdecode(name))
         return read(environment, name)
 
     kind.__getitem__ = watched
