@@ -50,6 +50,7 @@ from elevon_admin.usecases.closures import Closures
 from elevon_admin.usecases.data_proxy import DataProxy, DataProxySettings
 from elevon_admin.usecases.dispatch import Dispatcher, DispatchSettings
 from elevon_admin.usecases.execution_data import ExecutionData
+from elevon_admin.usecases.execution_measurements import ExecutionMeasurements
 from elevon_admin.usecases.execution_queries import ExecutionQueries
 from elevon_admin.usecases.launch import Launch, LaunchSettings
 from elevon_admin.usecases.launch_sources import RegistrySource
@@ -159,7 +160,8 @@ def build_executions(
     attributes = registry.attribute_lookup
     closures = Closures(source, attributes, _resources(settings), _queues(settings))
     executions = SqlExecutions(database)
-    record_events = RecordEvents(SqlEvents(database, clock), literals)
+    measurements = ExecutionMeasurements()
+    record_events = RecordEvents(SqlEvents(database, clock), literals, measurements)
     connection = None
     if engine is None and settings.propeller_address:
         connection = channel(settings.propeller_address)
@@ -167,7 +169,9 @@ def build_executions(
     dispatcher = None
     if engine is not None:
         delivery = _delivery(settings)
-        dispatcher = Dispatcher(SqlDispatches(database), engine, closures, literals, record_events, clock, delivery)
+        dispatcher = Dispatcher(
+            SqlDispatches(database), engine, closures, literals, record_events, clock, measurements, delivery
+        )
     outbox: Outbox = dispatcher or WaitingOutbox()
     domains = [domain.id for domain in settings.domains]
     projects = RegisteredProjects(registry.project_repository, domains)
@@ -178,7 +182,16 @@ def build_executions(
     proxy = DataProxy(StoreUrls(blobs, urls), blobs, queries, data, _proxy_settings(settings, base), clock)
     return Executions(
         launch=Launch(
-            source, projects, attributes, executions, closures, literals, outbox, _launch_settings(settings), clock
+            source,
+            projects,
+            attributes,
+            executions,
+            closures,
+            literals,
+            outbox,
+            _launch_settings(settings),
+            clock,
+            measurements,
         ),
         terminate=Terminate(executions, outbox, clock),
         execution_queries=queries,

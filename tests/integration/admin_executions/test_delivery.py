@@ -7,9 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+import httpx
 from elevon_admin.drivers.engine_memory import MemoryEngine
 from elevon_core.errors import Internal, Unavailable
 from elevon_idl.core import v1 as core
+from elevon_kit.settings import TelemetrySettings
+from elevon_kit.telemetry import configure_telemetry
 from flyteidl.admin import event_pb2, execution_pb2, signal_pb2
 from flyteidl.core import identifier_pb2, types_pb2
 
@@ -159,6 +162,22 @@ async def test_an_abort_of_what_the_engine_does_not_know_ends_it(admin: Admin) -
     await admin.stub.TerminateExecution(request)
     found = await phase_of(admin, "x", WORKFLOW.ABORTED)
     assert found.closure.abort_metadata.cause == "lost"
+
+
+async def test_what_happened_is_counted(sqlite_url: str, tmp_path: Path) -> None:
+    configured = configure_telemetry(TelemetrySettings(metrics="prometheus"), "admin")
+    try:
+        async with serving(sqlite_url, tmp_path) as admin:
+            await admin.launch(await admin.register(), "x")
+            await delivered(admin, "x")
+            await admin.report(execution_id("x"), WORKFLOW.RUNNING, 1)
+            async with httpx.AsyncClient() as client:
+                page = (await client.get(f"http://{admin.app.http_address}/metrics")).text
+    finally:
+        configured.stop()
+    assert "elevon_admin_launches_total" in page
+    assert 'outcome="recorded"' in page
+    assert "elevon_admin_dispatches_waiting" in page
 
 
 # Signals

@@ -29,6 +29,7 @@ from elevon_admin.domain.records import ExecutionKey, StoredLiterals
 from elevon_admin.execution_ports import DispatchRepository, Engine
 from elevon_admin.ports import Clock
 from elevon_admin.usecases.closures import Closures, digest_of
+from elevon_admin.usecases.execution_measurements import ExecutionMeasurements
 from elevon_admin.usecases.literals import LiteralStore
 from elevon_admin.usecases.record_events import RecordEvents
 
@@ -95,6 +96,7 @@ class Dispatcher:
         literals: LiteralStore,
         events: RecordEvents,
         clock: Clock,
+        measurements: ExecutionMeasurements,
         settings: DispatchSettings | None = None,
     ) -> None:
         self._repository = repository
@@ -103,6 +105,7 @@ class Dispatcher:
         self._literals = literals
         self._events = events
         self._clock = clock
+        self._measurements = measurements
         self._settings = settings or DispatchSettings()
         self._queues: dict[ExecutionKey, deque[Dispatch]] = {}
         self._failures: dict[ExecutionKey, int] = {}
@@ -112,6 +115,7 @@ class Dispatcher:
         self._behind = False
         self._room = asyncio.Event()
         self._tasks = BackgroundTasks("dispatch")
+        measurements.watch_waiting(lambda: self.waiting)
 
     @property
     def waiting(self) -> int:
@@ -186,7 +190,9 @@ class Dispatcher:
 
     def _delivered(self, key: ExecutionKey, queue: deque[Dispatch]) -> None:
         self._failures.pop(key, None)
-        self._known.discard(queue.popleft().row_id)
+        dispatch = queue.popleft()
+        self._known.discard(dispatch.row_id)
+        self._measurements.delivered(dispatch.kind, "acknowledged")
         self._tell_room()
         if queue:
             self._ready.put_nowait(key)
@@ -198,6 +204,7 @@ class Dispatcher:
             self._room.set()
 
     def _again(self, key: ExecutionKey, error: ElevonError) -> None:
+        self._measurements.delivered(self._queues[key][0].kind, "failed")
         failures = self._failures.get(key, 0) + 1
         self._failures[key] = failures
         pause = backoff(failures, self._settings.first_pause, self._settings.longest_pause)

@@ -45,6 +45,7 @@ from elevon_admin.execution_ports import (
 )
 from elevon_admin.ports import Clock
 from elevon_admin.usecases.closures import Closures
+from elevon_admin.usecases.execution_measurements import ExecutionMeasurements
 from elevon_admin.usecases.literals import LiteralStore
 
 
@@ -72,6 +73,7 @@ class Launch:
         outbox: Outbox,
         settings: LaunchSettings,
         clock: Clock,
+        measurements: ExecutionMeasurements,
         randomness: Callable[[int], bytes] = secrets.token_bytes,
     ) -> None:
         self._source = source
@@ -83,6 +85,7 @@ class Launch:
         self._outbox = outbox
         self._settings = settings
         self._clock = clock
+        self._measurements = measurements
         self._randomness = randomness
 
     async def create(self, request: admin.ExecutionCreateRequest, principal: str = "") -> ExecutionKey:
@@ -151,6 +154,7 @@ class Launch:
         new = await self._new_execution(key, request, spec, parts, inputs, parent, attributes, config)
         inserted = await self._executions.add(new)
         self._outbox.put([inserted.dispatch])
+        self._measurements.launched()
         if telemetry.tracing_enabled():
             telemetry.record_creation_span(
                 key.identifier(), started_nanoseconds=new.created_at, ended_nanoseconds=self._clock()

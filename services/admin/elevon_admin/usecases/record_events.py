@@ -12,6 +12,7 @@ from elevon_idl.event import v1 as event
 from elevon_admin.domain.event_batches import AnyEvent, PreparedEvent, validate_event
 from elevon_admin.domain.records import NO_DATA, EventData, ExecutionKey, StoredLiterals
 from elevon_admin.execution_ports import EventRepository
+from elevon_admin.usecases.execution_measurements import ExecutionMeasurements
 from elevon_admin.usecases.literals import LiteralStore
 
 MOST_EVENTS = 10_000
@@ -21,9 +22,10 @@ MOST_EVENTS = 10_000
 class RecordEvents:
     """Validates events, moves large literals out of them, and has them applied."""
 
-    def __init__(self, events: EventRepository, literals: LiteralStore) -> None:
+    def __init__(self, events: EventRepository, literals: LiteralStore, measurements: ExecutionMeasurements) -> None:
         self._events = events
         self._literals = literals
+        self._measurements = measurements
 
     async def one(self, reported: AnyEvent) -> None:
         """Record one event.
@@ -33,6 +35,7 @@ class RecordEvents:
         prepared = PreparedEvent(reported)
         await self._prepare(prepared)
         (outcome,) = await self._events.record([prepared])
+        self._measurements.reported([outcome])
         if outcome is not None:
             raise outcome
 
@@ -57,6 +60,7 @@ class RecordEvents:
             recorded = await self._events.record([prepared for _, prepared in accepted])
             for (index, _), outcome in zip(accepted, recorded, strict=True):
                 outcomes[index] = outcome
+        self._measurements.reported(outcomes)
         return [_outcome(error) for error in outcomes]
 
     async def _prepare(self, prepared: PreparedEvent) -> None:
