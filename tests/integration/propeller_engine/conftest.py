@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import grpc
 import pytest
@@ -15,12 +15,19 @@ from elevon_idl.admin.v1 import event_service_pb2_grpc
 from elevon_idl.core import v1 as core
 from elevon_idl.propeller import v1 as propeller
 from elevon_idl.propeller.v1 import propeller_service_pb2_grpc
+from elevon_kit.blobs_memory import MemoryBlobStore
 from elevon_kit.grpc_client import channel
 from elevon_kit.grpc_server import GrpcServer
 from elevon_kit.settings import GrpcSettings
-from elevon_propeller.app import App, build
+from elevon_propeller.app import MIGRATIONS, App, build
+from elevon_propeller.drivers.admin_events import MemoryAdminEvents
+from elevon_propeller.drivers.admin_service_memory import MemoryAdminService
+from elevon_propeller.drivers.catalog_memory import MemoryCatalog
+from elevon_propeller.plugins.fake import FakePlugin
 from elevon_propeller.settings import PropellerSettings
 from elevon_propeller.simulation import closures
+
+from tests.integration.propeller_engine.engines import Begin, Engine, plugin
 
 
 class Recorder(event_service_pb2_grpc.EventServiceServicer):
@@ -175,3 +182,27 @@ async def eventually(check: Callable[[], bool]) -> None:
     """Wait until something is so; the test's own time limit ends the wait."""
     while not check():
         await asyncio.sleep(0.01)
+
+
+@pytest.fixture
+async def begin(database_url: str) -> AsyncIterator[Begin]:
+    """Starts replicas that share a database, an admin, a catalog and files."""
+    await MIGRATIONS.upgrade(database_url)
+    shared = {
+        "admin": MemoryAdminEvents(),
+        "catalog": MemoryCatalog(),
+        "blobs": MemoryBlobStore(),
+        "service": MemoryAdminService(),
+    }
+    engines: list[Engine] = []
+
+    async def start(script: Any = None, **options: Any) -> Engine:
+        engine = Engine(database_url, script if isinstance(script, FakePlugin) else plugin(script), shared, **options)
+        await engine.database.open()
+        await engine.runtime.start()
+        engines.append(engine)
+        return engine
+
+    yield start
+    for engine in engines:
+        await engine.stop(dead=True)
