@@ -12,7 +12,7 @@ from elevon_kit.database import Database
 from elevon_propeller.app import MIGRATIONS
 from elevon_propeller.engine.kinds import SUPPORTED
 from elevon_propeller.engine.plan import build_plan
-from elevon_propeller.engine.records import NodeRow, node_row
+from elevon_propeller.engine.records import ChunkRow, NodeRow, node_row
 from elevon_propeller.engine.state import ExecutionState
 from elevon_propeller.ports import SHARDS, Commit, EventChunk, ExecutionRow, LeaseLost, Store
 from elevon_propeller.simulation import closures
@@ -213,3 +213,33 @@ async def test_ended_executions_are_forgotten_oldest_first(store: Store) -> None
     assert await store.find_execution("p", "d", "e3") is not None
     assert await store.find_execution("p", "d", "e4") is not None
     assert len((await store.nodes([3, 4]))[4]) == 1
+
+
+def chunk(node_id: str, number: int, data: bytes) -> ChunkRow:
+    return ChunkRow(node_id=node_id, number=number, data=data)
+
+
+async def test_chunks_of_arrays_are_replaced_and_dropped_by_array(store: Store) -> None:
+    epochs = await leased(store)
+    lease = {1: epochs[1]}
+    chunks = [(1, chunk("n0", 0, b"a")), (1, chunk("n0", 1, b"b")), (1, chunk("n1", 0, b"c"))]
+    await store.commit(Commit(lease, created=[execution(1)], chunks=chunks))
+    await store.commit(Commit(lease, chunks=[(1, chunk("n0", 1, b"new"))]))
+    found = await store.chunks([1, 2])
+    assert sorted((row["node_id"], row["number"], row["data"]) for row in found[1]) == [
+        ("n0", 0, b"a"),
+        ("n0", 1, b"new"),
+        ("n1", 0, b"c"),
+    ]
+    assert found[2] == []
+    await store.commit(Commit(lease, dropped=[(1, "n0")], chunks=[(1, chunk("n0", 5, b"next attempt"))]))
+    left = sorted((row["node_id"], row["number"]) for row in (await store.chunks([1]))[1])
+    assert left == [("n0", 5), ("n1", 0)]
+
+
+async def test_chunks_are_forgotten_with_their_execution(store: Store) -> None:
+    epochs = await leased(store)
+    ended = execution(1, phase=4, ended_at=50)
+    await store.commit(Commit({1: epochs[1]}, created=[ended], chunks=[(1, chunk("n0", 0, b"a"))]))
+    assert await store.forget_ended(100, 10) == 1
+    assert (await store.chunks([1]))[1] == []

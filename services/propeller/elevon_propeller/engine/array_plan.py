@@ -12,20 +12,28 @@ from elevon_idl.core import v1 as core
 SIGNIFICANT_DIGITS = 9
 """So many decimal digits tell every single-precision number apart."""
 
+COMMON_DENOMINATOR = 1_000
+"""Of fractions with denominators up to this, never do two have the same single-precision value."""
+
 
 def exact_ratio(ratio: float) -> Fraction:
-    """The ratio as it was written: the shortest decimal that has this single-precision value.
+    """The ratio as it was written: a fraction of small numbers if there is one, else the shortest decimal.
 
-    Computing with the binary value would ask for 7 successes of 10 where someone wrote 0.6. Raises InvalidArgument for
-    what is not from 0 to 1.
+    Computing with the single-precision value would ask for 7 successes of 10 where someone wrote 0.6. Raises
+    InvalidArgument for what is not from 0 to 1.
     """
     if not 0 <= ratio <= 1:
         raise InvalidArgument.invalid("array_node.min_success_ratio", ratio, "must be from 0 to 1")
-    for digits in range(1, SIGNIFICANT_DIGITS):
-        text = f"{ratio:.{digits}g}"
-        if struct.unpack("f", struct.pack("f", float(text)))[0] == ratio:
-            return Fraction(text)
-    return Fraction(f"{ratio:.{SIGNIFICANT_DIGITS}g}")
+    simple = Fraction(ratio).limit_denominator(COMMON_DENOMINATOR)
+    if _single(simple) == ratio:
+        return simple
+    decimals = (Fraction(f"{ratio:.{digits}g}") for digits in range(1, SIGNIFICANT_DIGITS))
+    return next((found for found in decimals if _single(found) == ratio), Fraction(f"{ratio:.{SIGNIFICANT_DIGITS}g}"))
+
+
+def _single(ratio: Fraction) -> float:
+    (value,) = struct.unpack("f", struct.pack("f", float(ratio)))
+    return float(value)
 
 
 def required_successes(array: core.ArrayNode) -> tuple[int | None, Fraction]:
