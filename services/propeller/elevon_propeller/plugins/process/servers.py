@@ -162,12 +162,19 @@ class ForkServers:
 
     def _environment(self, python: Path, folder: Path) -> dict[str, str]:
         environment = {name: os.environ[name] for name in self._settings.inherited_variables if name in os.environ}
+        environment.setdefault("LANG", "C.UTF-8")
+        environment |= self._shared_variables()
         environment["PATH"] = f"{python.parent}{os.pathsep}{self._settings.path}"
         environment["HOME"] = str(folder / "home")
         environment["TMPDIR"] = str(folder / "tmp")
         environment["FLYTE_INTERNAL_EXECUTION_ID"] = "none"  # keeps flytekit from setting up logs for a terminal
         environment["GRPC_ENABLE_FORK_SUPPORT"] = "false"
         return environment
+
+    def _shared_variables(self) -> dict[str, str]:
+        """What all tasks have, so that modules may as well be imported with it; not what flytekit is told."""
+        given = self._settings.environment
+        return {name: value for name, value in given.items() if not name.startswith(("FLYTE", "_F_", "PYTHON", "LD_"))}
 
     async def _adopt(self, folder: Path) -> ForkServer | None:
         """Connect to a running server; one that does not answer in time is killed."""
@@ -218,7 +225,8 @@ class ForkServers:
         """A server is shared by those who would start the same one: same Python, same imports, same script."""
         digest = hashlib.sha256(_digest_of_script())
         options = [str(python), str(self._settings.adaptive_preload), str(self._settings.spares)]
-        digest.update("\0".join([*options, *self._settings.preload]).encode())
+        variables = [f"{name}={value}" for name, value in sorted(self._shared_variables().items())]
+        digest.update("\0".join([*options, *self._settings.preload, *variables]).encode())
         return digest.hexdigest()[:16]
 
     def _keys_in_use(self) -> set[str]:
