@@ -178,3 +178,48 @@ def test_elements_that_hang_are_tried_again_until_their_budget_is_spent() -> Non
     assert world.phase == ExecutionPhase.SUCCEEDED
     assert world.ledger.attempts["n0-0-n0"] == 2
     assert resources(tasks(world)[-1]) == [(0, 0, Task.FAILED), (0, 1, Task.FAILED), (1, 0, Task.SUCCEEDED)]
+
+
+@pytest.mark.parametrize("crash", [0.0, 0.1])
+def test_an_array_that_takes_too_long_begins_again_as_a_whole(crash: float) -> None:
+    closure = closures.array(ArraySpec())
+    metadata = closure.primary.template.nodes[1].metadata
+    metadata.timeout.seconds, metadata.retries.retries = 1, 3
+    world = World(
+        closure,
+        random.Random(2),
+        fates={"n0-0-n1": [Fate.HANGS]},
+        inputs=closures.lists(x=range(3), y=range(3)),
+        dangers=Dangers(crash=crash),
+    )
+    assert world.run() == ExecutionPhase.SUCCEEDED
+    told = tasks(world)
+    first = [each for each in told if each.retry_attempt == 0]
+    assert (first[-1].phase, first[-1].error.code) == (Task.FAILED, "TimeoutExpired")
+    assert told[-1].retry_attempt == 1
+    assert told[-1].phase == Task.SUCCEEDED
+    assert world.ledger.attempts["n0-1-n1"] == 1
+    assert world.rows_of_elements == 0
+
+
+@pytest.mark.parametrize("crash", [0.0, 0.1])
+def test_an_array_may_be_within_a_sub_workflow(crash: float) -> None:
+    closure = closures.array(ArraySpec(retries=1))
+    inner = core.CompiledWorkflow()
+    inner.CopyFrom(closure.primary)
+    closure.sub_workflows.append(inner)
+    closure.primary.template.id.name = "outer"
+    node = closure.primary.template.nodes[1]
+    node.ClearField("array_node")
+    node.workflow_node.sub_workflow_ref.CopyFrom(inner.template.id)
+    world = World(
+        closure,
+        random.Random(5),
+        fates={"n0-0-n0-0-n1": [Fate.FAILS, Fate.SUCCEEDS]},
+        inputs=closures.lists(x=range(3), y=range(3)),
+        dangers=Dangers(crash=crash),
+    )
+    assert world.run() == ExecutionPhase.SUCCEEDED
+    assert world.outputs() == closures.lists(x=range(3), y=range(3))
+    assert {each.parent_node_execution_id.node_id for each in tasks(world)} == {"n0-0-n0"}
+    assert (1, 1, Task.SUCCEEDED) in resources(tasks(world)[-1])
