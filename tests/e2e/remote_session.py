@@ -22,7 +22,8 @@ def main() -> None:
 
     mixed = remote.fast_register_workflow(basics.mixed, version=version)
     assert [node.id for node in mixed.flyte_nodes] == ["n0", "n1", "n2", "n3", "n4"], mixed.flyte_nodes
-    execution = remote.execute(basics.mixed, inputs={"a": 5, "text": "sum "}, version=version, wait=True)
+    execution = remote.execute(basics.mixed, inputs={"a": 5, "text": "sum "}, version=version, wait=False)
+    execution = remote.wait(execution, poll_interval=1)
     assert execution.closure.phase == SUCCEEDED, execution.closure
     assert execution.outputs["o0"] == "sum 15", execution.outputs
     assert execution.inputs["a"] == 5
@@ -37,7 +38,8 @@ def main() -> None:
     fetched = remote.fetch_execution(project="flytesnacks", domain="development", name=execution.id.name)
     assert fetched.outputs["o0"] == "sum 15"
 
-    task_execution = remote.execute(basics.add, inputs={"a": 20, "b": 22}, version=version, wait=True)
+    task_execution = remote.execute(basics.add, inputs={"a": 20, "b": 22}, version=version)
+    task_execution = remote.wait(task_execution, poll_interval=1)
     assert task_execution.outputs["o0"] == 42
 
     with tempfile.TemporaryDirectory() as folder:
@@ -46,9 +48,11 @@ def main() -> None:
         assert contents == ["sum "], contents
 
     fetched_task = remote.fetch_task(name="basics.add", version=version)
-    assert remote.execute(fetched_task, inputs={"a": 1, "b": 1}, wait=True).outputs["o0"] == 2
+    again = remote.wait(remote.execute(fetched_task, inputs={"a": 1, "b": 1}), poll_interval=1)
+    assert again.outputs["o0"] == 2
     launch_plan = remote.fetch_launch_plan(name="basics.mixed", version=version)
-    assert remote.execute(launch_plan, inputs={"a": 1}, wait=True).outputs["o0"] == "total: 11"
+    planned = remote.wait(remote.execute(launch_plan, inputs={"a": 1}), poll_interval=1)
+    assert planned.outputs["o0"] == "total: 11"
     try:
         remote.fetch_task(name="basics.absent", version=version)
     except FlyteEntityNotExistException:

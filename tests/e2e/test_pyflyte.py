@@ -35,16 +35,29 @@ def test_register_twice_then_change(plane: Plane, tmp_path: Path) -> None:
 
 
 def test_run_a_task(plane: Plane) -> None:
-    done = plane.flytekit("pyflyte", "run", "--remote", "--wait", "basics.py", "add", "--a", "2", "--b", "3")
+    done = plane.flytekit(
+        "pyflyte", "run", "--remote", "--wait", "--poll-interval", "1", "basics.py", "add", "--a", "2", "--b", "3"
+    )
     assert "SUCCEEDED" in done.stdout or "console" in done.stdout
 
 
 def test_run_a_workflow(plane: Plane) -> None:
-    plane.flytekit("pyflyte", "run", "--remote", "--wait", "basics.py", "mixed", "--a", "2")
+    plane.flytekit("pyflyte", "run", "--remote", "--wait", "--poll-interval", "1", "basics.py", "mixed", "--a", "2")
 
 
 def test_a_failed_run_is_told_by_the_exit_code(plane: Plane, tmp_path: Path) -> None:
-    run = ("pyflyte", "run", "--remote", "--wait", "basics.py", "wrong_wf", "--witness", tmp_path)
+    run = (
+        "pyflyte",
+        "run",
+        "--remote",
+        "--wait",
+        "--poll-interval",
+        "1",
+        "basics.py",
+        "wrong_wf",
+        "--witness",
+        tmp_path,
+    )
     failed = plane.flytekit(*run, check=False)
     assert failed.returncode != 0
     assert "this value is wrong for ever" in failed.stdout + failed.stderr

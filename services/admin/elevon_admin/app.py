@@ -60,9 +60,9 @@ class App:
         await MIGRATIONS.check(self._database)
         await seed(self.registry, settings)
         await self.executions.start()
-        if self._http is not None:
-            await self._http.start()
         await self._grpc.start()
+        if self._http is not None:
+            await self._http.start()  # last: /healthcheck answers for the whole service
 
     async def stop(self) -> None:
         """Refuse new calls, let running ones finish, close the database."""
