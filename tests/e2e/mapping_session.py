@@ -18,7 +18,8 @@ def main() -> None:
     remote = FlyteRemote(config, default_project="flytesnacks", default_domain="development")
     version = "mapping-session"
     remote.fast_register_workflow(mapping.squares, version=version)
-    execution = remote.execute(mapping.squares, inputs={"values": [1, 2, 3]}, version=version, wait=True)
+    execution = remote.execute(mapping.squares, inputs={"values": [1, 2, 3]}, version=version)
+    execution = remote.wait(execution, poll_interval=1)
     assert execution.closure.phase == SUCCEEDED, execution.closure
     assert execution.outputs["o0"] == [1, 4, 9], execution.outputs
     synced = remote.sync_execution(execution, sync_nodes=True)

@@ -16,7 +16,7 @@ def main() -> None:
     version = sys.argv[1]
 
     plan = remote.fetch_launch_plan(name="nested.launches_wf", version=version)
-    execution = remote.execute(plan, inputs={"a": 2}, wait=True)
+    execution = remote.wait(remote.execute(plan, inputs={"a": 2}), poll_interval=1)
     synced = remote.sync_execution(execution, sync_nodes=True)
     assert synced.closure.phase == SUCCEEDED, synced.closure
     assert synced.outputs["o0"] == [8, 12]
@@ -29,16 +29,22 @@ def main() -> None:
     assert len(below["dn1"].subworkflow_node_executions) >= 2
 
     plan = remote.fetch_launch_plan(name="nested.parent", version=version)
-    execution = remote.sync_execution(remote.execute(plan, inputs={"a": 1}, wait=True), sync_nodes=True)
+    execution = remote.sync_execution(
+        remote.wait(remote.execute(plan, inputs={"a": 1}), poll_interval=1), sync_nodes=True
+    )
     children = [child for node in execution.node_executions.values() for child in node.workflow_executions]
     assert [child.closure.phase for child in children] == [SUCCEEDED, SUCCEEDED]
 
     plan = remote.fetch_launch_plan(name="nested.fan_of_fans_wf", version=version)
-    execution = remote.sync_execution(remote.execute(plan, inputs={"count": 2}, wait=True), sync_nodes=True)
+    execution = remote.sync_execution(
+        remote.wait(remote.execute(plan, inputs={"count": 2}), poll_interval=1), sync_nodes=True
+    )
     assert execution.outputs["o0"] == 4
 
     task = remote.fetch_task(name="nested.fan", version=version)
-    execution = remote.sync_execution(remote.execute(task, inputs={"count": 2}, wait=True), sync_nodes=True)
+    execution = remote.sync_execution(
+        remote.wait(remote.execute(task, inputs={"count": 2}), poll_interval=1), sync_nodes=True
+    )
     assert execution.outputs["o0"] == 2
     print("every step worked")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -170,13 +171,18 @@ def fragile(tmp_path: Path) -> Iterator[Plane]:
     plane.close()
 
 
+def has_files(folder: Path, count: int) -> bool:
+    """Whether so many elements have left their lock file."""
+    return len(list(folder.glob("*.lock"))) >= count
+
+
 def test_an_engine_killed_in_the_middle_goes_on(fragile: Plane, tmp_path: Path) -> None:
     fragile.register("mapping", VERSION)
     witness = tmp_path / "witness"
     witness.mkdir()
     execution = fragile.launch("mapping.slowly", VERSION, arguments(range(30), witness=str(witness)))
     for share in (5, 15):
-        until(lambda share=share: len(list(witness.glob("*.lock"))) >= share, 60, "some elements")
+        until(partial(has_files, witness, share), 60, "some elements")
         time.sleep(0.1)
         fragile.kill("propeller")
     assert numbers(succeeded(fragile, execution)) == [n + 1 for n in range(30)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from elevon_idl.core import v1 as core
 from elevon_idl.event import v1 as event
 from elevon_idl.propeller import v1 as propeller
@@ -54,11 +56,16 @@ async def test_a_thousand_elements_are_told_in_a_few_events(begin: Begin) -> Non
     assert await engine.runtime.store.chunks(keys) == {key: [] for key in keys}
 
 
+def has_started(engine: Engine, count: int) -> bool:
+    """Whether so many attempts were started."""
+    return len(engine.plugin.started) >= count
+
+
 async def test_a_crash_in_the_middle_starts_no_element_twice(begin: Begin) -> None:
     first = await begin()
     await create(first, "crashed", ArraySpec(parallelism=40), 300)
     for share in (40, 80, 120, 160):
-        await eventually(lambda share=share: len(first.plugin.started) >= share)
+        await eventually(partial(has_started, first, share))
         for name in list(first.plugin.running):
             inputs = closures.integers(x=index_of(name), y=index_of(name))
             first.plugin.finish(name, report(AttemptPhase.SUCCEEDED, outputs=inputs))
