@@ -40,6 +40,7 @@ class Plane:
 
     def __init__(self, data_dir: Path, environment: Mapping[str, str] | None = None) -> None:
         self.environment = dict(environment or {})
+        self._killed: set[int] = set()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="control plane")
         self._thread.start()
@@ -74,10 +75,11 @@ class Plane:
         self._loop.close()
 
     def kill(self, service: str) -> None:
-        """End a service with SIGKILL; the supervisor starts it again."""
-        pid = self.control.services[service].pid
-        if pid is not None:
-            os.kill(pid, signal.SIGKILL)
+        """End a service with SIGKILL, once it has come back from the last time; the supervisor starts it again."""
+        process = self.control.services[service]
+        pid = until(lambda: process.pid if process.pid not in self._killed else None, 30, f"{service} to run")
+        self._killed.add(pid)
+        os.kill(pid, signal.SIGKILL)
 
     def stop(self, service: str) -> None:
         """Stop a service until `start`."""

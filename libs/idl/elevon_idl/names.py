@@ -24,6 +24,7 @@ ORIGINAL_PACKAGES = {
     "elevon.admin.v1": "flyteidl.admin",
     "elevon.cacheservice.v1": "flyteidl.cacheservice",
     "elevon.catalog.v1": "datacatalog",
+    "elevon.connector.external.v1": "flyteidl.service",
     "elevon.connector.v1": "flyteidl.admin",
     "elevon.core.v1": "flyteidl.core",
     "elevon.event.v1": "flyteidl.event",

@@ -114,11 +114,12 @@ class ServiceProcess:
         deadline = asyncio.get_running_loop().time() + seconds
         assert self._process is not None
         while asyncio.get_running_loop().time() < deadline:
-            if self._process.returncode is not None:
-                raise ServiceFailed(self._failure(f"ended with code {self._process.returncode}"))
+            ended = self._process.returncode  # before the file is looked for: what served and died was ready
             with contextlib.suppress(OSError, json.JSONDecodeError):
                 content: dict[str, Any] = json.loads(self.command.ready_file.read_text())
                 return content
+            if ended is not None:
+                raise ServiceFailed(self._failure(f"ended with code {ended}"))
             await asyncio.sleep(0.01)
         raise ServiceFailed(self._failure(f"was not ready within {seconds:.0f} s"))
 
