@@ -65,9 +65,9 @@ class ProcessSettings(BaseModel):
         "and what survives a fork.",
     )
     adaptive_preload: bool = Field(
-        True,
-        description="Whether fork servers learn from tasks which installed packages to import once for all; only what "
-        "leaves no threads behind. Linux only.",
+        False,
+        description="Experimental: whether fork servers learn from tasks which installed packages to import once for "
+        "all; only what leaves no threads behind. Linux only.",
     )
     adaptive_preload_timeout: timedelta = Field(
         timedelta(seconds=30),

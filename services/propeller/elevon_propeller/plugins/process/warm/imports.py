@@ -39,10 +39,15 @@ class ImportWatch:
         """Names in the order of their imports, and about how many seconds these took."""
         seconds, names = 0.0, {}
         for (name, began), (_, following) in zip(self._searched, self._searched[1:]):  # noqa: B905  # Python 3.9
-            if name not in self._known and belongs_to_environment(name):
+            if name not in self._known and not is_rehearsed(name) and belongs_to_environment(name):
                 names[name] = True
                 seconds += min(following - began, _LONGEST_GAP)
         return {"modules": list(names), "seconds": round(seconds, 4)}
+
+
+def is_rehearsed(name: str) -> bool:
+    """Whether a module is the SDK's own: rehearsals import those, and many of them read the task's variables."""
+    return name.partition(".")[0] in ("flytekit", "flyteidl")
 
 
 def site_folders() -> list[str]:

@@ -65,7 +65,7 @@ def place(tmp_path: Path, python: Path) -> Iterator[Place]:
 
 @asynccontextmanager
 async def opened(place: Place, **settings: Any) -> AsyncIterator[ProcessPlugin]:
-    plugin = place.plugin(python_path=[place.folder / "code"], **settings)
+    plugin = place.plugin(python_path=[place.folder / "code"], adaptive_preload=True, **settings)
     await plugin.open()
     try:
         yield plugin
@@ -134,7 +134,7 @@ async def test_what_tasks_import_is_imported_once_for_all(place: Place) -> None:
         assert shared["born"] == shared["server"] != first["server"]
         (pid,) = (place.folder / "processes" / "servers").glob("*/pid")
         assert pid.read_text() == shared["server"]
-    assert learned(place)["modules"] == ["slow"]
+    assert "slow" in learned(place)["modules"]
     async with opened(place) as plugin:  # and another server knows it from the beginning
         while not (await Runs(plugin, place, task_that_imports(place, "slow")).once())["born"]:
             await asyncio.sleep(0.05)
@@ -227,7 +227,7 @@ async def test_a_successor_waits_for_running_attempts(place: Place) -> None:
         await listener.until(lambda report: report.phase is AttemptPhase.RUNNING)
         runs = Runs(plugin, place, task)
         before = await runs.once()
-        while learned(place)["modules"] != ["slow"]:
+        while "slow" not in learned(place)["modules"]:
             await asyncio.sleep(0.02)
         during = await runs.once()
         assert (during["server"], during["born"]) == (before["server"], during["me"])
@@ -249,7 +249,7 @@ async def test_a_successor_that_is_killed_does_no_harm(place: Place) -> None:
             os.kill(int(trial.read_text()), signal.SIGKILL)
         seen = await runs.once()
         assert seen["server"] != trial.read_text()
-        assert seen["server"] == first["server"] or learned(place)["modules"] == ["slow"]
+        assert seen["server"] == first["server"] or "slow" in learned(place)["modules"]
 
 
 async def test_no_helper_outlives_a_killed_server(place: Place) -> None:
