@@ -58,7 +58,7 @@ class Measurement:
         """The budget in words."""
         if self.budget is None:
             return ""
-        return f"{'≥' if self.at_least else '≤'} {self.budget:,.0f} {self.unit}"
+        return f"{'≥' if self.at_least else '≤'} {self.budget:,g} {self.unit}"
 
 
 @dataclass(frozen=True, slots=True)
