@@ -88,16 +88,6 @@ def key(identifier: core.Identifier) -> tuple[str, str, str, str]:
     return identifier.project, identifier.domain, identifier.name, identifier.version
 
 
-def execution_text(identifier: core.WorkflowExecutionIdentifier) -> str:
-    """The execution as `project:domain:name`."""
-    return f"{identifier.project}:{identifier.domain}:{identifier.name}"
-
-
-def execution_key(identifier: core.WorkflowExecutionIdentifier) -> tuple[str, str, str]:
-    """What tells an execution from another: (project, domain, name)."""
-    return identifier.project, identifier.domain, identifier.name
-
-
 def _present(identifier: _AnyIdentifier | None, field: str) -> _AnyIdentifier:
     # An unset message field reads as an empty message: both mean that the caller gave none.
     if identifier is None or not identifier.ByteSize():

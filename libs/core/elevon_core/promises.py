@@ -65,26 +65,6 @@ def resolve_attribute_path(literal: core.Literal, path: Sequence[core.PromiseAtt
     return _resolve_in_scalar(current.scalar, path, len(path)) if path and _is_struct(current) else current
 
 
-def attribute_type(literal_type: core.LiteralType, path: Sequence[core.PromiseAttribute]) -> core.LiteralType:
-    """The type of what lies at the path: elements of lists and maps, fields of data classes.
-
-    A type that does not tell its inside stays as it is. InvalidArgument for a field the data class does not have.
-    """
-    current = literal_type
-    for position, step in enumerate(path):
-        kind = current.WhichOneof("type")
-        fields = current.structure.dataclass_type
-        if kind == "collection_type":
-            current = current.collection_type
-        elif kind == "map_value_type":
-            current = current.map_value_type
-        elif fields:
-            if step.string_value not in fields:
-                raise _nowhere(path[:position], step, f"the fields are {', '.join(sorted(fields))}")
-            current = fields[step.string_value]
-    return current
-
-
 def path_text(path: Sequence[core.PromiseAttribute]) -> str:
     """The path as people write it: `.a[0].b`."""
     return "".join(

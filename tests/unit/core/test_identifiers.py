@@ -84,8 +84,6 @@ def test_nested_execution_identifiers() -> None:
 def test_texts_and_keys() -> None:
     assert identifiers.text(_task(name="n")) == "p:d:n:v1"
     assert identifiers.key(_task(name="n")) == ("p", "d", "n", "v1")
-    assert identifiers.execution_text(_EXECUTION) == "p:d:e"
-    assert identifiers.execution_key(_EXECUTION) == ("p", "d", "e")
 
 
 @given(st.from_regex(r"\A[a-z][a-z0-9-]{0,62}\Z"))

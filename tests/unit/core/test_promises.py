@@ -255,15 +255,3 @@ def test_bindings(data: core.BindingData, expected: core.Literal) -> None:
 def test_bindings_that_cannot_be_resolved(data: core.BindingData, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         promises.resolve_binding(data, _output_of)
-
-
-def test_types_along_a_path() -> None:
-    fields = {"x": _INT, "l": core.LiteralType(collection_type=_STR)}
-    data_class = core.LiteralType(simple=core.STRUCT, structure=core.TypeStructure(dataclass_type=fields))
-    nested = core.LiteralType(map_value_type=core.LiteralType(collection_type=data_class))
-    assert promises.attribute_type(nested, _path("k", 0, "x")) == _INT
-    assert promises.attribute_type(nested, _path("k", 0, "l", 3)) == _STR
-    assert promises.attribute_type(nested, _path()) == nested
-    assert promises.attribute_type(core.LiteralType(simple=core.STRUCT), _path("a", "b")).simple == core.STRUCT
-    with pytest.raises(InvalidArgument, match=r"\.k\[0\]\.z leads nowhere: at \.k\[0\], the fields are l, x"):
-        promises.attribute_type(nested, _path("k", 0, "z"))

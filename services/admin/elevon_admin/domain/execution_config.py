@@ -9,7 +9,6 @@ from typing import Literal, TypeVar
 from elevon_core.errors import InvalidArgument
 from elevon_idl.admin import v1 as admin
 from elevon_idl.core import v1 as core
-from google.protobuf.wrappers_pb2 import BoolValue
 
 Value = TypeVar("Value")
 
@@ -202,8 +201,3 @@ def effective_notifications(
     if request.disable_all or launch_plan is None:
         return []
     return list(launch_plan.entity_metadata.notifications)
-
-
-def bool_value(value: bool | None) -> BoolValue | None:
-    """The wrapper message of an optional truth value."""
-    return None if value is None else BoolValue(value=value)

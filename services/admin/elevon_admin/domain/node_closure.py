@@ -8,9 +8,10 @@ from elevon_idl.core import v1 as core
 from elevon_idl.event import v1 as event
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from elevon_admin.domain.event_data import take_inputs, take_result
 from elevon_admin.domain.execution_closure import validate_phase
 from elevon_admin.domain.phases import TERMINAL_NODE_PHASES, already_terminal, node_phase_name
-from elevon_admin.domain.records import NO_DATA, EventData, NodeKey, NodeRecord, StoredLiterals, TaskKey
+from elevon_admin.domain.records import NO_DATA, EventData, NodeKey, NodeRecord, TaskKey
 from elevon_admin.domain.times import check_timestamp, nanoseconds, set_elapsed
 
 _RUNNING = core.NodeExecution.RUNNING
@@ -89,40 +90,14 @@ def _take(record: NodeRecord, reported: event.NodeExecutionEvent, data: EventDat
     elif reported.phase in TERMINAL_NODE_PHASES:
         if closure.HasField("started_at"):
             set_elapsed(closure.duration, closure.started_at, reported.occurred_at)
-        _take_result(record, reported, data)
+        take_result(record, reported, data)
     if reported.deck_uri:
         closure.deck_uri = reported.deck_uri
-    _take_inputs(record, reported, data)
+    take_inputs(record, reported, data)
     _take_target(record, reported, data)
     _take_flags(record.metadata, reported)
     record.phases_seen |= 1 << reported.phase
     record.changed = True
-
-
-def _take_result(record: NodeRecord, reported: event.NodeExecutionEvent, data: EventData) -> None:
-    result = reported.WhichOneof("output_result")
-    if result == "error":
-        record.closure.error.CopyFrom(reported.error)
-    elif result == "output_uri":
-        record.outputs = StoredLiterals(uri=reported.output_uri)
-        record.closure.output_uri = reported.output_uri
-    elif result == "output_data" and data.outputs is not None:
-        record.outputs = data.outputs
-        if data.outputs.data is None:
-            record.closure.output_uri = data.outputs.uri
-
-
-def _take_inputs(record: NodeRecord, reported: event.NodeExecutionEvent, data: EventData) -> None:
-    """The first inputs count."""
-    if record.input_uri or record.has_inputs:
-        return
-    if reported.input_uri:
-        record.input_uri = reported.input_uri
-    elif data.inputs is not None and data.inputs.data is not None:
-        record.inputs = data.inputs.data
-        record.has_inputs = True
-    elif data.inputs is not None:
-        record.input_uri = data.inputs.uri
 
 
 def _take_target(record: NodeRecord, reported: event.NodeExecutionEvent, data: EventData) -> None:

@@ -10,10 +10,11 @@ from elevon_idl.core import v1 as core
 from elevon_idl.event import v1 as event
 from google.protobuf.struct_pb2 import Struct
 
+from elevon_admin.domain.event_data import take_inputs, take_result
 from elevon_admin.domain.execution_closure import validate_phase
 from elevon_admin.domain.node_closure import moment_of_change
 from elevon_admin.domain.phases import TERMINAL_TASK_PHASES, already_terminal, task_phase_name
-from elevon_admin.domain.records import NO_DATA, EventData, StoredLiterals, TaskKey, TaskRecord
+from elevon_admin.domain.records import NO_DATA, EventData, TaskKey, TaskRecord
 from elevon_admin.domain.times import check_timestamp, nanoseconds, set_elapsed
 
 _RUNNING = core.TaskExecution.RUNNING
@@ -94,41 +95,15 @@ def _take(record: TaskRecord, reported: event.TaskExecutionEvent, data: EventDat
     if reported.phase in TERMINAL_TASK_PHASES:
         if closure.HasField("started_at"):
             set_elapsed(closure.duration, closure.started_at, reported.occurred_at)
-        _take_result(record, reported, data)
+        take_result(record, reported, data)
     if reported.HasField("custom_info"):
         merge_struct(closure.custom_info, reported.custom_info)
     if reported.HasField("log_context"):
         closure.log_context.CopyFrom(reported.log_context)
     _take_reasons(closure, reported)
-    _take_inputs(record, reported, data)
+    take_inputs(record, reported, data)
     record.phases_seen |= 1 << reported.phase
     record.changed = True
-
-
-def _take_result(record: TaskRecord, reported: event.TaskExecutionEvent, data: EventData) -> None:
-    result = reported.WhichOneof("output_result")
-    if result == "error":
-        record.closure.error.CopyFrom(reported.error)
-    elif result == "output_uri":
-        record.outputs = StoredLiterals(uri=reported.output_uri)
-        record.closure.output_uri = reported.output_uri
-    elif result == "output_data" and data.outputs is not None:
-        record.outputs = data.outputs
-        if data.outputs.data is None:
-            record.closure.output_uri = data.outputs.uri
-
-
-def _take_inputs(record: TaskRecord, reported: event.TaskExecutionEvent, data: EventData) -> None:
-    """The first inputs count."""
-    if record.input_uri or record.has_inputs:
-        return
-    if reported.input_uri:
-        record.input_uri = reported.input_uri
-    elif data.inputs is not None and data.inputs.data is not None:
-        record.inputs = data.inputs.data
-        record.has_inputs = True
-    elif data.inputs is not None:
-        record.input_uri = data.inputs.uri
 
 
 def _take_reasons(closure: admin.TaskExecutionClosure, reported: event.TaskExecutionEvent) -> None:

@@ -44,7 +44,6 @@ class VersionedTable:
 
     def __init__(self, database: Database, table: Table, kind: Kind) -> None:
         self._database = database
-        self._table = table
         self._kind = kind
         self._standing = _standing_query(table)
         self._insert = insert_missing(database.dialect, table).returning(table.c.id, *_key_columns(table))
