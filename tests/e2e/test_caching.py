@@ -22,7 +22,7 @@ def registered(plane: Plane) -> None:
 
 def finished(plane: Plane, execution: Id) -> str:
     assert Phase.Name(plane.wait(execution).closure.phase) == "SUCCEEDED"
-    return plane.outputs(execution)["o0"].scalar.primitive.string_value
+    return str(plane.outputs(execution)["o0"].scalar.primitive.string_value)
 
 
 def cached(plane: Plane, execution: Id) -> node_execution_pb2.TaskNodeMetadata:

@@ -34,7 +34,7 @@ async def create(catalog: Catalog, new: pb.Artifact) -> None:
 
 async def update(catalog: Catalog, tag: str, facts: pb.Metadata | None = None, **values: object) -> str:
     request = pb.UpdateArtifactRequest(dataset=DATASET, tag_name=tag, data=data(**values), metadata=facts)
-    return (await catalog.data.UpdateArtifact(request)).artifact_id
+    return str((await catalog.data.UpdateArtifact(request)).artifact_id)
 
 
 async def test_an_artifact_comes_back_by_its_tag_and_by_its_id(catalog: Catalog) -> None:

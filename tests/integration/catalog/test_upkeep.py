@@ -110,7 +110,7 @@ async def test_pruning_by_age_and_for_want_of_tags(catalog: Catalog) -> None:
         request = pb.PruneArtifactsRequest(project="flytesnacks", **rule)
         if seconds:
             request.older_than.FromSeconds(seconds)
-        return (await catalog.admin.PruneArtifacts(request)).deleted_artifacts
+        return int((await catalog.admin.PruneArtifacts(request)).deleted_artifacts)
 
     assert await prune(101) == 0
     assert await prune(50, domain="production") == 0

@@ -25,7 +25,7 @@ EXECUTION = core.WorkflowExecutionIdentifier(project="p", domain="d", name="e1")
 NODE = core.NodeExecutionIdentifier(node_id="n0", execution_id=EXECUTION)
 
 
-class FakeAdmin(Servicer):
+class FakeAdmin(Servicer):  # type: ignore[misc]  # the base is untyped on purpose, see above
     """An admin service with one execution, whose phases come one after the other."""
 
     def __init__(self) -> None:

@@ -314,7 +314,8 @@ async def test_a_deadlock_of_two_processes_resolves_itself(postgres_url: str) ->
 
         return work
 
-    assert await asyncio.gather(one.write(rename(1, 2, "a")), other.write(rename(2, 1, "b"))) == ["a", "b"]
+    renamed = await asyncio.gather(one.write(rename(1, 2, "a")), other.write(rename(2, 1, "b")))
+    assert list(renamed) == ["a", "b"]
     await one.close()
     await other.close()
 
