@@ -524,3 +524,30 @@ async def test_a_python_without_flytekit_says_what_to_do(
     task = with_command(templates["nothing"], "true")
     assert (await run(made, place.attempt(task, {}, fresh_name()))).phase is AttemptPhase.SUCCEEDED
     await made.close()
+
+
+async def test_modules_to_preload_are_there_before_the_task_asks_for_them(
+    place: Place, flytekit_python: Path, fresh_name: Names
+) -> None:
+    heavy = described(flytekit_python, "heavy_tasks")
+    for preload, known in (["pandas", "no_such_module"], 1.0), ([], 0.0):
+        plugin = place.plugin(preload=preload)
+        await plugin.open()
+        report = await run(plugin, place.attempt(heavy["look"], {}, fresh_name()))
+        await plugin.close()
+        assert report.outputs is not None, report
+        seen = report.outputs.literals["o0"].map.literals
+        assert plain(seen["known"]) == known
+        assert plain(seen["sum"]) == 3.0
+
+
+async def test_a_variable_preloaded_libraries_read_gets_an_interpreter_of_its_own(
+    place: Place, flytekit_python: Path, fresh_name: Names
+) -> None:
+    heavy = described(flytekit_python, "heavy_tasks")
+    plugin = place.plugin(preload=["pandas"])
+    await plugin.open()
+    report = await run(plugin, place.attempt(heavy["look"], {}, fresh_name(), {"OMP_NUM_THREADS": "1"}))
+    await plugin.close()
+    assert report.outputs is not None, report
+    assert plain(report.outputs.literals["o0"].map.literals["known"]) == 0.0

@@ -61,18 +61,8 @@ class ProcessSettings(BaseModel):
     )
     preload: list[str] = Field(
         default_factory=list,
-        description="Modules imported once for all attempts, besides flytekit: what most tasks import (such as pandas) "
-        "and what survives a fork.",
-    )
-    adaptive_preload: bool = Field(
-        False,
-        description="Experimental: whether fork servers learn from tasks which installed packages to import once for "
-        "all; only what leaves no threads behind. Linux only.",
-    )
-    adaptive_preload_timeout: timedelta = Field(
-        timedelta(seconds=30),
-        ge=timedelta(seconds=1),
-        description="How long an import may take that is tried for `adaptive_preload`; it happens in a process apart.",
+        description="Modules imported once for all attempts, besides flytekit: what many tasks import and takes long, "
+        "such as `pandas`. Only what leaves no threads running, since these do not survive a fork.",
     )
     spares: int = Field(
         2,

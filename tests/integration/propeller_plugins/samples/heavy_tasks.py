@@ -23,21 +23,3 @@ def look() -> dict[str, float]:
     """Whether pandas was there before this module asked for it, and that it works."""
     frame = pd.DataFrame({"x": [1.0, 2.0]})
     return {"known": float(KNEW_PANDAS), "seconds": TOOK, "sum": float(frame.x.sum()), "pid": float(os.getppid())}
-
-
-@task
-def now() -> float:
-    """The moment of the first line."""
-    return time.time()
-
-
-@task
-def draw() -> float:
-    """A number that must be another one each time."""
-    return float(pd.Series(range(1000)).sample(1).iloc[0])
-
-
-@task
-def table(rows: int) -> pd.DataFrame:
-    """A structured dataset."""
-    return pd.DataFrame({"x": range(rows)})

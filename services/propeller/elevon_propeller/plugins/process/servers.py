@@ -136,10 +136,8 @@ class ForkServers:
             "--grace": self._settings.grace.total_seconds(),
             "--kill-grace": self._settings.kill_grace.total_seconds(),
             "--spares": self._settings.spares,
-            "--patience": self._settings.adaptive_preload_timeout.total_seconds(),
         }
         words = [str(word) for option in options.items() for word in option]
-        words += ["--adapt"] if self._settings.adaptive_preload else []
         command = [str(python), str(_SCRIPT), *words, "--preload", *self._settings.preload]
         try:
             with (folder / "log").open("ab") as output:
@@ -224,7 +222,7 @@ class ForkServers:
     def _key(self, python: Path) -> str:
         """A server is shared by those who would start the same one: same Python, same imports, same script."""
         digest = hashlib.sha256(_digest_of_script())
-        options = [str(python), str(self._settings.adaptive_preload), str(self._settings.spares)]
+        options = [str(python), str(self._settings.spares)]
         variables = [f"{name}={value}" for name, value in sorted(self._shared_variables().items())]
         digest.update("\0".join([*options, *self._settings.preload, *variables]).encode())
         return digest.hexdigest()[:16]

@@ -7,33 +7,27 @@ import errno
 import os
 import resource
 import signal
-import socket
 import sys
 import time
 from typing import Any, NoReturn
 
 from .entry import run_entry_point
-from .imports import ImportWatch
-from .kernel import send_with_descriptors, write_durably
+from .kernel import write_durably
 from .preloaded import Preloaded
 from .records import exit_record
 
-_LONGEST_REPORT = 128 * 1024
 
-
-def be_the_attempt(folder: str, spec: dict[str, Any], channel: socket.socket, preloaded: Preloaded) -> NoReturn:
-    """Become what the spec says; tells through the channel what was imported on the way."""
+def be_the_attempt(folder: str, spec: dict[str, Any], preloaded: Preloaded) -> NoReturn:
+    """Become what the spec says."""
     started, before = time.time(), resource.getrusage(resource.RUSAGE_SELF)
     prepare(spec)
     arguments = spec["arguments"]
     if spec["entry"] and preloaded.unfit_for(spec) is None:
-        with ImportWatch(preloaded.loaded) as imports:
-            code = run_entry_point(spec["entry"], arguments)
+        code = run_entry_point(spec["entry"], arguments)
         spent = before.ru_utime + before.ru_stime
         usage = resource.getrusage(resource.RUSAGE_SELF)
         record = exit_record(code, started, usage, spent_before=spent)
         write_durably(os.path.join(folder, "exit.json"), record)
-        _tell(channel, imports)
         os._exit(code)
     if spec["entry"]:
         arguments = [sys.executable, "-m", "flytekit.bin.entrypoint", spec["entry"], *arguments]
@@ -66,12 +60,3 @@ def prepare(spec: dict[str, Any]) -> None:
         ceiling = resource.getrlimit(kind)[1]
         bounded = value if ceiling == resource.RLIM_INFINITY else min(value, ceiling)
         resource.setrlimit(kind, (bounded, bounded))
-
-
-def _tell(channel: socket.socket, imports: ImportWatch) -> None:
-    """Say what was imported, unless it is nothing, too much, or nobody listens."""
-    with contextlib.suppress(Exception):
-        report = imports.report()
-        if report["modules"] and sum(map(len, report["modules"])) < _LONGEST_REPORT:
-            channel.settimeout(0)
-            send_with_descriptors(channel, report, [])

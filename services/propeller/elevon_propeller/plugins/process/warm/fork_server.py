@@ -9,32 +9,21 @@ What it promises:
   its `ELEVON_ATTEMPT` in the environment: where neither is found, nothing of the attempt lives;
 * `exit.json` appears in the folder, whole and on disk, when an attempt has ended by itself or was stopped;
 * when the server dies, the kernel kills its attempts (Linux); when nobody is connected for the time of grace, it kills
-  them and leaves, without an `exit.json`, so that they are run again;
-* what it learns to import is imported by a successor first, which takes its place only when no attempt runs.
+  them and leaves, without an `exit.json`, so that they are run again.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import socket
-import sys
 
 from .kernel import CHILD_SUBREAPER, ask_kernel
-from .server import Server, succeed
-from .successor import write_pid
+from .server import Server
 
 
 def main() -> None:
-    """Parse the command line, take the folder, warm up, serve; or, with a channel, succeed a server that runs."""
+    """Parse the command line, take the folder, warm up, serve."""
     options = parse()
-    if options.channel is not None:
-        channel = socket.socket(fileno=options.channel)
-        channel.set_inheritable(False)
-        successor = Server(options)
-        successor.warm_up()
-        succeed(successor, json.loads(options.modules), channel)
     server = Server(options)
     server.begin()
     if os.fork():
@@ -55,11 +44,13 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--grace", type=float, required=True, help="seconds to live without a client")
     parser.add_argument("--kill-grace", type=float, required=True, help="seconds between SIGTERM and SIGKILL")
     parser.add_argument("--spares", type=int, default=0, help="processes forked ahead")
-    parser.add_argument("--adapt", action="store_true", help="whether to learn what to import")
-    parser.add_argument("--patience", type=float, default=60.0, help="seconds an import on trial may take")
     parser.add_argument("--preload", nargs="*", default=[], help="modules to import before the first fork")
-    parser.add_argument("--channel", type=int, default=None, help="open file of the channel to the server to succeed")
-    parser.add_argument("--modules", default="[]", help="what a successor is to import")
-    options = parser.parse_args()
-    options.adapt = options.adapt and sys.platform == "linux"
-    return options
+    return parser.parse_args()
+
+
+def write_pid(folder: str) -> None:
+    """Say in the server's folder which process the server is."""
+    temporary = os.path.join(folder, f"pid.{os.getpid()}")
+    with open(temporary, "w") as file:
+        file.write(str(os.getpid()))
+    os.replace(temporary, os.path.join(folder, "pid"))

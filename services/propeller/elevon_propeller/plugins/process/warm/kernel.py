@@ -11,7 +11,6 @@ import signal
 import socket
 import struct
 import sys
-import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,8 +19,6 @@ CHILD_SUBREAPER = 36
 _FRAME = struct.Struct("!I")
 _DESCRIPTOR = array.array("i").itemsize
 _MOST_DESCRIPTORS = 200
-_HARMLESS_THREADS = frozenset({"jemalloc_bg_thd"})
-"""Threads of libraries that look after them across forks themselves, but only in the child."""
 
 _libc: ctypes.CDLL | None = None
 
@@ -41,41 +38,6 @@ def children_of_this_process() -> set[int]:
             return {int(pid) for pid in listing.read().split()}
     except (OSError, ValueError):
         return set()
-
-
-def threads_that_survive_a_fork() -> list[str]:
-    """Names of the threads besides this one that a fork does not put to rest in this process; Linux only.
-
-    Libraries that know of forks end their threads before one, and start them again when they need them.
-    """
-    if not _other_threads():
-        return []
-    pid = os.fork()
-    if pid == 0:
-        os._exit(0)
-    os.waitpid(pid, 0)
-    end = time.monotonic() + 1.0
-    while (found := _other_threads()) and time.monotonic() < end:  # a joined thread may be listed a moment longer
-        if _HARMLESS_THREADS.issuperset(found):
-            return []
-        time.sleep(0.01)
-    return found
-
-
-def _other_threads() -> list[str]:
-    names = []
-    for thread in os.listdir("/proc/self/task"):
-        with contextlib.suppress(OSError), open(f"/proc/self/task/{thread}/comm") as name:
-            if int(thread) != os.getpid():
-                names.append(name.read().strip())
-    return names
-
-
-def memory_in_use() -> int:
-    """Bytes of memory this process has; 0 where the system does not tell."""
-    with contextlib.suppress(OSError, ValueError), open("/proc/self/statm") as counters:
-        return int(counters.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    return 0
 
 
 def out_of_memory_kills() -> int:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 import resource
 import signal
-import socket
 import time
 from typing import TYPE_CHECKING, Any
 
-from .kernel import out_of_memory_kills
+from .kernel import kill_group, out_of_memory_kills
 
 if TYPE_CHECKING:
     from .frames import Connection
@@ -18,14 +17,13 @@ if TYPE_CHECKING:
 class Attempt:
     """One attempt that is alive, or whose last processes are being waited for.
 
-    `channel` is where its process may tell what it imported.
+    Without a `folder` its end is not recorded, so that it is run again. `waiting` are the requests to be answered then.
     """
 
-    def __init__(self, name: str, folder: str, pid: int, channel: socket.socket) -> None:
+    def __init__(self, name: str, folder: str, pid: int) -> None:
         self.name = name
         self.folder = folder
         self.pid = pid
-        self.channel = channel
         self.started = time.time()
         self.kills_before = out_of_memory_kills()
         self.status: int | None = None
@@ -33,6 +31,13 @@ class Attempt:
         self.stopped = ""
         self.kill_at: float | None = None
         self.waiting: list[tuple[Connection, int]] = []
+
+    def stop(self, reason: str, grace: float) -> None:
+        """Ask it to end; whatever is left after so many seconds is to be killed at `kill_at`."""
+        if self.status is None and self.kill_at is None:
+            self.stopped = reason or "stopped"
+            self.kill_at = time.monotonic() + grace
+            kill_group(self.pid, signal.SIGTERM)
 
     def record(self) -> dict[str, Any]:
         """What exit.json says; `code` is negative for a signal."""

@@ -33,8 +33,8 @@ class Spares:
         """Process ids of those who wait."""
         return set(self._waiting)
 
-    def take(self, message: dict[str, Any], lock: int) -> tuple[int, socket.socket] | None:
-        """Turn one into an attempt: it gets the message and the lock. None when there is none."""
+    def take(self, message: dict[str, Any], lock: int) -> int | None:
+        """Turn one into an attempt, which gets the message and the lock; answers its process id, None without one."""
         self._refill_at = time.monotonic() + _PAUSE  # what starts now should not have to share the processor
         while self._waiting:
             pid = next(iter(self._waiting))  # the one that had most time to get ready
@@ -45,8 +45,9 @@ class Spares:
             except OSError:
                 self._failed(pid, channel)
                 continue
+            channel.close()
             self._failures = 0
-            return pid, channel
+            return pid
         return None
 
     def moment(self) -> float | None:
@@ -84,7 +85,7 @@ class Spares:
         self._failures += 1
 
 
-def wait_to_be_needed(channel: socket.socket, rehearse: Callable[[], object]) -> tuple[dict[str, Any], int] | None:
+def wait_to_be_needed(channel: socket.socket, rehearse: Callable[[], object]) -> dict[str, Any] | None:
     """In a spare: get ready, then wait for the message and the lock; None when the server is gone."""
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.alarm(_LONGEST_REHEARSAL)
@@ -96,4 +97,4 @@ def wait_to_be_needed(channel: socket.socket, rehearse: Callable[[], object]) ->
         return None
     message, descriptors = received
     os.set_inheritable(descriptors[0], True)
-    return message, descriptors[0]
+    return message
