@@ -10,7 +10,13 @@ from typing import Any, ClassVar, Literal, Self
 
 from elevon_core.errors import InvalidArgument
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+)
 
 KNOWN_SECTIONS = frozenset({"admin", "catalog", "propeller", "standalone"})
 CONFIG_VARIABLE = "ELEVON_CONFIG"
@@ -176,7 +182,12 @@ class StrictEnvironment(EnvSettingsSource):
 
     def __call__(self) -> dict[str, Any]:
         """Answer the values found; an unknown variable appears under its own name, so that validation rejects it."""
-        values = super().__call__()
+        try:
+            values = super().__call__()
+        except SettingsError as error:
+            field = str(error).partition('"')[2].partition('"')[0]
+            variable = f"{self.env_prefix}{field.upper()}"
+            raise InvalidArgument(f"environment variable {variable} is not valid JSON: {error.__cause__}") from None
         prefix = self.env_prefix.lower()
         for variable in self.env_vars:
             if not variable.lower().startswith(prefix):
@@ -237,6 +248,8 @@ def parse_arguments(arguments: Sequence[str]) -> dict[str, Any]:
             raise InvalidArgument(f"unexpected argument {flag!r}: settings are given as --group.field=value")
         name, equals, value = flag[2:].partition("=")
         if not equals:
+            if name == "help":
+                raise InvalidArgument("settings are given as --config FILE and --group.field=value")
             if not remaining:
                 raise InvalidArgument(f"--{name} needs a value")
             value = remaining.pop(0)

@@ -55,6 +55,14 @@ def test_the_file_may_be_named_by_the_environment(config: Path, monkeypatch: pyt
     assert CatalogSettings.load().shelf.width == 7
 
 
+def test_a_group_in_the_environment_is_json(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ELEVON_CATALOG_SHELF", '{"width": 5}')
+    assert CatalogSettings.load().shelf.width == 5
+    monkeypatch.setenv("ELEVON_CATALOG_SHELF", "{width")
+    with pytest.raises(InvalidArgument, match="ELEVON_CATALOG_SHELF is not valid JSON: Expecting property name"):
+        CatalogSettings.load()
+
+
 def test_lists_are_given_as_json() -> None:
     assert CatalogSettings.load(['--shelf.labels=["x"]']).shelf.labels == ("x",)
 
@@ -62,6 +70,7 @@ def test_lists_are_given_as_json() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["--help"], "settings are given as --config FILE and --group.field=value"),
         (["--grpc.prot=1"], "unknown key grpc.prot"),
         (["--nonsense=1"], "unknown key nonsense"),
         (["--grpc.port=many"], "grpc.port"),
