@@ -215,6 +215,11 @@ class AdminService(Protocol):
     async def outcome(self, child: core.WorkflowExecutionIdentifier) -> ChildOutcome | None:
         """How an execution has ended, None while it runs; raises NotFound."""
 
+    async def register_signal(
+        self, execution: core.WorkflowExecutionIdentifier, signal_id: str, signal_type: core.LiteralType
+    ) -> core.Literal | None:
+        """Make a signal known; its value when it has one. Raises AlreadyExists for one of another type, NotFound."""
+
     async def task(self, identifier: core.Identifier) -> core.CompiledTask:
         """A registered task; raises NotFound."""
 

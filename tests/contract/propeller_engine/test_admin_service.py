@@ -18,6 +18,7 @@ from elevon_propeller.drivers.admin_service import GrpcAdminService
 from elevon_propeller.drivers.admin_service_memory import MemoryAdminService
 from elevon_propeller.ports import AdminService, ChildOutcome
 from elevon_propeller.simulation import closures
+from flyteidl.admin import signal_pb2
 from flyteidl.core import execution_pb2, identifier_pb2, literals_pb2
 
 from tests.integration.admin_executions import harness
@@ -26,6 +27,7 @@ from tests.integration.admin_registry.harness import plan_id, task_id
 Workflow = core.WorkflowExecution
 PROJECT, DOMAIN = harness.PROJECT, harness.DOMAIN
 End = Callable[[core.WorkflowExecutionIdentifier, ChildOutcome], Awaitable[None]]
+SetSignal = Callable[[core.WorkflowExecutionIdentifier, str, core.Literal], Awaitable[None]]
 
 
 @dataclass
@@ -36,6 +38,7 @@ class Side:
     plan: core.Identifier
     task: core.Identifier
     end: End
+    set_signal: SetSignal
 
 
 def ours(identifier: Any) -> core.Identifier:
@@ -55,7 +58,10 @@ def memory() -> Side:
     async def end(child: core.WorkflowExecutionIdentifier, outcome: ChildOutcome) -> None:
         service.end(child, outcome)
 
-    return Side(service, plan, task, end)
+    async def set_signal(execution: core.WorkflowExecutionIdentifier, name: str, value: core.Literal) -> None:
+        service.values[(execution.project, execution.domain, execution.name), name] = value
+
+    return Side(service, plan, task, end, set_signal)
 
 
 async def real(running: harness.Admin, service: GrpcAdminService) -> Side:
@@ -72,7 +78,13 @@ async def real(running: harness.Admin, service: GrpcAdminService) -> Side:
         await running.report(name, Workflow.RUNNING)
         await running.report(name, outcome.phase, 5, **fields)
 
-    return Side(service, plan, ours(task_id("t")), end)
+    async def set_signal(execution: core.WorkflowExecutionIdentifier, name: str, value: core.Literal) -> None:
+        identifier = core.SignalIdentifier(signal_id=name, execution_id=execution).SerializeToString()
+        official = identifier_pb2.SignalIdentifier.FromString(identifier)
+        given = literals_pb2.Literal.FromString(value.SerializeToString())
+        await running.signals.SetSignal(signal_pb2.SignalSetRequest(id=official, value=given))
+
+    return Side(service, plan, ours(task_id("t")), end, set_signal)
 
 
 @pytest.fixture(params=["memory", "grpc"])
@@ -160,6 +172,19 @@ async def test_entities_are_found_or_absent(side: Side) -> None:
         await side.service.launch_plan(absent(core.LAUNCH_PLAN))
     with pytest.raises(NotFound, match="absent"):
         await side.service.task(absent(core.TASK))
+
+
+async def test_a_signal_is_registered_once_and_has_one_type(side: Side) -> None:
+    await side.service.launch(launch(side.plan, "waits"))
+    for _ in range(2):
+        assert await side.service.register_signal(child("waits"), "go", closures.INTEGER) is None
+    with pytest.raises(AlreadyExists, match="type"):
+        await side.service.register_signal(child("waits"), "go", closures.INTEGERS)
+    await side.set_signal(child("waits"), "go", closures.integers(x=2).literals["x"])
+    value = await side.service.register_signal(child("waits"), "go", closures.INTEGER)
+    assert value == closures.integers(x=2).literals["x"]
+    with pytest.raises(NotFound):
+        await side.service.register_signal(child("unknown"), "go", closures.INTEGER)
 
 
 async def test_an_admin_out_of_reach_is_unavailable() -> None:

@@ -167,6 +167,23 @@ def test_an_approval_lets_its_inputs_pass_or_fails(compiled: Any, seed: int, ans
 
 
 @pytest.mark.parametrize("seed", SEEDS)
+def test_a_value_that_admin_has_already_lets_the_gate_pass(compiled: Any, seed: int) -> None:
+    played = world(compiled(template("outer", [approval("gate")], "gate")), seed, x=4, registered={"ok": boolean(True)})
+    assert played.run() == ExecutionPhase.SUCCEEDED
+    assert played.outputs() == closures.integers(x=4)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_the_last_value_set_before_a_gate_is_reached_counts(compiled: Any, seed: int) -> None:
+    nodes = [sleeping(5), approval("gate")]
+    nodes[1].upstream_node_ids.append("sleep")
+    played = world(compiled(template("outer", nodes, "gate")), seed)
+    played.later(1_500_000, SignalSet(0, "ok", boolean(False)))
+    played.later(2_000_000, SignalSet(0, "ok", boolean(True)))
+    assert played.run() == ExecutionPhase.SUCCEEDED
+
+
+@pytest.mark.parametrize("seed", SEEDS)
 def test_the_failure_node_runs_and_the_result_stays_failed(compiled: Any, seed: int) -> None:
     main = template("outer", [task_node("n0")], "n0", failure_node=task_node("cleanup", retries=2))
     played = world(compiled(main), seed, fates={"n0": [Fate.DIES], "cleanup": [Fate.FAILS, Fate.SUCCEEDS]})

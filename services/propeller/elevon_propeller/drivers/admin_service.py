@@ -1,4 +1,4 @@
-"""Admin's AdminService, as far as the engine calls it: child executions, and what dynamic tasks refer to."""
+"""Admin's services, as far as the engine calls them: child executions, signals, and what dynamic tasks refer to."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import cast
 import grpc
 from elevon_core.compiler import LaunchPlanInterface
 from elevon_idl.admin import v1 as admin
-from elevon_idl.admin.v1 import admin_service_pb2_grpc
+from elevon_idl.admin.v1 import admin_service_pb2_grpc, signal_service_pb2_grpc
 from elevon_idl.core import v1 as core
 from elevon_kit.grpc_client import translate_errors
 
@@ -21,6 +21,8 @@ class GrpcAdminService:
         self._timeout = timeout
         stub = admin_service_pb2_grpc.AdminServiceStub(channel)
         self._stub = cast("admin_service_pb2_grpc.AdminServiceAsyncStub", stub)
+        signals = signal_service_pb2_grpc.SignalServiceStub(channel)
+        self._signals = cast("signal_service_pb2_grpc.SignalServiceAsyncStub", signals)
 
     async def launch(self, request: admin.ExecutionCreateRequest) -> None:
         """Create an execution."""
@@ -49,6 +51,16 @@ class GrpcAdminService:
         if not data.full_outputs.literals and closure.outputs.uri:
             return ChildOutcome(closure.phase, outputs_uri=closure.outputs.uri)
         return ChildOutcome(closure.phase, outputs=data.full_outputs)
+
+    async def register_signal(
+        self, execution: core.WorkflowExecutionIdentifier, signal_id: str, signal_type: core.LiteralType
+    ) -> core.Literal | None:
+        """Make a signal known."""
+        identifier = core.SignalIdentifier(signal_id=signal_id, execution_id=execution)
+        with translate_errors("admin"):
+            request = admin.SignalGetOrCreateRequest(id=identifier, type=signal_type)
+            found = await self._signals.GetOrCreateSignal(request, timeout=self._timeout)
+        return found.value if found.HasField("value") else None
 
     async def task(self, identifier: core.Identifier) -> core.CompiledTask:
         """A registered task, compiled."""

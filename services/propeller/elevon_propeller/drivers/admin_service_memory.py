@@ -14,14 +14,20 @@ Name = tuple[str, str, str]
 
 
 class MemoryAdminService:
-    """Executions end when the test says so with `end`; `failures` are raised first, one per call."""
+    """Executions end when the test says so with `end`; `failures` are raised first, one per call.
+
+    It knows what was launched, and `executions` besides.
+    """
 
     def __init__(self) -> None:
         self.launched: dict[Name, admin.ExecutionCreateRequest] = {}
+        self.executions: set[Name] = set()
         self.outcomes: dict[Name, ChildOutcome] = {}
         self.causes: dict[Name, str] = {}
         self.tasks: dict[tuple[str, ...], core.CompiledTask] = {}
         self.launch_plans: dict[tuple[str, ...], LaunchPlanInterface] = {}
+        self.signals: dict[tuple[Name, str], core.LiteralType] = {}
+        self.values: dict[tuple[Name, str], core.Literal] = {}
         self.failures: list[ElevonError] = []
         self.calls = 0
 
@@ -50,6 +56,16 @@ class MemoryAdminService:
         self._begin()
         return self.outcomes.get(self._known(child))
 
+    async def register_signal(
+        self, execution: core.WorkflowExecutionIdentifier, signal_id: str, signal_type: core.LiteralType
+    ) -> core.Literal | None:
+        """Keep a signal."""
+        self._begin()
+        place = (self._known(execution), signal_id)
+        if self.signals.setdefault(place, signal_type) != signal_type:
+            raise AlreadyExists(f"signal {signal_id!r} of {execution.name} exists with another type")
+        return self.values.get(place)
+
     async def task(self, identifier: core.Identifier) -> core.CompiledTask:
         """A task given."""
         self._begin()
@@ -75,6 +91,6 @@ class MemoryAdminService:
 
     def _known(self, child: core.WorkflowExecutionIdentifier) -> Name:
         name = (child.project, child.domain, child.name)
-        if name not in self.launched:
+        if name not in self.launched and name not in self.executions:
             raise NotFound(f"missing entity of type execution with identifier {'/'.join(name)}")
         return name

@@ -156,6 +156,16 @@ class LoadMany:
     literals: bool = False
 
 
+@dataclass(slots=True)
+class RegisterSignal:
+    """Make the signal that a gate waits for known to admin, where users set it; answered by SignalRegistered."""
+
+    node_id: str
+    number: int
+    signal_id: str
+    type: core.LiteralType
+
+
 Command = (
     StartAttempt
     | StopAttempt
@@ -171,4 +181,5 @@ Command = (
     | AskChild
     | StopChild
     | BuildDynamic
+    | RegisterSignal
 )

@@ -45,6 +45,17 @@ class SignalSet:
 
 
 @dataclass(slots=True)
+class SignalRegistered:
+    """Admin has the signal of a gate, perhaps with a value already; or `error` says why it never will."""
+
+    at: int
+    node_id: str
+    number: int
+    value: core.Literal | None = None
+    error: core.ExecutionError | None = None
+
+
+@dataclass(slots=True)
 class AttemptReported:
     """A plugin said something about an attempt."""
 
@@ -200,4 +211,5 @@ Observation = (
     | ChildEnded
     | ChildStopped
     | DynamicBuilt
+    | SignalRegistered
 )

@@ -41,6 +41,7 @@ from elevon_propeller.engine.observations import (
     ManyLoaded,
     Observation,
     Resumed,
+    SignalRegistered,
     SignalSet,
     TimerFired,
 )
@@ -129,10 +130,7 @@ def _abort(turn: Turn, seen: AbortRequested) -> None:
 
 
 def _signal(turn: Turn, seen: SignalSet) -> None:
-    if seen.signal_id not in turn.state.signals:
-        turn.state.signals[seen.signal_id] = seen.value
-        turn.decision.execution = True
-    gate.signal_set(turn, seen.signal_id)
+    gate.signal_set(turn, seen.signal_id, seen.value)
 
 
 def _loaded(turn: Turn, seen: DataLoaded) -> None:
@@ -190,4 +188,5 @@ _OBSERVERS: dict[type, Callable[[Turn, Any], None]] = {
     ChildEnded: _for_node(launch_plan.ended),
     ChildStopped: _for_node(launch_plan.stopped),
     DynamicBuilt: _for_node(dynamic.built),
+    SignalRegistered: _for_node(gate.registered),
 }

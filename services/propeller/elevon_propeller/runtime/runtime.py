@@ -13,7 +13,7 @@ from elevon_kit.logging import get_logger
 from elevon_kit.retry import RetryPolicy
 from elevon_kit.tasks import BackgroundTasks
 
-from elevon_propeller.engine.commands import AskChild, BuildDynamic, LaunchChild, StopChild
+from elevon_propeller.engine.commands import AskChild, BuildDynamic, LaunchChild, RegisterSignal, StopChild
 from elevon_propeller.engine.policy import EnginePolicy
 from elevon_propeller.ports import AdminEvents, AdminService, Catalog, Plugins, Store
 from elevon_propeller.runtime.children import Children
@@ -25,6 +25,7 @@ from elevon_propeller.runtime.keys import Keys
 from elevon_propeller.runtime.outbox import Outbox
 from elevon_propeller.runtime.ownership import Ownership
 from elevon_propeller.runtime.plans import Plans
+from elevon_propeller.runtime.signals import Signals
 
 log = get_logger("runtime")
 
@@ -97,6 +98,8 @@ class Runtime:
             catalog_retries=options.catalog_retries,
         )
         self._children, self._jobs = self._delegates(surroundings, options)
+        self._signals = Signals(surroundings.service, self.driver.post, clock)
+        self.executor.delegate(RegisterSignal, self._signals.register)
         self._timers = self.driver.connect(self.executor, self.outbox, self._children.ended)
         self.ownership = Ownership(
             self.owner, self.store, self.driver, self.outbox, self.plans, policy, clock, options.lease_seconds
@@ -134,6 +137,7 @@ class Runtime:
         await self.executor.stop()
         await self._children.close()
         await self._jobs.close()
+        await self._signals.close()
         async with self.driver.committing:
             log.info("draining", executions=len(self.driver.actors))
         await self.outbox.flushed(self._options.flush_seconds)
@@ -147,6 +151,7 @@ class Runtime:
         await self.executor.stop()
         await self._children.close()
         await self._jobs.close()
+        await self._signals.close()
 
     async def _forget(self) -> None:
         while True:

@@ -27,6 +27,7 @@ from elevon_propeller.engine.commands import (
     LoadData,
     LoadMany,
     LookUpCache,
+    RegisterSignal,
     ReleaseCache,
     ReserveCache,
     StartAttempt,
@@ -50,6 +51,7 @@ from elevon_propeller.engine.observations import (
     ManyLoaded,
     Observation,
     Resumed,
+    SignalRegistered,
     TimerFired,
 )
 from elevon_propeller.engine.phases import ExecutionPhase
@@ -99,7 +101,10 @@ class Dangers:
 
 @dataclass(slots=True)
 class World:
-    """`fates` says what becomes of attempts, by node id or spec node id: one each, the last one for all that follow."""
+    """`fates` says what becomes of attempts, by node id or spec node id: one each, the last one for all that follow.
+
+    `registered` are the values that admin has for signals when a gate asks.
+    """
 
     closure: core.CompiledWorkflowClosure
     randomness: Randomness
@@ -112,6 +117,7 @@ class World:
     now: int = 1_000_000
     steps: int = 0
     crashes: int = 0
+    registered: dict[str, core.Literal] = field(default_factory=dict)
     offspring: Offspring = field(default_factory=Offspring)
     ledger: Ledger = field(init=False)
     files: dict[str, bytes] = field(default_factory=dict)
@@ -260,6 +266,9 @@ class World:
             self._mail.append(DataWritten(self.now, command.node_id, command.kind))
         elif isinstance(command, LaunchChild | AskChild | StopChild | BuildDynamic):
             self._mail.extend(self._bring_forth(command))
+        elif isinstance(command, RegisterSignal):
+            value = self.registered.get(command.signal_id)
+            self._mail.append(SignalRegistered(self.now, command.node_id, command.number, value))
         else:
             self._ask_catalog(command)
 

@@ -1,16 +1,22 @@
-"""Gate nodes: wait for a time, for a signal's value, or for an approval. Signals are pushed, times are timers."""
+"""Gate nodes: wait for a time, for a signal's value, or for an approval. Signals are pushed, times are timers.
+
+A gate makes its signal known to admin, where users find and set it; a value that is there already lets it pass at once.
+"""
 
 from __future__ import annotations
 
 from elevon_idl.core import v1 as core
 
 from elevon_propeller.engine import events, lifecycle, trying
+from elevon_propeller.engine.commands import RegisterSignal
 from elevon_propeller.engine.nodes.registry import NodeHandler
+from elevon_propeller.engine.observations import SignalRegistered
 from elevon_propeller.engine.phases import NodePhase, TimerKind
 from elevon_propeller.engine.state import NodeState
 from elevon_propeller.engine.turn import Turn
 
 _NOTHING = core.LiteralMap()
+_BOOLEAN = core.LiteralType(simple=core.SimpleType.BOOLEAN)
 
 
 class GateNode(NodeHandler):
@@ -48,15 +54,20 @@ class GateNode(NodeHandler):
 
     def _wait(self, turn: Turn, node: NodeState) -> None:
         gate = node.plan.template.gate_node
-        if gate.WhichOneof("condition") == "sleep":
+        condition = gate.WhichOneof("condition")
+        if condition == "sleep":
             duration = gate.sleep.duration
             length = duration.seconds * 1_000_000 + duration.nanos // 1_000
             node.reason = "sleeps"
             turn.timer(node.attempt_at + length, node, TimerKind.SLEEP)
             return
-        node.reason = f"waits for the signal {signal_id(node)}"
-        turn.state.waiting_for_signal.setdefault(signal_id(node), []).append(node)
-        signal_set(turn, signal_id(node))
+        name = signal_id(node)
+        node.reason = f"waits for {'the approval' if condition == 'approve' else 'the signal'} {name}"
+        turn.state.waiting_for_signal.setdefault(name, []).append(node)
+        signal_type = _BOOLEAN if condition == "approve" else gate.signal.type
+        turn.command(RegisterSignal(node.id, node.attempt, name, signal_type))
+        if name in turn.state.signals:
+            _let_pass(turn, name)
 
 
 def signal_id(node: NodeState) -> str:
@@ -65,11 +76,26 @@ def signal_id(node: NodeState) -> str:
     return gate.approve.signal_id if gate.HasField("approve") else gate.signal.signal_id
 
 
-def signal_set(turn: Turn, name: str) -> None:
-    """Let the gates pass that wait for a signal which has a value."""
-    value = turn.state.signals.get(name)
-    if value is None:
+def signal_set(turn: Turn, name: str, value: core.Literal) -> None:
+    """Keep a signal's value, in place of an earlier one, and let the gates pass that wait for it."""
+    if turn.state.signals.get(name) != value:
+        turn.state.signals[name] = value
+        turn.decision.execution = True
+    _let_pass(turn, name)
+
+
+def registered(turn: Turn, node: NodeState, seen: SignalRegistered) -> None:
+    """Pass when admin has had a value for the signal; fail when it cannot be set by anybody."""
+    if node.plan.kind != "gate" or node.phase != NodePhase.RUNNING or seen.number != node.attempt:
         return
+    if seen.error is not None:
+        trying.failed(turn, node, seen.error, retryable=False)
+    elif seen.value is not None:
+        signal_set(turn, signal_id(node), seen.value)
+
+
+def _let_pass(turn: Turn, name: str) -> None:
+    value = turn.state.signals[name]
     for node in turn.state.waiting_for_signal.pop(name, []):
         if node.phase == NodePhase.RUNNING:
             _pass(turn, node, value)
