@@ -280,6 +280,26 @@ async def test_more_attempts_than_slots_wait_in_line(
     assert "waiting for one of 4 places" in queued[0].reason
 
 
+async def test_eager_workflows_take_no_place_from_what_they_wait_for(
+    plugin: ProcessPlugin, place: Place, templates: Templates, fresh_name: Names, tmp_path: Path
+) -> None:
+    eager = core.TaskTemplate()
+    eager.CopyFrom(templates["guarded"])
+    eager.metadata.is_eager = True
+    waiting = [Listener() for _ in range(5)]
+    for listener in waiting:
+        folder = tmp_path / str(len(list(tmp_path.iterdir())))
+        folder.mkdir()
+        inputs = {"folder": str(folder), "patience": 60.0}
+        await plugin.start(place.attempt(eager, inputs, fresh_name()), listener)
+        await appears(folder / "starts")
+    report = await run(plugin, place.attempt(templates["double"], {"number": 2}, fresh_name()))
+    assert report.phase is AttemptPhase.SUCCEEDED
+    for folder in tmp_path.iterdir():
+        (folder / "go").touch()
+    assert {(await listener.final()).phase for listener in waiting} == {AttemptPhase.SUCCEEDED}
+
+
 async def test_an_attempt_in_line_can_be_aborted(
     plugin: ProcessPlugin, place: Place, templates: Templates, fresh_name: Names, tmp_path: Path
 ) -> None:

@@ -201,7 +201,7 @@ class ProcessPlugin:
         found = await self._attach(attempt.name, folder, launch)
         if not isinstance(found, asyncio.Future):
             return found
-        self._hold_slot(entry)
+        self._hold_slot(attempt, entry)
         self._running(attempt, folder, entry)
         return await self._await_end(attempt.name, folder, launch, found)
 
@@ -221,7 +221,7 @@ class ProcessPlugin:
     async def _launch(self, attempt: Attempt, folder: AttemptFolder, runs: int, entry: _Entry) -> Exit | None:
         """Run an attempt to its end; None when its server died with it."""
         preparation = prepare(attempt, folder, self._settings)
-        await self._take_slot(entry)
+        await self._take_slot(attempt, entry)
         await self._write_inputs(attempt, preparation, again=runs > 0)
         folder.create()
         if preparation.command.distribution:
@@ -305,18 +305,18 @@ class ProcessPlugin:
 
     # -- pieces
 
-    async def _take_slot(self, entry: _Entry) -> None:
+    async def _take_slot(self, attempt: Attempt, entry: _Entry) -> None:
         slots = self._parts.slots
-        if entry.holds_slot:
-            return
+        if entry.holds_slot or attempt.task.metadata.is_eager:
+            return  # an eager workflow waits for tasks that need slots: with slots of their own they would lock up
         if not slots.take_if_free():
             reason = f"waiting for one of {slots.size} places, {slots.waiting} attempts before it"
             entry.report(Report(AttemptPhase.QUEUED, self._clock(), reason=reason))
             await slots.take()
         entry.holds_slot = True
 
-    def _hold_slot(self, entry: _Entry) -> None:
-        if not entry.holds_slot:
+    def _hold_slot(self, attempt: Attempt, entry: _Entry) -> None:
+        if not entry.holds_slot and not attempt.task.metadata.is_eager:
             self._parts.slots.take_by_force()
             entry.holds_slot = True
 
