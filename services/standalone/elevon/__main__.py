@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 from elevon_core.errors import ElevonError
 
+from elevon.commands import executions, get, logs, signals
+
 if TYPE_CHECKING:
     from elevon.control_plane import ControlPlane
     from elevon.settings import StandaloneSettings
@@ -21,6 +23,18 @@ if TYPE_CHECKING:
 application = typer.Typer(
     name="elevon", help="Elevon: a control plane for tasks and workflows.", no_args_is_help=True, add_completion=True
 )
+
+application.add_typer(get.application)
+application.add_typer(signals.application)
+for command in (
+    executions.describe,
+    executions.watch,
+    logs.logs,
+    executions.terminate,
+    executions.recover,
+    executions.relaunch,
+):
+    application.command()(command)
 
 Config = Annotated[
     Path | None, typer.Option(help="Settings file (YAML) for all services.", exists=True, dir_okay=False)

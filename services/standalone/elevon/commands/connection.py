@@ -1,0 +1,94 @@
+"""How a command reaches the control plane, and what it says when that fails."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+import typer
+
+if TYPE_CHECKING:
+    from elevon_client import Client
+    from elevon_idl.core import v1 as core
+
+Result = TypeVar("Result")
+
+DEFAULT_TARGET = "localhost:30080"
+
+Target = Annotated[
+    str,
+    typer.Option(
+        "--target", envvar="ELEVON_TARGET", help="The control plane; FLYTE_PLATFORM_URL counts when neither is given."
+    ),
+]
+Project = Annotated[str, typer.Option("--project", "-p", envvar="ELEVON_PROJECT", help="Project id.")]
+Domain = Annotated[str, typer.Option("--domain", "-d", envvar="ELEVON_DOMAIN", help="Domain id.")]
+Execution = Annotated[
+    str, typer.Argument(metavar="EXECUTION", help="Name of an execution, or PROJECT/DOMAIN/NAME for one elsewhere.")
+]
+
+PROJECT = "flytesnacks"
+DOMAIN = "development"
+
+
+class CommandFailed(Exception):
+    """The command cannot do what it was asked; the text is for the user."""
+
+
+def address(target: str) -> str:
+    """The `host:port` to call: the one given, else the one flytekit uses, else the local default."""
+    chosen = target or os.environ.get("FLYTE_PLATFORM_URL", "") or DEFAULT_TARGET
+    for scheme in ("http://", "https://", "dns:///"):
+        chosen = chosen.removeprefix(scheme)
+    return chosen.rstrip("/")
+
+
+def run(target: str, work: Callable[[Client], Awaitable[Result]]) -> Result:
+    """Do the work with a client of the control plane; what fails is said in words, with exit code 1."""
+    where = address(target)
+    try:
+        return asyncio.run(_with_client(where, work))
+    except CommandFailed as error:
+        message = str(error)
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+    typer.echo(f"elevon: {message}", err=True)
+    raise typer.Exit(1)
+
+
+async def _with_client(where: str, work: Callable[[Client], Awaitable[Result]]) -> Result:
+    from elevon_client import Client
+    from grpc.aio import AioRpcError
+
+    async with Client(where) as client:
+        try:
+            return await work(client)
+        except AioRpcError as error:
+            raise CommandFailed(explain(error, where)) from None
+
+
+def explain(error: object, where: str) -> str:
+    """What an error of an RPC means to the person at the terminal."""
+    import grpc
+
+    assert isinstance(error, grpc.aio.AioRpcError)
+    details = error.details() or error.code().name
+    if error.code() is grpc.StatusCode.UNAVAILABLE:
+        return f"no control plane answers on {where}: start one with `elevon up`, or name one with --target ({details})"
+    if error.code() is grpc.StatusCode.UNIMPLEMENTED:
+        return f"the control plane on {where} cannot do this: {details}"
+    return details
+
+
+def execution_id(text: str, project: str, domain: str) -> core.WorkflowExecutionIdentifier:
+    """The execution that a command names: `NAME` in the project and domain given, or `PROJECT/DOMAIN/NAME`."""
+    from elevon_idl.core import v1 as core
+
+    parts = text.replace(":", "/").split("/")
+    if len(parts) == 1:
+        parts = [project, domain, text]
+    if len(parts) != 3 or not all(parts):
+        raise typer.BadParameter(f"{text!r} is neither NAME nor PROJECT/DOMAIN/NAME")
+    return core.WorkflowExecutionIdentifier(project=parts[0], domain=parts[1], name=parts[2])

@@ -1,0 +1,230 @@
+"""An execution with its nodes below one another, named as the author named them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from elevon_client import Client
+from elevon_idl.admin import v1 as admin
+from elevon_idl.core import v1 as core
+from grpc.aio import AioRpcError
+
+from elevon.commands.printing import coloured, escaped, readable, seconds
+
+if TYPE_CHECKING:
+    from rich.tree import Tree
+
+HIDDEN = frozenset({"start-node", "end-node"})
+MOST_ROWS = 500
+"""Most nodes drawn below one parent; the rest is counted."""
+
+Phase = core.NodeExecution
+
+_ENDED = frozenset({Phase.SUCCEEDED, Phase.FAILED, Phase.ABORTED, Phase.SKIPPED, Phase.TIMED_OUT, Phase.RECOVERED})
+
+
+@dataclass(slots=True)
+class NodeView:
+    """One node execution, what it is called, and what is below it; `reason` is that of its newest attempt."""
+
+    execution: admin.NodeExecution
+    name: str
+    template: core.Node | None = None
+    reason: str = ""
+    attempts: int = 0
+    children: list[NodeView] = field(default_factory=list)
+
+    @property
+    def phase(self) -> str:
+        """The phase's name."""
+        return core.NodeExecution.Phase.Name(self.execution.closure.phase)
+
+    @property
+    def ended(self) -> bool:
+        """Whether it will not change any more."""
+        return self.execution.closure.phase in _ENDED
+
+    def all(self) -> Iterator[NodeView]:
+        """This node and all below it."""
+        yield self
+        for child in self.children:
+            yield from child.all()
+
+
+@dataclass(slots=True)
+class ExecutionView:
+    """An execution and its nodes as they are now."""
+
+    execution: admin.Execution
+    nodes: list[NodeView]
+
+    @property
+    def phase(self) -> str:
+        """The phase's name."""
+        return core.WorkflowExecution.Phase.Name(self.execution.closure.phase)
+
+    def progress(self) -> tuple[int, int]:
+        """How many of the nodes known so far have ended, and how many there are."""
+        every = [node for top in self.nodes for node in top.all()]
+        return sum(node.ended for node in every), len(every)
+
+
+class ExecutionReader:
+    """Reads one execution again and again; what cannot change is asked for once."""
+
+    def __init__(self, client: Client, key: core.WorkflowExecutionIdentifier) -> None:
+        self._client = client
+        self._key = key
+        self._closure: core.CompiledWorkflowClosure | None = None
+        self._dynamic: dict[str, core.CompiledWorkflowClosure] = {}
+        self._settled: dict[str, tuple[str, int]] = {}
+        self._failed: dict[str, admin.NodeExecution] = {}
+
+    async def read(self) -> ExecutionView:
+        """The execution with all its nodes."""
+        execution = await self._client.execution(self._key)
+        if self._closure is None:
+            self._closure = await self._workflow(execution.closure.workflow_id)
+        nodes = await self._below("", self._closure.primary.template.nodes, self._closure)
+        return ExecutionView(execution, nodes)
+
+    async def _workflow(self, workflow: core.Identifier) -> core.CompiledWorkflowClosure:
+        try:
+            found = await self._client.admin.GetWorkflow(admin.ObjectGetRequest(id=workflow))
+        except AioRpcError:  # names are a comfort: a workflow that is gone leaves the node ids
+            return core.CompiledWorkflowClosure()
+        return found.closure.compiled_workflow
+
+    async def _below(
+        self, parent: str, templates: Iterable[core.Node], closure: core.CompiledWorkflowClosure
+    ) -> list[NodeView]:
+        by_id = {template.id: template for template in templates}
+        found = [
+            node
+            async for node in self._client.node_executions(self._key, parent=parent)
+            if node.metadata.spec_node_id not in HIDDEN and node.id.node_id not in HIDDEN
+        ]
+        return list(await asyncio.gather(*(self._view(node, by_id, closure) for node in found[:MOST_ROWS])))
+
+    async def _view(
+        self, node: admin.NodeExecution, by_id: Mapping[str, core.Node], closure: core.CompiledWorkflowClosure
+    ) -> NodeView:
+        if node.closure.HasField("error"):
+            node = await self._whole(node)
+        template = by_id.get(node.metadata.spec_node_id) or by_id.get(node.id.node_id)
+        name = template.metadata.name if template is not None and template.metadata.name else node.id.node_id
+        view = NodeView(node, name, template)
+        if node.metadata.is_parent_node:
+            templates, inner = await self._inside(node, template, closure)
+            view.children = await self._below(node.id.node_id, templates, inner)
+        else:
+            view.reason, view.attempts = await self._newest_attempt(view)
+        return view
+
+    async def _whole(self, node: admin.NodeExecution) -> admin.NodeExecution:
+        """The node with all of its error: lists carry only the beginning."""
+        known = self._failed.get(node.id.node_id)
+        if known is None or known.closure.phase != node.closure.phase:
+            known = await self._client.admin.GetNodeExecution(admin.NodeExecutionGetRequest(id=node.id))
+            self._failed[node.id.node_id] = known
+        return known
+
+    async def _inside(
+        self, node: admin.NodeExecution, template: core.Node | None, closure: core.CompiledWorkflowClosure
+    ) -> tuple[list[core.Node], core.CompiledWorkflowClosure]:
+        if node.metadata.is_dynamic:
+            inner = await self._dynamic_workflow(node)
+            return list(inner.primary.template.nodes), inner
+        return (list(inside(template, closure)) if template is not None else []), closure
+
+    async def _dynamic_workflow(self, node: admin.NodeExecution) -> core.CompiledWorkflowClosure:
+        known = self._dynamic.get(node.id.node_id)
+        if known is not None:
+            return known
+        try:
+            found = await self._client.admin.GetDynamicNodeWorkflow(admin.GetDynamicNodeWorkflowRequest(id=node.id))
+        except AioRpcError:  # not built yet
+            return core.CompiledWorkflowClosure()
+        return self._dynamic.setdefault(node.id.node_id, found.compiled_workflow)
+
+    async def _newest_attempt(self, view: NodeView) -> tuple[str, int]:
+        node_id = view.execution.id.node_id
+        if node_id in self._settled:
+            return self._settled[node_id]
+        attempts = [attempt async for attempt in self._client.task_executions(view.execution.id)]
+        found = (attempts[-1].closure.reason, len(attempts)) if attempts else ("", 0)
+        if view.ended:
+            self._settled[node_id] = found
+        return found
+
+
+def inside(template: core.Node, closure: core.CompiledWorkflowClosure) -> Iterator[core.Node]:
+    """The nodes that a node of a workflow holds: those of its sub-workflow, its branches, its array."""
+    kind = template.WhichOneof("target")
+    if kind == "workflow_node" and template.workflow_node.HasField("sub_workflow_ref"):
+        for candidate in closure.sub_workflows:
+            if candidate.template.id == template.workflow_node.sub_workflow_ref:
+                yield from candidate.template.nodes
+    elif kind == "branch_node":
+        choice = template.branch_node.if_else
+        yield choice.case.then_node
+        yield from (case.then_node for case in choice.other)
+        if choice.HasField("else_node"):
+            yield choice.else_node
+    elif kind == "array_node":
+        yield template.array_node.node
+
+
+def drawn(view: ExecutionView) -> Tree:
+    """The tree for a terminal."""
+    from rich.tree import Tree
+
+    done, known = view.progress()
+    key = view.execution.id
+    tree = Tree(
+        f"[bold]{escaped(key.name)}[/]  {coloured(view.phase)}  {seconds(view.execution.closure.duration)}  "
+        f"[dim]{done} of {known} nodes ended[/]"
+    )
+    for node in view.nodes:
+        _draw(node, tree)
+    return tree
+
+
+def _draw(node: NodeView, tree: Tree) -> None:
+    branch = tree.add(line(node))
+    for child in node.children:
+        _draw(child, branch)
+
+
+def line(node: NodeView) -> str:
+    """One node in one line of markup."""
+    closure = node.execution.closure
+    parts = [f"{escaped(node.name)} [dim]{escaped(node.execution.id.node_id)}[/]", coloured(node.phase)]
+    if took := seconds(closure.duration):
+        parts.append(took)
+    status = closure.task_node_metadata.cache_status
+    if status not in (core.CACHE_DISABLED, core.CACHE_MISS):
+        parts.append(f"[blue]{core.CatalogCacheStatus.Name(status).lower().replace('_', ' ')}[/]")
+    if node.attempts > 1:
+        parts.append(f"{node.attempts} attempts")
+    if closure.workflow_node_metadata.HasField("executionId"):
+        parts.append(f"→ {escaped(closure.workflow_node_metadata.executionId.name)}")
+    if closure.HasField("error"):
+        parts.append(f"[red]{escaped(first_line(closure.error.message))}[/]")
+    elif node.reason and not node.ended:
+        parts.append(f"[dim]{escaped(first_line(node.reason))}[/]")
+    return "  ".join(parts)
+
+
+def first_line(text: str) -> str:
+    """The line that says what happened; flytekit puts it below the trace, after the word `Message`."""
+    told = text.rpartition("Message:")[2]
+    return next((line.strip() for line in told.splitlines() if line.strip()), "")
+
+
+def literals(values: core.LiteralMap) -> list[tuple[str, str]]:
+    """Names and readable values, sorted by name."""
+    return [(name, readable(values.literals[name])) for name in sorted(values.literals)]

@@ -1,0 +1,220 @@
+"""`elevon describe`, `watch`, `terminate`, `recover`, `relaunch`: one execution at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from elevon.commands.connection import DOMAIN, PROJECT, Domain, Execution, Project, Target, execution_id, run
+from elevon.commands.printing import Format, Output, as_data, coloured, console, escaped, moment, show_data
+
+if TYPE_CHECKING:
+    from elevon_client import Client
+    from elevon_idl.admin import v1 as admin
+    from elevon_idl.core import v1 as core
+    from rich.console import Console
+
+    from elevon.commands.execution_tree import ExecutionReader, ExecutionView
+
+REFRESH_SECONDS = 0.3
+"""How often a watched execution is read."""
+
+Interval = Annotated[float, typer.Option(min=0.1, help="Seconds between two looks.")]
+NewName = Annotated[str, typer.Option("--name", help="Name of the new execution; made up when empty.")]
+
+
+def describe(
+    execution: Execution,
+    project: Project = PROJECT,
+    domain: Domain = DOMAIN,
+    target: Target = "",
+    output: Output = Format.TABLE,
+) -> None:
+    """Show an execution: its state, its tree of nodes, its inputs and outputs, its error."""
+    key = execution_id(execution, project, domain)
+
+    async def ask(client: Client) -> tuple[ExecutionView, admin.WorkflowExecutionGetDataResponse]:
+        from elevon_idl.admin import v1 as admin
+
+        from elevon.commands.execution_tree import ExecutionReader
+
+        view = await ExecutionReader(client, key).read()
+        return view, await client.admin.GetExecutionData(admin.WorkflowExecutionGetDataRequest(id=key))
+
+    view, data = run(target, ask)
+    if output is Format.TABLE:
+        show(view, data)
+    else:
+        show_data(
+            {
+                "execution": as_data(view.execution),
+                "nodes": [as_data(node.execution) for top in view.nodes for node in top.all()],
+                "inputs": as_data(data.full_inputs),
+                "outputs": as_data(data.full_outputs),
+            },
+            output,
+        )
+
+
+def show(view: ExecutionView, data: admin.WorkflowExecutionGetDataResponse) -> None:
+    """Lay out what `describe` found."""
+    from elevon.commands.execution_tree import drawn, literals
+
+    terminal, closure = console(), view.execution.closure
+    terminal.print(drawn(view))
+    facts = [
+        ("workflow", f"{closure.workflow_id.name} {closure.workflow_id.version}"),
+        ("launched (UTC)", moment(closure.created_at)),
+        ("ended (UTC)", moment(closure.updated_at) if closure.duration.ByteSize() else ""),
+        ("by", view.execution.spec.metadata.principal),
+        ("aborted because", closure.abort_metadata.cause),
+    ]
+    for title, text in facts:
+        if text:
+            terminal.print(f"[bold]{title:15}[/] {escaped(text)}")
+    for title, values in (("inputs", data.full_inputs), ("outputs", data.full_outputs)):
+        for name, text in literals(values):
+            terminal.print(f"[bold]{title:15}[/] {escaped(name)} = {escaped(text)}", soft_wrap=True)
+    show_error(terminal, closure)
+
+
+def show_error(terminal: Console, closure: admin.ExecutionClosure) -> None:
+    """Print why an execution failed."""
+    if closure.HasField("error"):
+        terminal.print(f"[bold red]{closure.error.code}[/]")
+        terminal.print(escaped(closure.error.message.strip()), soft_wrap=True)
+
+
+def watch(
+    execution: Execution,
+    project: Project = PROJECT,
+    domain: Domain = DOMAIN,
+    target: Target = "",
+    interval: Interval = REFRESH_SECONDS,
+) -> None:
+    """Follow an execution until it ends; the exit code is 0 only when it succeeds."""
+    key = execution_id(execution, project, domain)
+    raise typer.Exit(0 if run(target, lambda client: follow(client, key, interval)) else 1)
+
+
+async def follow(client: Client, key: core.WorkflowExecutionIdentifier, interval: float = REFRESH_SECONDS) -> bool:
+    """Show every change until the end; True when the execution succeeds."""
+    from elevon_idl.core import v1 as core
+
+    from elevon.commands.execution_tree import ExecutionReader
+
+    reader = ExecutionReader(client, key)
+    view = await (_live(reader, interval) if sys.stdout.isatty() else _line_by_line(reader, interval))
+    show_error(console(), view.execution.closure)
+    return view.execution.closure.phase == core.WorkflowExecution.SUCCEEDED
+
+
+async def _live(reader: ExecutionReader, interval: float) -> ExecutionView:
+    from elevon_client import is_terminal
+    from rich.live import Live
+
+    from elevon.commands.execution_tree import drawn
+
+    view = await reader.read()
+    with Live(drawn(view), console=console(), auto_refresh=False, vertical_overflow="visible") as live:
+        while not is_terminal(view.execution):
+            await asyncio.sleep(interval)
+            view = await reader.read()
+            live.update(drawn(view), refresh=True)
+    return view
+
+
+async def _line_by_line(reader: ExecutionReader, interval: float) -> ExecutionView:
+    from elevon_client import is_terminal
+
+    from elevon.commands.execution_tree import line
+
+    terminal, seen = console(), dict[str, str]()
+    while True:
+        view = await reader.read()
+        for node in (node for top in view.nodes for node in top.all()):
+            if seen.get(node.execution.id.node_id) != node.phase:
+                seen[node.execution.id.node_id] = node.phase
+                terminal.print(line(node), soft_wrap=True)
+        if is_terminal(view.execution):
+            terminal.print(f"{escaped(view.execution.id.name)}  {coloured(view.phase)}")
+            return view
+        await asyncio.sleep(interval)
+
+
+def terminate(
+    executions: Annotated[list[str], typer.Argument(metavar="EXECUTION...", help="Names of executions.")],
+    cause: Annotated[str, typer.Option(help="Why; everybody who looks at the execution reads it.")] = "",
+    project: Project = PROJECT,
+    domain: Domain = DOMAIN,
+    target: Target = "",
+) -> None:
+    """Abort executions and everything they have started."""
+    keys = [execution_id(name, project, domain) for name in executions]
+
+    async def ask(client: Client) -> None:
+        from elevon_idl.admin import v1 as admin
+
+        for key in keys:
+            await client.admin.TerminateExecution(admin.ExecutionTerminateRequest(id=key, cause=cause))
+            typer.echo(f"{key.name}: aborting")
+
+    run(target, ask)
+
+
+def recover(
+    execution: Execution,
+    name: NewName = "",
+    project: Project = PROJECT,
+    domain: Domain = DOMAIN,
+    wait: Annotated[bool, typer.Option("--watch", help="Follow the new execution until it ends.")] = False,
+    target: Target = "",
+) -> None:
+    """Run again what failed of an execution; what succeeded is taken over."""
+    key = execution_id(execution, project, domain)
+
+    async def ask(client: Client) -> bool:
+        from elevon_idl.admin import v1 as admin
+
+        return await _started(
+            client, await client.admin.RecoverExecution(admin.ExecutionRecoverRequest(id=key, name=name)), wait
+        )
+
+    raise typer.Exit(0 if run(target, ask) else 1)
+
+
+def relaunch(
+    execution: Execution,
+    name: NewName = "",
+    project: Project = PROJECT,
+    domain: Domain = DOMAIN,
+    overwrite_cache: Annotated[bool, typer.Option(help="Run cached tasks again and replace their entries.")] = False,
+    wait: Annotated[bool, typer.Option("--watch", help="Follow the new execution until it ends.")] = False,
+    target: Target = "",
+) -> None:
+    """Run an execution again from the start, with the same inputs."""
+    key = execution_id(execution, project, domain)
+
+    async def ask(client: Client) -> bool:
+        from elevon_idl.admin import v1 as admin
+
+        return await _started(
+            client,
+            await client.admin.RelaunchExecution(
+                admin.ExecutionRelaunchRequest(id=key, name=name, overwrite_cache=overwrite_cache)
+            ),
+            wait,
+        )
+
+    raise typer.Exit(0 if run(target, ask) else 1)
+
+
+async def _started(client: Client, created: admin.ExecutionCreateResponse, wait: bool) -> bool:
+    typer.echo(created.id.name)
+    with contextlib.suppress(asyncio.CancelledError):
+        return not wait or await follow(client, created.id)
+    return False

@@ -1,0 +1,107 @@
+"""`elevon logs`: what the tasks of an execution printed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+from urllib.parse import unquote, urlparse
+
+import typer
+
+from elevon.commands.connection import DOMAIN, PROJECT, Domain, Execution, Project, Target, execution_id, run
+from elevon.commands.printing import console, escaped
+
+if TYPE_CHECKING:
+    from elevon_client import Client
+    from elevon_idl.admin import v1 as admin
+    from elevon_idl.core import v1 as core
+
+CHUNK = 256 * 1024
+"""Bytes read of a log at a time."""
+
+FOLLOW_SECONDS = 0.3
+"""How often a followed log is looked at."""
+
+
+def logs(
+    execution: Execution,
+    node: Annotated[str, typer.Argument(metavar="[NODE]", help="Id of a node; all of them when absent.")] = "",
+    attempt: Annotated[int | None, typer.Option(min=0, help="Only this attempt, counted from 0.")] = None,
+    following: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the execution ends.")] = False,
+    project: Project = PROJECT,
+    domain: Domain = DOMAIN,
+    target: Target = "",
+) -> None:
+    """Print what the tasks of an execution wrote; logs that are kept elsewhere are named by their address."""
+    key = execution_id(execution, project, domain)
+    run(target, lambda client: Logs(client, key, node, attempt).print(following))
+
+
+class Logs:
+    """The logs of an execution, each printed once, however often it is looked at."""
+
+    def __init__(self, client: Client, key: core.WorkflowExecutionIdentifier, node: str, attempt: int | None) -> None:
+        self._client = client
+        self._key = key
+        self._node = node
+        self._attempt = attempt
+        self._read: dict[str, int] = {}
+        self._last = ""
+        self._terminal = console()
+
+    async def print(self, following: bool) -> None:
+        """Print all that there is, and with `following` all that comes until the execution has ended."""
+        from elevon_client import is_terminal
+
+        while True:
+            execution = await self._client.execution(self._key)
+            async for title, uri in self._links():
+                self._show(title, uri)
+            if not following or is_terminal(execution):
+                break
+            await asyncio.sleep(FOLLOW_SECONDS)
+        if not self._read:
+            self._terminal.print(
+                f"[dim]{'node ' + escaped(self._node) if self._node else 'nothing'} has logged nothing"
+            )
+
+    async def _links(self) -> AsyncIterator[tuple[str, str]]:
+        async for node in self._nodes(""):
+            if self._node and self._node not in (node.id.node_id, node.metadata.spec_node_id):
+                continue
+            async for task in self._client.task_executions(node.id):
+                if self._attempt in (None, task.id.retry_attempt):
+                    for link in task.closure.logs:
+                        yield f"{node.id.node_id}, attempt {task.id.retry_attempt}", link.uri
+                    for resource in task.closure.metadata.external_resources:
+                        for link in resource.logs:
+                            yield f"{node.id.node_id}[{resource.index}], attempt {resource.retry_attempt}", link.uri
+
+    async def _nodes(self, parent: str) -> AsyncIterator[admin.NodeExecution]:
+        async for node in self._client.node_executions(self._key, parent=parent):
+            yield node
+            if node.metadata.is_parent_node:
+                async for below in self._nodes(node.id.node_id):
+                    yield below
+
+    def _show(self, title: str, uri: str) -> None:
+        address = urlparse(uri)
+        path = Path(unquote(address.path))
+        if address.scheme not in ("", "file") or not path.is_file():
+            if uri not in self._read:
+                self._read[uri] = 0
+                self._terminal.print(f"[bold]{escaped(title)}[/] {escaped(uri)}", soft_wrap=True)
+            return
+        with path.open("rb") as log:
+            log.seek(self._read.setdefault(uri, 0))
+            while chunk := log.read(CHUNK):
+                self._head(title)
+                self._read[uri] += len(chunk)
+                typer.echo(chunk, nl=False)
+
+    def _head(self, title: str) -> None:
+        if self._last != title:
+            self._last = title
+            self._terminal.print(f"[bold]── {escaped(title)}")

@@ -1,0 +1,123 @@
+"""How answers are laid out: tables for people, JSON and YAML for programs."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from enum import Enum
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from elevon_idl.core import v1 as core
+    from google.protobuf.duration_pb2 import Duration
+    from google.protobuf.message import Message
+    from google.protobuf.timestamp_pb2 import Timestamp
+    from rich.console import Console
+
+COLOURS = {
+    "SUCCEEDED": "green",
+    "RECOVERED": "green",
+    "FAILED": "red",
+    "TIMED_OUT": "red",
+    "ABORTED": "magenta",
+    "RUNNING": "cyan",
+    "DYNAMIC_RUNNING": "cyan",
+    "QUEUED": "yellow",
+}
+LONG_TEXT = 400
+"""Longest value shown in a table, in characters."""
+
+
+class Format(Enum):
+    """How to print."""
+
+    TABLE = "table"
+    JSON = "json"
+    YAML = "yaml"
+
+
+Output = Annotated[Format, typer.Option("--output", "-o", help="How to print.", case_sensitive=False)]
+
+
+def console() -> Console:
+    """The terminal; wide when it is none, so that lines of a pipe are not folded."""
+    from rich.console import Console
+
+    return Console(highlight=False, width=None if sys.stdout.isatty() else 200)
+
+
+def as_data(message: Message) -> dict[str, Any]:
+    """The message as proto3 JSON in the names of the protos."""
+    from google.protobuf.json_format import MessageToDict
+
+    return dict(MessageToDict(message, preserving_proto_field_name=True))
+
+
+def show_data(data: object, output: Format) -> None:
+    """Print for programs."""
+    if output is Format.YAML:
+        import yaml
+
+        typer.echo(yaml.safe_dump(data, sort_keys=False, allow_unicode=True), nl=False)
+    else:
+        typer.echo(json.dumps(data, indent=2, ensure_ascii=False))
+
+
+def show_list(
+    messages: Sequence[Message], output: Format, header: Sequence[str], rows: Iterable[Sequence[str]]
+) -> None:
+    """Print many: a table for people, a list of messages for programs."""
+    if output is not Format.TABLE:
+        show_data([as_data(message) for message in messages], output)
+        return
+    from rich.table import Table
+
+    table = Table(*header, box=None, header_style="bold", pad_edge=False)
+    for row in rows:
+        table.add_row(*row)
+    console().print(table)
+
+
+def coloured(phase: str) -> str:
+    """The name of a phase in its colour."""
+    colour = COLOURS.get(phase)
+    return f"[{colour}]{phase}[/]" if colour else phase
+
+
+def moment(timestamp: Timestamp) -> str:
+    """A time in UTC to the second; empty when it is not set."""
+    return timestamp.ToDatetime().strftime("%Y-%m-%d %H:%M:%S") if timestamp.ByteSize() else ""
+
+
+def seconds(duration: Duration) -> str:
+    """A duration for people; empty when it is not set."""
+    if not duration.ByteSize():
+        return ""
+    length = duration.seconds + duration.nanos / 1e9
+    if length < 120:
+        return f"{length:.1f} s"
+    minutes, rest = divmod(round(length), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s"
+
+
+def escaped(text: str) -> str:
+    """The text as it is: nothing in it is taken for markup."""
+    from rich.markup import escape
+
+    return escape(text)
+
+
+def readable(literal: core.Literal) -> str:
+    """A literal in one line of text, cut where it is long."""
+    from elevon_core.errors import InvalidArgument
+    from elevon_core.rendering import render
+
+    try:
+        text = render(literal)
+    except InvalidArgument as error:
+        return f"({error.message})"
+    return text if len(text) <= LONG_TEXT else f"{text[:LONG_TEXT]}…"

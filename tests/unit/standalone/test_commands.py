@@ -1,0 +1,138 @@
+"""What the commands make of what is typed and of what is answered."""
+
+from __future__ import annotations
+
+import pytest
+import typer
+from elevon.commands import execution_tree, get, signals
+from elevon.commands.connection import CommandFailed, address, execution_id
+from elevon.commands.printing import LONG_TEXT, readable, seconds
+from elevon_core import literals
+from elevon_idl.admin import v1 as admin
+from elevon_idl.core import v1 as core
+from google.protobuf.duration_pb2 import Duration
+
+
+@pytest.mark.parametrize(
+    ("given", "variable", "expected"),
+    [
+        ("", None, "localhost:30080"),
+        ("", "http://host:81/", "host:81"),
+        ("dns:///other:82", "host:81", "other:82"),
+    ],
+)
+def test_the_target(given: str, variable: str | None, expected: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("FLYTE_PLATFORM_URL", raising=False)
+    if variable is not None:
+        monkeypatch.setenv("FLYTE_PLATFORM_URL", variable)
+    assert address(given) == expected
+
+
+@pytest.mark.parametrize("text", ["q/s/e", "q:s:e"])
+def test_an_execution_elsewhere(text: str) -> None:
+    expected = core.WorkflowExecutionIdentifier(project="q", domain="s", name="e")
+    assert execution_id(text, "p", "d") == expected
+    assert execution_id("e", "q", "s") == expected
+
+
+@pytest.mark.parametrize("text", ["a/b", "a//b", "a/b/c/d", ""])
+def test_no_execution(text: str) -> None:
+    with pytest.raises(typer.BadParameter, match="neither NAME nor PROJECT/DOMAIN/NAME"):
+        execution_id(text, "p", "d")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("phase:asc", ("phase", admin.Sort.ASCENDING)), ("phase", ("phase", admin.Sort.DESCENDING))],
+)
+def test_sorting(text: str, expected: tuple[str, int]) -> None:
+    sort = get.sort_by(text)
+    assert (sort.key, sort.direction) == expected
+
+
+@pytest.mark.parametrize("text", ["", ":asc", "phase:up"])
+def test_no_sorting(text: str) -> None:
+    with pytest.raises(typer.BadParameter, match="is not FIELD:asc or FIELD:desc"):
+        get.sort_by(text)
+
+
+def test_schedules() -> None:
+    rate = admin.Schedule(rate=admin.FixedRate(value=5, unit=admin.MINUTE))
+    assert get.schedule(rate) == "every 5 minute(s)"
+    assert get.schedule(admin.Schedule(cron_schedule=admin.CronSchedule(schedule="@daily"))) == "@daily"
+    assert get.schedule(admin.Schedule()) == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "simple", "expected"),
+    [
+        ("5", core.INTEGER, literals.integer(5)),
+        ("5", core.FLOAT, literals.float_(5.0)),
+        ("5", core.STRING, literals.string("5")),
+        ("True", core.BOOLEAN, literals.boolean(True)),
+    ],
+)
+def test_typed_values(text: str, simple: core.SimpleType.ValueType, expected: core.Literal) -> None:
+    assert signals.literal(text, core.LiteralType(simple=simple)) == expected
+
+
+def test_a_typed_time_is_utc() -> None:
+    value = signals.literal("2026-01-02T03:04:05+01:00", core.LiteralType(simple=core.DATETIME))
+    assert value.scalar.primitive.datetime.ToJsonString() == "2026-01-02T02:04:05Z"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected", "message"),
+    [
+        ("x", core.LiteralType(simple=core.INTEGER), "'x' is not of type int"),
+        ("yes", core.LiteralType(simple=core.BOOLEAN), "'yes' is not of type bool"),
+        ("x", core.LiteralType(collection_type=core.LiteralType(simple=core.STRING)), "cannot be typed here"),
+    ],
+)
+def test_values_that_do_not_fit(text: str, expected: core.LiteralType, message: str) -> None:
+    with pytest.raises(CommandFailed, match=message):
+        signals.literal(text, expected)
+
+
+def test_what_nodes_hold() -> None:
+    def named(name: str) -> core.Node:
+        return core.Node(id=name)
+
+    sub = core.Identifier(name="sub")
+    closure = core.CompiledWorkflowClosure(
+        sub_workflows=[core.CompiledWorkflow(template=core.WorkflowTemplate(id=sub, nodes=[named("a"), named("b")]))]
+    )
+    choice = core.IfElseBlock(
+        case=core.IfBlock(then_node=named("then")),
+        other=[core.IfBlock(then_node=named("elif"))],
+        else_node=named("else"),
+    )
+    nodes = {
+        "a b": core.Node(workflow_node=core.WorkflowNode(sub_workflow_ref=sub)),
+        "then elif else": core.Node(branch_node=core.BranchNode(if_else=choice)),
+        "element": core.Node(array_node=core.ArrayNode(node=named("element"))),
+        "": core.Node(task_node=core.TaskNode()),
+    }
+    for expected, node in nodes.items():
+        assert " ".join(found.id for found in execution_tree.inside(node, closure)) == expected
+
+
+def test_the_line_of_an_error() -> None:
+    assert execution_tree.first_line("Trace:\n\n  long\n\nMessage:\n\n  ValueError: no\n") == "ValueError: no"
+    assert execution_tree.first_line("\n plain\nmore") == "plain"
+    assert execution_tree.first_line("") == ""
+
+
+@pytest.mark.parametrize(
+    ("length", "text"), [(0.25, "0.2 s"), (119.9, "119.9 s"), (125, "2 min 05 s"), (7384, "2 h 03 min")]
+)
+def test_durations(length: float, text: str) -> None:
+    duration = Duration()
+    duration.FromNanoseconds(round(length * 1e9))
+    assert seconds(duration) == text
+    assert seconds(Duration()) == ""
+
+
+def test_long_and_unreadable_values() -> None:
+    assert readable(literals.string("x" * 1000)) == "x" * LONG_TEXT + "…"
+    assert readable(core.Literal()).startswith("(a literal without a value")
