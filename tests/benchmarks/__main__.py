@@ -1,56 +1,77 @@
-"""Measure the budgets on this machine and print them: `make bench`, or `make bench ARGS="chain fan-out"`."""
+"""Measure the budgets on this machine and print them: `make bench`, or `make bench ARGS="chain --output json"`."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import os
-import platform
 import sys
 import tempfile
+import time
+import traceback
+from collections.abc import Callable
 from pathlib import Path
 
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
-from tests.benchmarks.measurements import BENCHMARKS, Bench, Measurement
+from tests.benchmarks.budgets import BUDGETS, Benchmark
+from tests.benchmarks.figures import Measurement, as_json, show_table
+from tests.benchmarks.plane import Bench
+from tests.benchmarks.scale import SCALE
+
+BENCHMARKS: dict[str, Benchmark] = {**BUDGETS, **SCALE}
 
 
-async def measure(names: list[str], console: Console) -> list[Measurement]:
-    """Run the named benchmarks, one after the other, each on a control plane of its own."""
+async def measure(names: list[str], console: Console, failed: list[str]) -> list[Measurement]:
+    """Run the named benchmarks, one after the other, each on a control plane of its own; notes those that failed."""
     found: list[Measurement] = []
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-    with Progress(*columns, console=console) as progress:
-        for name in names:
-            row = progress.add_task(name)
-            with tempfile.TemporaryDirectory(prefix="elevon-bench-") as folder:
-                measured = await BENCHMARKS[name](Bench(Path(folder)))
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+        for number, name in enumerate(names, 1):
+            label = f"{number}/{len(names)} {name}"
+            row = progress.add_task(label)
+
+            def tell(stage: str, row: object = row, label: str = label) -> None:
+                progress.update(row, description=f"{label}: {stage}")  # type: ignore[arg-type]  # rich's own id
+
+            began = time.monotonic()
+            measured = await measure_one(name, tell, failed)
+            progress.update(row, description=label, completed=100, total=100)
+            if not console.is_terminal:
+                console.print(f"{label}: {time.monotonic() - began:.0f} s")
             found += measured
-            progress.update(row, completed=100, total=100)
     return found
 
 
-def show(found: list[Measurement], console: Console) -> None:
-    """Print the table: figure beside budget."""
-    table = Table("what", "measured", "budget", "", title="Elevon's budgets", title_justify="left")
-    for each in found:
-        mark = "" if each.budget is None else ("[green]holds" if each.holds else "[red]over")
-        table.add_row(each.what, f"{each.figure:,.2f} {each.unit}", each.wanted, mark)
-    console.print(table)
-    console.print(f"{platform.platform()}, Python {platform.python_version()}, {os.cpu_count()} cores")
+async def measure_one(name: str, tell: Callable[[str], None], failed: list[str]) -> list[Measurement]:
+    """Run one benchmark; one that fails is told about and does not end the others."""
+    with tempfile.TemporaryDirectory(prefix="elevon-bench-", ignore_cleanup_errors=True) as folder:
+        try:
+            return await BENCHMARKS[name](Bench(Path(folder), tell))
+        except Exception:
+            traceback.print_exc()
+            failed.append(name)
+            return []
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
+    parser = argparse.ArgumentParser(prog="make bench", description="Measure the budgets on this machine.")
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"one of {', '.join(BENCHMARKS)}; all when none")
-    names = parser.parse_args().names or list(BENCHMARKS)
+    parser.add_argument("--output", choices=("table", "json"), default="table", help="how the figures are printed")
+    arguments = parser.parse_args()
+    names = arguments.names or list(BENCHMARKS)
     unknown = [name for name in names if name not in BENCHMARKS]
     if unknown:
         parser.error(f"there is no benchmark {unknown[0]!r}; there are {', '.join(BENCHMARKS)}")
-    console = Console(highlight=False, width=120 if not sys.stdout.isatty() else None)
-    show(asyncio.run(measure(names, console)), console)
-    return 0
+    failed: list[str] = []
+    found = asyncio.run(measure(names, Console(stderr=True, highlight=False), failed))
+    if arguments.output == "json":
+        print(as_json(found))
+    else:
+        show_table(found, Console(highlight=False, width=None if sys.stdout.isatty() else 150))
+    if failed:
+        sys.stderr.write(f"not measured, see above: {', '.join(failed)}\n")
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 
 from elevon_idl.admin import v1 as admin
 from elevon_idl.core import v1 as core
@@ -102,14 +103,84 @@ def fan_out(name: str, task: core.Identifier, width: int) -> admin.WorkflowCreat
     return workflow(name, core.VariableMap(), core.VariableMap(), nodes, [])
 
 
-def sleepers(name: str, task: core.Identifier, width: int, seconds: int) -> admin.WorkflowCreateRequest:
+def sleepers(name: str, task: core.Identifier, width: int, seconds: float) -> admin.WorkflowCreateRequest:
     """A workflow of nodes that all sleep at the same time."""
-    duration = core.Literal(scalar=core.Scalar(primitive=core.Primitive()))
-    duration.scalar.primitive.duration.FromSeconds(seconds)
-    nodes = [
-        task_node(f"n{number}", task, duration=core.BindingData(scalar=duration.scalar)) for number in range(width)
-    ]
-    return workflow(name, core.VariableMap(), core.VariableMap(), nodes, [])
+    return workflow(name, core.VariableMap(), core.VariableMap(), sleeping_nodes(task, width, seconds), [])
+
+
+def sleeping_nodes(task: core.Identifier, width: int, seconds: float) -> list[core.Node]:
+    """Nodes that sleep and wait for nothing."""
+    sleep = duration(seconds)
+    return [task_node(f"n{number}", task, duration=sleep) for number in range(width)]
+
+
+def duration(seconds: float) -> core.BindingData:
+    """A fixed duration."""
+    found = core.BindingData()
+    found.scalar.primitive.duration.FromMilliseconds(round(seconds * 1000))
+    return found
+
+
+def single(name: str, task: core.Identifier) -> admin.WorkflowCreateRequest:
+    """A workflow of one node that runs a task without inputs and outputs."""
+    return workflow(name, core.VariableMap(), core.VariableMap(), [task_node("n0", task)], [])
+
+
+def dynamic_task(name: str, job: Path) -> admin.TaskCreateRequest:
+    """A task that yields what a file describes, in a process that does nothing else: it copies the file."""
+    copy = 'mkdir -p "${1#file://}" && cp "$0" "${1#file://}/futures.pb"'
+    template = core.TaskTemplate(
+        type="raw-container",
+        metadata=core.TaskMetadata(
+            runtime=core.RuntimeMetadata(type=core.RuntimeMetadata.FLYTE_SDK, version="1.16.8", flavor="python")
+        ),
+        interface=core.TypedInterface(inputs=core.VariableMap(), outputs=core.VariableMap()),
+        container=core.Container(
+            image="unused",
+            command=["sh", "-c", copy, str(job), "{{.outputPrefix}}"],
+        ),
+    )
+    return admin.TaskCreateRequest(id=identifier(core.TASK, name), spec=admin.TaskSpec(template=template))
+
+
+def dynamic_job(leaf: admin.TaskCreateRequest, width: int, seconds: float) -> core.DynamicJobSpec:
+    """What such a task yields: leaves that sleep and wait for nothing."""
+    template = core.TaskTemplate()
+    template.CopyFrom(leaf.spec.template)
+    template.id.CopyFrom(leaf.id)
+    return core.DynamicJobSpec(nodes=sleeping_nodes(leaf.id, width, seconds), tasks=[template], min_successes=width)
+
+
+def integers(values: Iterable[int]) -> core.BindingData:
+    """A fixed list of integers."""
+    items = [core.BindingData(scalar=integer(value).scalar) for value in values]
+    return core.BindingData(collection=core.BindingDataCollection(bindings=items))
+
+
+def durations(values: Iterable[float]) -> core.BindingData:
+    """A fixed list of durations."""
+    return core.BindingData(collection=core.BindingDataCollection(bindings=[duration(value) for value in values]))
+
+
+def of_lists(task: admin.TaskCreateRequest) -> admin.TaskCreateRequest:
+    """The task as it is registered to be mapped: its interface has lists, an element gets one item of each."""
+    interface = task.spec.template.interface
+    for variable in (*interface.inputs.variables.values(), *interface.outputs.variables.values()):
+        item = core.LiteralType()
+        item.CopyFrom(variable.type)
+        variable.type.CopyFrom(core.LiteralType(collection_type=item))
+    return task
+
+
+def mapped(name: str, task: core.Identifier, variable: str, values: core.BindingData) -> admin.WorkflowCreateRequest:
+    """A workflow of one array node, which runs a task for every item of a list."""
+    bound = [core.Binding(var=variable, binding=values)]
+    element = task_node("element", task)
+    element.inputs.extend(bound)
+    node = core.Node(
+        id="n0", metadata=core.NodeMetadata(name="n0"), inputs=bound, array_node=core.ArrayNode(node=element)
+    )
+    return workflow(name, core.VariableMap(), core.VariableMap(), [node], [])
 
 
 def launch_plan(workflow_id: core.Identifier, *inputs: str) -> admin.LaunchPlanCreateRequest:
