@@ -49,6 +49,7 @@ from elevon_admin.store.workflows import SqlWorkflows
 from elevon_admin.usecases.closures import Closures
 from elevon_admin.usecases.data_proxy import DataProxy, DataProxySettings
 from elevon_admin.usecases.dispatch import Dispatcher, DispatchSettings
+from elevon_admin.usecases.eager_workflows import EagerWorkflows
 from elevon_admin.usecases.execution_data import ExecutionData
 from elevon_admin.usecases.execution_measurements import ExecutionMeasurements
 from elevon_admin.usecases.execution_queries import ExecutionQueries
@@ -173,6 +174,8 @@ def build_executions(
             SqlDispatches(database), engine, closures, literals, record_events, clock, measurements, delivery
         )
     outbox: Outbox = dispatcher or WaitingOutbox()
+    terminate = Terminate(executions, outbox, clock)
+    record_events.tell(EagerWorkflows(executions, terminate).after)
     domains = [domain.id for domain in settings.domains]
     projects = RegisteredProjects(registry.project_repository, domains)
     queries = ExecutionQueries(executions, SqlNodeExecutions(database), SqlTaskExecutions(database))
@@ -193,7 +196,7 @@ def build_executions(
             clock,
             measurements,
         ),
-        terminate=Terminate(executions, outbox, clock),
+        terminate=terminate,
         execution_queries=queries,
         execution_data=data,
         record_events=record_events,

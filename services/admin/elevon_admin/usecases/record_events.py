@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from elevon_core.errors import AlreadyExists, ElevonError, InvalidArgument, ResourceExhausted
 from elevon_idl.admin import v1 as admin
@@ -15,6 +15,9 @@ from elevon_admin.execution_ports import EventRepository
 from elevon_admin.usecases.execution_measurements import ExecutionMeasurements
 from elevon_admin.usecases.literals import LiteralStore
 
+Listener = Callable[[Sequence[AnyEvent]], Awaitable[None]]
+"""Told of recorded events; may be told of one several times."""
+
 MOST_EVENTS = 10_000
 """Events of one batch; more are refused as a whole."""
 
@@ -26,6 +29,11 @@ class RecordEvents:
         self._events = events
         self._literals = literals
         self._measurements = measurements
+        self._listeners: list[Listener] = []
+
+    def tell(self, listener: Listener) -> None:
+        """Have a listener told of all events that are recorded, before whoever reported them has an answer."""
+        self._listeners.append(listener)
 
     async def one(self, reported: AnyEvent) -> None:
         """Record one event.
@@ -38,6 +46,7 @@ class RecordEvents:
         self._measurements.reported([outcome])
         if outcome is not None:
             raise outcome
+        await self._tell([reported])
 
     async def batch(self, events: Sequence[admin.ExecutionEvent]) -> list[admin.EventOutcome]:
         """Record events in order, in one transaction; an event that is repeated is told from a new one.
@@ -60,8 +69,14 @@ class RecordEvents:
             recorded = await self._events.record([prepared for _, prepared in accepted])
             for (index, _), outcome in zip(accepted, recorded, strict=True):
                 outcomes[index] = outcome
+            # Repeated events count as well: the first time, nobody may have lived to tell of them.
+            await self._tell([prepared.reported for _, prepared in accepted])
         self._measurements.reported(outcomes)
         return [_outcome(error) for error in outcomes]
+
+    async def _tell(self, events: Sequence[AnyEvent]) -> None:
+        for listener in self._listeners:
+            await listener(events)
 
     async def _prepare(self, prepared: PreparedEvent) -> None:
         reported = prepared.reported
