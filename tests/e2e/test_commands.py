@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from flyteidl.core.literals_pb2 import LiteralMap
 
 from tests.e2e.harness import Id, Plane, integer, string
 
@@ -41,8 +42,6 @@ def elevon(plane: Plane, *arguments: str, code: int = 0) -> str:
 @pytest.fixture(scope="module")
 def fan(plane: Plane) -> Id:
     """An execution of nested dynamic tasks that has succeeded."""
-    from flyteidl.core.literals_pb2 import LiteralMap
-
     inputs = LiteralMap(literals={"count": integer(2)})
     execution = plane.launch("nested.fan_of_fans_wf", VERSION, inputs)
     plane.wait(execution)
@@ -97,8 +96,6 @@ def test_following_to_the_end(plane: Plane, failed: Id, fan: Id) -> None:
 
 
 def test_logs(plane: Plane, tmp_path: Path) -> None:
-    from flyteidl.core.literals_pb2 import LiteralMap
-
     inputs = LiteralMap(literals={"witness": string(str(tmp_path)), "seconds": integer(1)})
     execution = plane.launch("basics.long_wf", VERSION, inputs)
     followed = elevon(plane, "logs", execution.name, "--follow")
@@ -107,8 +104,6 @@ def test_logs(plane: Plane, tmp_path: Path) -> None:
 
 
 def test_terminating(plane: Plane, tmp_path: Path) -> None:
-    from flyteidl.core.literals_pb2 import LiteralMap
-
     inputs = LiteralMap(literals={"witness": string(str(tmp_path)), "seconds": integer(300)})
     execution = plane.launch("basics.long_wf", VERSION, inputs)
     assert elevon(plane, "terminate", execution.name, "--cause", "no need") == f"{execution.name}: aborting\n"
@@ -137,3 +132,45 @@ def test_what_cannot_be_done_is_said(plane: Plane, arguments: tuple[str, ...], c
 def test_a_signal_that_is_not_there(plane: Plane, fan: Id) -> None:
     said = elevon(plane, "signal", "approve", fan.name, "review", code=1)
     assert said == f"elevon: execution {fan.name} has no signal 'review'; there are: none so far\n"
+
+
+@pytest.fixture(scope="module")
+def kept(plane: Plane) -> list[Id]:
+    """Executions of a cached task: twice the same input, then another one, then another cache version."""
+    plane.register("caching", VERSION)
+    executions = []
+    for name, n in (("unique", 501), ("unique", 501), ("unique", 502)):
+        execution = plane.launch(f"caching.{name}_wf", VERSION, LiteralMap(literals={"n": integer(n)}))
+        plane.wait(execution)
+        executions.append(execution)
+    return executions
+
+
+def test_why_a_task_hit_or_missed(plane: Plane, kept: list[Id]) -> None:
+    first, second, other = (elevon(plane, "cache", "explain", execution.name, "n0") for execution in kept)
+    assert first.startswith("CACHE_POPULATED  Nothing was found for these inputs; the task ran")
+    assert f"CACHE_HIT  The outputs were found: node n0 of execution {kept[0].name} had kept them." in second
+    assert "flyte_task-caching.unique  version 1-" in second
+    assert f"• {kept[0].name} n0, " in other
+    assert "input n: 502 here, 501 there" in other
+    told = json.loads(elevon(plane, "cache", "explain", kept[2].name, "n0", "-o", "json"))
+    assert told["nearby"][0]["differences"] == [
+        {"kind": "KIND_INPUT_VALUE", "name": "n", "here": "502", "there": "501"}
+    ]
+
+
+def test_a_task_that_is_not_cached(plane: Plane, fan: Id) -> None:
+    assert elevon(plane, "cache", "explain", fan.name, "n1").startswith("CACHE_DISABLED  The task is not cached")
+    assert "is not cached: there is no entry to evict" in elevon(plane, "cache", "evict", fan.name, "n1", code=1)
+    assert elevon(plane, "cache", "evict", fan.name) == "no node of this execution is cached\n"
+    assert "missing entity of type node execution" in elevon(plane, "cache", "explain", fan.name, "n9", code=1)
+
+
+def test_evicting(plane: Plane, kept: list[Id]) -> None:
+    before = plane.outputs(kept[1])["o0"]
+    assert elevon(plane, "cache", "evict", kept[1].name) == "n0: evicted\n"
+    assert elevon(plane, "cache", "evict", kept[1].name, "n0") == "n0: nothing was there any more\n"
+    assert "The entry is gone since." in elevon(plane, "cache", "explain", kept[1].name, "n0")
+    again = plane.launch("caching.unique_wf", VERSION, LiteralMap(literals={"n": integer(501)}))
+    plane.wait(again)
+    assert plane.outputs(again)["o0"] != before

@@ -15,6 +15,7 @@ from elevon_idl.admin.v1 import (
     auth_metadata_service_pb2_grpc,
     data_proxy_service_pb2_grpc,
     identity_service_pb2_grpc,
+    memoization_service_pb2_grpc,
     signal_service_pb2_grpc,
 )
 from elevon_idl.core import v1 as core
@@ -65,6 +66,10 @@ class Client:
         self.identity = cast(
             "identity_service_pb2_grpc.IdentityServiceAsyncStub",
             identity_service_pb2_grpc.IdentityServiceStub(self.channel),
+        )
+        self.memoization = cast(
+            "memoization_service_pb2_grpc.MemoizationServiceAsyncStub",
+            memoization_service_pb2_grpc.MemoizationServiceStub(self.channel),
         )
         self.auth_metadata = cast(
             "auth_metadata_service_pb2_grpc.AuthMetadataServiceAsyncStub",

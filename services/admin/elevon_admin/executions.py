@@ -20,6 +20,7 @@ from starlette.routing import BaseRoute
 
 from elevon_admin.domain.dispatches import Dispatch
 from elevon_admin.domain.execution_queues import ExecutionQueues
+from elevon_admin.drivers.catalog_client import GrpcMemoCatalog
 from elevon_admin.drivers.data_routes import data_routes
 from elevon_admin.drivers.engine_client import PropellerEngine
 from elevon_admin.drivers.signed_urls import LocalUrls, StoreUrls
@@ -28,6 +29,7 @@ from elevon_admin.ports import Clock
 from elevon_admin.registry import Registry, config_defaults, resource_spec
 from elevon_admin.rpc.data_proxy import DATA_PROXY_SERVICE, DataProxyServicer
 from elevon_admin.rpc.events import EVENT_SERVICE, EventServicer
+from elevon_admin.rpc.memoization import MEMOIZATION_SERVICE, MemoizationServicer
 from elevon_admin.rpc.signals import SIGNAL_SERVICE, SignalServicer
 from elevon_admin.rpc.unauthenticated import (
     AUTH_METADATA_SERVICE,
@@ -56,6 +58,7 @@ from elevon_admin.usecases.execution_queries import ExecutionQueries
 from elevon_admin.usecases.launch import Launch, LaunchSettings
 from elevon_admin.usecases.launch_sources import RegistrySource
 from elevon_admin.usecases.literals import LiteralStore
+from elevon_admin.usecases.memoization import Memoization
 from elevon_admin.usecases.metrics import ExecutionMetrics
 from elevon_admin.usecases.record_events import RecordEvents
 from elevon_admin.usecases.signals import Signals
@@ -109,17 +112,19 @@ class Executions:
     metrics: ExecutionMetrics
     data_proxy: DataProxy
     signals: Signals
+    memoization: Memoization
     routes: list[BaseRoute]
     signing_key: SigningKey
     blobs: BlobStore
     dispatcher: Dispatcher | None = None
-    channel: grpc.aio.Channel | None = None
+    channels: Sequence[grpc.aio.Channel] = ()
 
     def add_to(self, server: GrpcServer) -> None:
         """Serve the services besides AdminService."""
         server.add(EventServicer(self.record_events), EVENT_SERVICE)
         server.add(DataProxyServicer(self.data_proxy), DATA_PROXY_SERVICE)
         server.add(SignalServicer(self.signals), SIGNAL_SERVICE)
+        server.add(MemoizationServicer(self.memoization), MEMOIZATION_SERVICE)
         server.add(IdentityServicer(), IDENTITY_SERVICE)
         server.add(AuthMetadataServicer(), AUTH_METADATA_SERVICE)
 
@@ -135,8 +140,8 @@ class Executions:
         """Stop delivering and let go of connections."""
         if self.dispatcher is not None:
             await self.dispatcher.stop()
-        if self.channel is not None:
-            await self.channel.close()
+        for channel_to_service in self.channels:
+            await channel_to_service.close()
         await self.blobs.close()
 
 
@@ -163,10 +168,14 @@ def build_executions(
     executions = SqlExecutions(database)
     measurements = ExecutionMeasurements()
     record_events = RecordEvents(SqlEvents(database, clock), literals, measurements)
-    connection = None
+    channels = []
     if engine is None and settings.propeller_address:
-        connection = channel(settings.propeller_address)
-        engine = PropellerEngine(connection)
+        channels.append(channel(settings.propeller_address))
+        engine = PropellerEngine(channels[-1])
+    memo_catalog = None
+    if settings.catalog_address:
+        channels.append(channel(settings.catalog_address))
+        memo_catalog = GrpcMemoCatalog(channels[-1])
     dispatcher = None
     if engine is not None:
         delivery = _delivery(settings)
@@ -203,11 +212,12 @@ def build_executions(
         metrics=ExecutionMetrics(SqlHistories(database), registry.reads, literals),
         data_proxy=proxy,
         signals=Signals(SqlSignals(database), outbox, clock),
+        memoization=Memoization(queries, registry.reads, literals, memo_catalog),
         routes=[] if urls is None else data_routes(urls, settings.data.max_upload_bytes),
         signing_key=signing_key,
         blobs=blobs,
         dispatcher=dispatcher,
-        channel=connection,
+        channels=channels,
     )
 
 

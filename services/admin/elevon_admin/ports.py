@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from elevon_idl.admin import v1 as admin
 from elevon_idl.core import v1 as core
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from elevon_admin.domain.attributes import AttributeScope, StoredAttributes
 from elevon_admin.domain.entities import (
@@ -215,4 +217,34 @@ class PlatformLimits(Protocol):
 
     async def task_resource_limits(self, project: str, domain: str) -> admin.TaskResourceSpec:
         """The largest quantities; an empty text is no limit."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class MemoEntry:
+    """An entry of the catalog; `source` names the attempt that made it as far as the entry tells."""
+
+    tag: str
+    artifact_id: str
+    created_at: Timestamp
+    source: core.TaskExecutionIdentifier
+
+
+class MemoCatalog(Protocol):
+    """What the catalog holds of one task; every call raises Unavailable while the catalog is out of reach."""
+
+    async def datasets(self, like: core.Identifier) -> Sequence[core.Identifier]:
+        """All versions of a dataset, the newest first."""
+        ...
+
+    async def entries(self, dataset: core.Identifier, limit: int) -> Sequence[MemoEntry]:
+        """The newest entries of a dataset, without those that no tag leads to; none when there is no dataset."""
+        ...
+
+    async def entry(self, dataset: core.Identifier, tag: str) -> MemoEntry | None:
+        """The entry that a look-up finds, or None."""
+        ...
+
+    async def evict(self, dataset: core.Identifier, tag: str) -> str:
+        """Remove an entry; answers the id of the artifact that went with it, empty when nothing did."""
         ...

@@ -77,6 +77,9 @@ class AdminSettings(ServiceSettings):
     service: ClassVar[str] = "admin"
 
     propeller_address: str = Field("", description="Host and port of propeller's gRPC server.")
+    catalog_address: str = Field(
+        "", description="Host and port of catalog's gRPC server, for explaining and evicting cached results."
+    )
     public_url: str = Field(
         "", description="Where clients reach the HTTP server, such as `http://host:30080`; its own address when empty."
     )

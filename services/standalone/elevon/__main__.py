@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 from elevon_core.errors import ElevonError
 
-from elevon.commands import executions, get, logs, signals
+from elevon.commands import cache, executions, get, logs, signals
 
 if TYPE_CHECKING:
     from elevon.control_plane import ControlPlane
@@ -26,6 +26,7 @@ application = typer.Typer(
 
 application.add_typer(get.application)
 application.add_typer(signals.application)
+application.add_typer(cache.application)
 for command in (
     executions.describe,
     executions.watch,

@@ -150,6 +150,7 @@ class ControlPlane:
                 "HTTP__PORT": str(self.ports.admin_http),
                 "HTTP__ENABLED": "true",
                 "PROPELLER_ADDRESS": f"127.0.0.1:{self.ports.propeller}",
+                "CATALOG_ADDRESS": f"127.0.0.1:{self.ports.catalog}",
             },
             "propeller": {
                 "ADMIN__ADDRESS": f"127.0.0.1:{self.ports.admin}",

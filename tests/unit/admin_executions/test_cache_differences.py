@@ -1,0 +1,96 @@
+"""Why a look-up did not find what another call left."""
+
+from __future__ import annotations
+
+import pytest
+from elevon_admin.domain.cache_differences import (
+    LONGEST_VALUE,
+    DatasetVersion,
+    explanation,
+    input_differences,
+    version_differences,
+)
+from elevon_core import hashing, literals
+from elevon_idl.admin import v1 as admin
+from elevon_idl.core import v1 as core
+from hypothesis import given
+from hypothesis import strategies as st
+
+INTEGER = core.LiteralType(simple=core.INTEGER)
+Difference = admin.CacheDifference
+
+
+def interface(inputs: str, outputs: str = "o0") -> core.TypedInterface:
+    return core.TypedInterface(
+        inputs=core.VariableMap(variables={name: core.Variable(type=INTEGER) for name in inputs.split()}),
+        outputs=core.VariableMap(variables={name: core.Variable(type=INTEGER) for name in outputs.split()}),
+    )
+
+
+@given(st.text(min_size=1).filter(lambda text: text.strip(" ") == text))
+def test_versions_are_taken_apart(cache_version: str) -> None:
+    text = hashing.dataset_version(cache_version, interface("a"))
+    parts = DatasetVersion.parse(text)
+    assert parts.cache_version == cache_version
+    assert "-".join(parts) == text
+
+
+@pytest.mark.parametrize("text", ["", "1", "a-b-c", "-12345678-12345678", "x_12345678-12345678"])
+def test_versions_of_other_datasets_stay_whole(text: str) -> None:
+    assert DatasetVersion.parse(text) == (text, "", "")
+
+
+def test_what_tells_datasets_apart() -> None:
+    here = hashing.dataset_version("1", interface("a"))
+    assert version_differences(here, here) == []
+    (version,) = version_differences(here, hashing.dataset_version("2-b", interface("a")))
+    assert (version.kind, version.here, version.there) == (Difference.KIND_CACHE_VERSION, "1", "2-b")
+    (inputs,) = version_differences(here, hashing.dataset_version("1", interface("a b")))
+    assert inputs.kind == Difference.KIND_INPUT_INTERFACE
+    (outputs,) = version_differences(here, hashing.dataset_version("1", interface("a", "o0 o1")))
+    assert outputs.kind == Difference.KIND_OUTPUT_INTERFACE
+
+
+def values(**given: core.Literal) -> core.LiteralMap:
+    return core.LiteralMap(literals=given)
+
+
+def test_what_tells_inputs_apart() -> None:
+    here = values(a=literals.integer(1), b=literals.string("x"), c=literals.integer(3))
+    there = values(a=literals.integer(2), b=literals.string("x"), d=literals.integer(4))
+    found = [(each.name, each.here, each.there) for each in input_differences(here, there, ["d"])]
+    assert found == [("a", "1", "2"), ("c", "3", "(not given)")]
+
+
+def test_a_hash_counts_instead_of_the_value() -> None:
+    one, other = literals.string("here"), literals.string("there")
+    one.hash = other.hash = "same"
+    assert input_differences(values(a=one), values(a=other), ()) == []
+    other.hash = "another"
+    (difference,) = input_differences(values(a=one), values(a=other), ())
+    assert (difference.here, difference.there) == ("here (hash same)", "there (hash another)")
+
+
+def test_long_and_unspeakable_values() -> None:
+    (difference,) = input_differences(values(a=literals.string("x" * 1000)), values(a=core.Literal()), ())
+    assert difference.here == "x" * LONGEST_VALUE + "…"
+    assert difference.there.startswith("(")
+
+
+@given(
+    st.dictionaries(st.sampled_from("abc"), st.integers(0, 3)),
+    st.dictionaries(st.sampled_from("abc"), st.integers(0, 3)),
+)
+def test_no_differences_exactly_when_the_tags_are_equal(one: dict[str, int], other: dict[str, int]) -> None:
+    here = values(**{name: literals.integer(value) for name, value in one.items()})
+    there = values(**{name: literals.integer(value) for name, value in other.items()})
+    equal = hashing.cache_tag(here, ["c"]) == hashing.cache_tag(there, ["c"])
+    assert (input_differences(here, there, ["c"]) == []) is equal
+
+
+@pytest.mark.parametrize("status", core.CatalogCacheStatus.values())
+def test_every_status_is_explained(status: core.CatalogCacheStatus.ValueType) -> None:
+    entry = core.CatalogMetadata(artifact_tag=core.CatalogArtifactTag(name="t"))
+    text = explanation(status, entry=entry, present=True)
+    assert not text.startswith("The engine reported nothing")
+    assert explanation(status, entry=entry, present=False) == text + " The entry is gone since."
