@@ -52,14 +52,21 @@ def generated_name(execution_name: str, unique_node_id: str, attempt: int, limit
     return fit(f"{execution_name}-{unique_node_id}-{attempt}", limit)
 
 
+def attempt_name(
+    project: str, domain: str, execution_name: str, unique_node_id: str, attempt: int, limit: int = 49
+) -> str:
+    """The name of an attempt among those of all executions: a readable part of at most `limit`, then a hash of all.
+
+    Generated names say nothing of project and domain, and long ones are hashes of 32 bits; these have 64 bits on top.
+    """
+    readable = fit(f"{execution_name}-{unique_node_id}-{attempt}", limit)
+    whole = "/".join((project, domain, execution_name, unique_node_id, str(attempt)))
+    return f"{readable}-{_base32(_fnv1a(whole.encode(), 64), 64)}"
+
+
 def child_execution_name(execution_name: str, unique_node_id: str, attempt: int) -> str:
     """The name of the execution that an attempt of a launch plan node starts: at most 20 characters."""
     return fit(f"{execution_name}-{unique_node_id}-{attempt}", CHILD_EXECUTION_NAME_LIMIT, bits=64)
-
-
-def reservation_owner(execution_name: str, unique_node_id: str, attempt: int) -> str:
-    """Who holds a catalog reservation: at most 50 characters."""
-    return fit(f"{execution_name}-{unique_node_id}-{attempt}", GENERATED_NAME_LIMIT)
 
 
 def raw_output_shard(name: str) -> str:

@@ -15,6 +15,7 @@ from elevon_kit.grpc_health import Health
 from elevon_kit.grpc_server import GrpcServer
 from elevon_kit.migrations import Migrations
 from elevon_kit.settings import GrpcClientSettings, HttpSettings
+from elevon_kit.tasks import BackgroundTasks
 
 from elevon_propeller.drivers.admin_events import GrpcAdminEvents
 from elevon_propeller.drivers.admin_service import GrpcAdminService
@@ -25,6 +26,7 @@ from elevon_propeller.plugins.build import build_registry
 from elevon_propeller.plugins.registry import Registry
 from elevon_propeller.ports import Catalog
 from elevon_propeller.rpc.propeller_service import PropellerService
+from elevon_propeller.runtime.leftovers import Leftovers
 from elevon_propeller.runtime.runtime import Runtime, RuntimeOptions, Surroundings
 from elevon_propeller.settings import PropellerSettings
 from elevon_propeller.store.sql import SqlStore
@@ -56,6 +58,7 @@ class App:
         self._channels: list[grpc.aio.Channel] = []
         self._started = False
         self.runtime = self._compose()
+        self._background = BackgroundTasks("propeller")
         self.grpc.add(PropellerService(Executions(self.runtime), Watching(self.runtime)), SERVICE)
         self.grpc.health.add_dependency("database", self.database.ping)
 
@@ -109,6 +112,7 @@ class App:
         await self.registry.open()
         await self.runtime.start()
         self._started = True
+        self._background.keep_running(Leftovers(self.runtime.store, self.registry.plugins).run, "leftovers")
         await self.grpc.start()
         if self.http is not None:
             await self.http.start()
@@ -118,6 +122,7 @@ class App:
         await self.grpc.stop()
         if self.http is not None:
             await self.http.stop()
+        await self._background.stop()
         if self._started:
             await self.runtime.stop()
         await self.registry.close()

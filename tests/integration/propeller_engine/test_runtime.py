@@ -110,7 +110,7 @@ async def test_a_permanent_failure_is_not_tried_again(begin: Begin) -> None:
 
 async def test_an_attempt_that_takes_too_long_is_stopped(begin: Begin) -> None:
     engine = await begin()
-    await engine.create("slow", closures.closure([TaskNodeSpec("n0", timeout_seconds=0.05)]))
+    await engine.create("slow", closures.closure([TaskNodeSpec("n0", timeout_seconds=1.0)]))
     assert await engine.wait("slow") == "FAILED"
     assert [name for name, _ in engine.plugin.aborted] == ["slow-n0-0"]
     error = (await engine.watching.describe(identifier("slow"))).error

@@ -7,6 +7,7 @@ import os
 import stat
 import tarfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -571,3 +572,36 @@ async def test_a_variable_preloaded_libraries_read_gets_an_interpreter_of_its_ow
     await plugin.close()
     assert report.outputs is not None, report
     assert plain(report.outputs.literals["o0"].map.literals["known"]) == 0.0
+
+
+async def test_what_was_never_finalized_is_told_after_a_restart(
+    place: Place, templates: Templates, fresh_name: Names
+) -> None:
+    first, attempt = place.plugin(), place.attempt(templates["nothing"], {}, fresh_name())
+    await first.open()
+    await run(first, attempt)
+    assert attempt.name not in {each.name for each in await first.leftovers()}
+    await first.close()
+    (place.folder / "processes" / "attempts" / "never-launched").mkdir()
+    second = place.plugin()
+    await second.open()
+    (found,) = (each for each in await second.leftovers() if each.name == attempt.name)
+    assert (found.project, found.domain, found.execution) == ("flytesnacks", "development", "x")
+    assert (found.node_id, found.number) == (attempt.node_id, 0)
+    await second.finalize(found.name)
+    assert attempt.name not in os.listdir(place.folder / "processes" / "attempts")
+    assert "never-launched" not in os.listdir(place.folder / "processes" / "attempts")
+    await second.close()
+
+
+async def test_the_latest_checkpoint_that_was_written_is_handed_on(
+    plugin: ProcessPlugin, place: Place, templates: Templates, fresh_name: Names, tmp_path: Path
+) -> None:
+    (tmp_path / "first").mkdir()
+    (tmp_path / "first" / "_dst_cp").touch()
+    show = with_command(templates["double"], "/bin/echo", "before: {{.prevCheckpointPrefix}}")
+    for folders, told in ((["second", "first"], tmp_path / "first"), (["second"], '""'), ([], '""')):
+        attempt = place.attempt(show, {"number": 1}, fresh_name())
+        earlier = tuple(f"file://{tmp_path / folder}" for folder in folders)
+        report = await run(plugin, replace(attempt, paths=replace(attempt.paths, earlier_checkpoints=earlier)))
+        assert f"before: {told}\n" in Path(report.logs[0].uri.removeprefix("file://")).read_text()

@@ -54,11 +54,27 @@ def test_node_ids_carry_their_lineage() -> None:
 
 def test_names_of_attempts() -> None:
     assert naming.generated_name("a9ss8w4mnkk8zttr9p7z", "n0", 0) == "a9ss8w4mnkk8zttr9p7z-n0-0"
-    assert naming.reservation_owner("a9ss8w4mnkk8zttr9p7z", "n0", 1) == "a9ss8w4mnkk8zttr9p7z-n0-1"
     assert len(naming.generated_name("e" * 63, "n0", 0)) == 8
     assert naming.child_execution_name("exec", "n0", 0) == "exec-n0-0"
     assert len(naming.child_execution_name("a9ss8w4mnkk8zttr9p7z", "n0", 0)) == 14
     assert naming.generated_name("exec", "n0", 0, limit=8) == naming.fit("exec-n0-0", 8)
+
+
+@given(st.text("pd-", min_size=1), st.text("pd-", min_size=1), st.text("pd-", min_size=1), st.integers(0, 99))
+def test_attempts_of_all_executions_have_names_of_their_own(
+    project: str, domain: str, execution: str, attempt: int
+) -> None:
+    name = naming.attempt_name(project, domain, execution, "n0", attempt)
+    assert name == naming.attempt_name(project, domain, execution, "n0", attempt)
+    others = [(project + "-", domain, execution), (project, domain + "-", execution), (domain, project, execution)]
+    for other in set(others) - {(project, domain, execution)}:
+        assert naming.attempt_name(*other, "n0", attempt) != name
+    assert naming.attempt_name(project, domain, execution, "n0", attempt + 1) != name
+    assert len(name) <= 63
+
+
+def test_a_name_of_an_attempt_begins_readably() -> None:
+    assert re.fullmatch(r"exec-n0-0-[a-z1-6]{13}", naming.attempt_name("p", "d", "exec", "n0", 0))
 
 
 def test_raw_output_shard() -> None:

@@ -180,7 +180,8 @@ def test_an_element_finds_its_item_by_number(own_files: bool) -> None:
         "BATCH_JOB_ARRAY_INDEX_VAR_NAME": "FLYTE_K8S_ARRAY_INDEX",
         "FLYTE_K8S_ARRAY_INDEX": "7",
     }
-    assert attempt.name == "e-n0-0-n7-2"
+    assert attempt.name.startswith("e-n0-0-n7-2-")
+    assert attempt.generated_name == "e-n0-0-n7-2"
     assert attempt.node_id == "n0-0-n7"
     assert attempt.shares_inputs_file is not own_files
     assert attempt.paths.inputs == ("m/p-d-e/n0/data/7/2/inputs.pb" if own_files else "m/p-d-e/n0/data/inputs.pb")

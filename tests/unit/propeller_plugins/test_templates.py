@@ -53,7 +53,7 @@ def test_each_variable(attempt: Attempt, text: str, rendered: str) -> None:
 
 
 def test_a_previous_checkpoint_stands_as_it_is(attempt: Attempt) -> None:
-    later = replace(attempt, paths=replace(attempt.paths, previous_checkpoint="s3://b/c"))
+    later = replace(attempt, paths=replace(attempt.paths, earlier_checkpoints=("s3://b/c", "s3://b/a")))
     assert render_all(["{{.prevCheckpointPrefix}}"], later) == ["s3://b/c"]
 
 

@@ -27,7 +27,8 @@ def build_attempt(
     override = options.interruptible.value if options.HasField("interruptible") else None
     target = node.plan.template.task_node
     return Attempt(
-        name=paths.generated_name(state, node, node.attempt),
+        name=paths.attempt_name(state, node, node.attempt),
+        generated_name=paths.generated_name(state, node, node.attempt),
         execution_id=state.identifier,
         workflow_name=plan.primary.id.name,
         node_id=node.id,

@@ -7,10 +7,10 @@ closes the gap in which the former holder has stored and released. A catalog out
 
 from __future__ import annotations
 
-from elevon_core import hashing, naming
+from elevon_core import hashing
 from elevon_idl.core import v1 as core
 
-from elevon_propeller.engine import lifecycle
+from elevon_propeller.engine import lifecycle, paths
 from elevon_propeller.engine.commands import CacheEntry, LookUpCache, ReleaseCache, ReserveCache, StoreCache
 from elevon_propeller.engine.observations import CacheLookedUp, CacheReserved, CacheStored
 from elevon_propeller.engine.phases import NodePhase, TimerKind
@@ -38,7 +38,7 @@ def entry(state: ExecutionState, node: NodeState) -> CacheEntry:
     return CacheEntry(
         dataset=task.dataset,
         tag=hashing.cache_tag(inputs, task.ignored_inputs),
-        owner=naming.reservation_owner(state.identifier.name, node.id, 0),
+        owner=paths.attempt_name(state, node, 0),
         interface=task.template.interface,
         task_id=task_id,
         source=source,

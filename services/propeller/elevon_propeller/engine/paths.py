@@ -29,19 +29,25 @@ def output_prefix(state: ExecutionState, node: NodeState, number: int) -> str:
 
 
 def generated_name(state: ExecutionState, node: NodeState, number: int) -> str:
-    """The attempt's name: key of idempotency, name of its pod."""
+    """The attempt's name as clients see it; executions of the same name in other projects have the same."""
     if isinstance(node, ElementState):
         return naming.fit(f"{state.identifier.name}-{node.id}-{number}", naming.GENERATED_NAME_LIMIT, bits=64)
     return naming.generated_name(state.identifier.name, node.id, number)
 
 
+def attempt_name(state: ExecutionState, node: NodeState, number: int) -> str:
+    """The attempt's name for plugins, unique among all executions: key of idempotency, folder of its raw data."""
+    execution = state.identifier
+    return naming.attempt_name(execution.project, execution.domain, execution.name, node.id, number)
+
+
 def attempt_paths(state: ExecutionState, node: NodeState, number: int) -> AttemptPaths:
     """All paths of one attempt."""
     data = data_prefix(state, node)
-    previous = f"{_raw_prefix(state, node, number - 1)}/_flytecheckpoints" if number else ""
-    return AttemptPaths(data, output_prefix(state, node, number), _raw_prefix(state, node, number), previous)
+    earlier = tuple(f"{_raw_prefix(state, node, each)}/_flytecheckpoints" for each in reversed(range(number)))
+    return AttemptPaths(data, output_prefix(state, node, number), _raw_prefix(state, node, number), earlier)
 
 
 def _raw_prefix(state: ExecutionState, node: NodeState, number: int) -> str:
-    name = generated_name(state, node, number)
+    name = attempt_name(state, node, number)
     return f"{state.raw_output_prefix}/{naming.raw_output_shard(name)}/{name}"

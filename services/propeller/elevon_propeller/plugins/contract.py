@@ -6,7 +6,7 @@ import enum
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from elevon_idl.core import v1 as core
 from google.protobuf.struct_pb2 import Struct
@@ -17,13 +17,19 @@ class AttemptPaths:
     """Where an attempt reads and writes; URIs, laid out as in propeller.md §6.1.
 
     `data_prefix` is the node's folder (inputs.pb, task.pb), `output_prefix` the attempt's (outputs.pb, error.pb,
-    futures.pb, deck.html). `previous_checkpoint` is empty when there is none.
+    futures.pb, deck.html). `earlier_checkpoints` are those of the attempts before, the latest first, whether or not
+    they wrote any.
     """
 
     data_prefix: str
     output_prefix: str
     raw_output_prefix: str
-    previous_checkpoint: str = ""
+    earlier_checkpoints: tuple[str, ...] = ()
+
+    @property
+    def previous_checkpoint(self) -> str:
+        """The checkpoint of the attempt before; empty for a first one."""
+        return self.earlier_checkpoints[0] if self.earlier_checkpoints else ""
 
     @property
     def inputs(self) -> str:
@@ -58,10 +64,11 @@ class AttemptPaths:
 class Attempt:
     """One attempt of one task node: all a plugin needs to start it, or to find it again after a restart.
 
-    `name` is the generated name (propeller.md §2.4), the same whenever this attempt is started again: the key of
-    idempotency. `environment` holds the execution's own variables, without those of the container contract.
-    `started_at` is when the engine committed to this attempt (UTC). An element of an array `shares_inputs_file` with
-    all others: inputs.pb is written already and holds whole lists, `inputs` is the element's share of it.
+    `name` is unique among the attempts of all executions and the same whenever this one is started again: the key of
+    idempotency. `generated_name` is what clients see of it (propeller.md §2.4). `environment` holds the execution's
+    own variables, without those of the container contract. `started_at` is when the engine committed to this attempt
+    (UTC). An element of an array `shares_inputs_file` with all others: inputs.pb is written already and holds whole
+    lists, `inputs` is the element's share of it.
     """
 
     name: str
@@ -83,6 +90,7 @@ class Attempt:
     console_url: str = ""
     traceparent: str = ""
     shares_inputs_file: bool = False
+    generated_name: str = ""
 
 
 class AttemptPhase(enum.Enum):
@@ -158,3 +166,23 @@ class Plugin(Protocol):
 
     async def close(self) -> None:
         """Let go of everything; attempts that can outlive the process keep running."""
+
+
+@dataclass(frozen=True, slots=True)
+class Leftover:
+    """What a plugin keeps of an attempt nobody in this process looks after: its name, and whose it was."""
+
+    name: str
+    project: str
+    domain: str
+    execution: str
+    node_id: str
+    number: int
+
+
+@runtime_checkable
+class KeepsLeftovers(Plugin, Protocol):
+    """A plugin that keeps things on this machine for its attempts, which a crash may leave behind."""
+
+    async def leftovers(self) -> list[Leftover]:
+        """What is kept of attempts that were not started in this process; `finalize` lets go of it."""

@@ -12,7 +12,10 @@ Script = Callable[[Attempt], Report | None]
 
 
 class FakePlugin:
-    """Keeps attempts in memory and counts what was asked of it; `script` may end them at once."""
+    """Keeps attempts in memory and counts what was asked of it; `script` may end them at once.
+
+    Tests read and give generated names where an attempt has one, since its own name is hard to foresee.
+    """
 
     def __init__(
         self,
@@ -27,6 +30,7 @@ class FakePlugin:
         self._clock = clock
         self._sinks: dict[str, ReportSink] = {}
         self._ended: dict[str, Report] = {}
+        self._shown: dict[str, str] = {}
         self.started: list[str] = []
         self.aborted: list[tuple[str, str]] = []
         self.finalized: list[str] = []
@@ -44,7 +48,7 @@ class FakePlugin:
     @property
     def running(self) -> frozenset[str]:
         """Names of the attempts that have not ended."""
-        return frozenset(self._sinks)
+        return frozenset(self._shown[name] for name in self._sinks)
 
     async def open(self) -> None:
         """Nothing to prepare."""
@@ -54,27 +58,32 @@ class FakePlugin:
         if attempt.name in self._ended:
             report(self._ended[attempt.name])
             return
-        self.started.append(attempt.name)
+        self._shown[attempt.name] = attempt.generated_name or attempt.name
+        self.started.append(self._shown[attempt.name])
         self._sinks[attempt.name] = report
         report(Report(AttemptPhase.RUNNING, self._clock()))
         final = self._script(attempt) if self._script else None
         if final is not None:
-            self.finish(attempt.name, final)
+            self._end(attempt.name, final)
 
     def finish(self, name: str, final: Report) -> None:
         """End a running attempt with this report; raises KeyError when none of that name runs."""
+        running = {self._shown[each]: each for each in self._sinks}
+        self._end(running[name], final)
+
+    def _end(self, name: str, final: Report) -> None:
         sink = self._sinks.pop(name)
         self._ended[name] = final
         sink(final)
 
     async def abort(self, name: str, reason: str) -> None:
         """Stop; nothing more is reported."""
-        self.aborted.append((name, reason))
+        self.aborted.append((self._shown.get(name, name), reason))
         self._sinks.pop(name, None)
 
     async def finalize(self, name: str) -> None:
         """Forget how the attempt ended."""
-        self.finalized.append(name)
+        self.finalized.append(self._shown.get(name, name))
         self._ended.pop(name, None)
 
     async def close(self) -> None:

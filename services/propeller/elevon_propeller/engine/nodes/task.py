@@ -43,6 +43,7 @@ class TaskNode(NodeHandler):
         lifecycle.take_slot(turn, node)
         dynamic.forget(node)
         node.task_phase, node.task_version, node.last_report = UNDEFINED_TASK, 0, None
+        node.deck_uri = paths.attempt_paths(turn.state, node, node.attempt).deck if _shows_deck(node) else ""
         trying.begin(turn, node)
         events.node(turn, node, core.NodeExecution.RUNNING)
         turn.command(StartAttempt(node.id, node.attempt))
@@ -92,6 +93,7 @@ def reported(turn: Turn, node: NodeState, seen: AttemptReported) -> None:
         _succeeded(turn, node, report)
         return
     error = report.error or _UNEXPLAINED
+    node.deck_uri = report.deck_uri if _shows_deck(node) else ""
     events.task(turn, node, report)
     _finalize(turn, node)
     trying.failed(turn, node, error, retryable=report.phase == AttemptPhase.RETRYABLE_FAILURE)
@@ -105,6 +107,13 @@ def stopped(turn: Turn, node: NodeState, seen: AttemptStopped) -> None:
     phase = core.TaskExecution.FAILED if node.outcome == Outcome.EXPIRED else core.TaskExecution.ABORTED
     events.task_ended(turn, node, phase, error)
     trying.interrupted(turn, node)
+
+
+def _shows_deck(node: NodeState) -> bool:
+    """Whether the task says that it writes a deck: its address is told while it runs, and when it fails."""
+    assert node.plan.task is not None
+    metadata = node.plan.task.template.metadata
+    return metadata.HasField("generates_deck") and metadata.generates_deck.value
 
 
 def _progress(turn: Turn, node: NodeState, report: Report) -> None:
@@ -140,7 +149,7 @@ def _same_news(before: Report | None, now: Report) -> bool:
 
 def _succeeded(turn: Turn, node: NodeState, report: Report) -> None:
     outputs = report.outputs if report.outputs is not None else core.LiteralMap()
-    node.deck_uri = report.deck_uri or node.deck_uri
+    node.deck_uri = report.deck_uri
     if report.futures is not None and isinstance(node, ElementState):
         message = "an element of an array cannot be a dynamic task"
         error = core.ExecutionError(code="DynamicWorkflowBuildFailed", message=message, kind=core.ExecutionError.USER)
@@ -163,13 +172,13 @@ def _succeeded(turn: Turn, node: NodeState, report: Report) -> None:
 
 def _finalize(turn: Turn, node: NodeState) -> None:
     assert node.plan.task is not None
-    name = paths.generated_name(turn.state, node, node.attempt)
+    name = paths.attempt_name(turn.state, node, node.attempt)
     turn.command(FinalizeAttempt(node.id, name, node.plan.task.template.type))
 
 
 def _stop(turn: Turn, node: NodeState, reason: str) -> None:
     assert node.plan.task is not None
-    name = paths.generated_name(turn.state, node, node.attempt)
+    name = paths.attempt_name(turn.state, node, node.attempt)
     turn.command(StopAttempt(node.id, node.attempt, name, node.plan.task.template.type, reason))
 
 

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import os
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -18,7 +18,8 @@ from elevon_kit.retry import ATOMIC
 
 from elevon_propeller.plugins import reports
 from elevon_propeller.plugins.clock import Clock, system_clock
-from elevon_propeller.plugins.contract import Attempt, AttemptPhase, Report, ReportSink
+from elevon_propeller.plugins.contract import Attempt, AttemptPhase, Leftover, Report, ReportSink
+from elevon_propeller.plugins.process.checkpoints import with_latest_checkpoint
 from elevon_propeller.plugins.process.client import ServerLost
 from elevon_propeller.plugins.process.copilot import copilot_of, lay_out_inputs, take_outputs
 from elevon_propeller.plugins.process.distribution import Distributions
@@ -60,6 +61,20 @@ class _Folders:
 
     def of(self, name: str) -> AttemptFolder:
         return AttemptFolder(self.root / "attempts" / name, self.root / "logs" / f"{name}.log")
+
+    def kept(self) -> dict[str, Launch | None]:
+        """Names of the attempts that have a folder, with the records of their launches; blocks."""
+        try:
+            names = sorted(os.listdir(self.root / "attempts"))
+        except FileNotFoundError:
+            return {}
+        return {name: self.of(name).read_launch() for name in names}
+
+    def remove_unused(self) -> None:
+        """Remove the folders of attempts that were never launched; to be called while none are being made."""
+        for name, launch in self.kept().items():
+            if launch is None:
+                self.of(name).remove()
 
 
 @dataclass(slots=True)
@@ -114,6 +129,7 @@ class ProcessPlugin:
             if not os.access(python, os.X_OK):
                 raise FailedPrecondition(f"plugins.process: {python} is not a Python that can be run")
         root = self._parts.folders.root
+        await asyncio.to_thread(self._parts.folders.remove_unused)
         await asyncio.to_thread(prune_logs, root / "logs", self._settings.keep_logs)
         await asyncio.to_thread(self._parts.distributions.prune, self._settings.keep_distributions)
         await self._parts.servers.open()
@@ -151,6 +167,11 @@ class ProcessPlugin:
         if not is_over:
             await self._end(name, "finalized")
         await asyncio.to_thread(self._parts.folders.of(name).remove)
+
+    async def leftovers(self) -> list[Leftover]:
+        """The folders of attempts nobody has started in this process."""
+        kept = await asyncio.to_thread(self._parts.folders.kept)
+        return [_leftover(name, launch) for name, launch in kept.items() if launch and name not in self._entries]
 
     async def close(self) -> None:
         """Let go; attempts keep running when so configured, and are found again by `start`."""
@@ -220,6 +241,7 @@ class ProcessPlugin:
 
     async def _launch(self, attempt: Attempt, folder: AttemptFolder, runs: int, entry: _Entry) -> Exit | None:
         """Run an attempt to its end; None when its server died with it."""
+        attempt = replace(attempt, paths=await with_latest_checkpoint(attempt.paths, self._blobs))
         preparation = prepare(attempt, folder, self._settings)
         await self._take_slot(attempt, entry)
         await self._write_inputs(attempt, preparation, again=runs > 0)
@@ -370,6 +392,12 @@ def owner_of(attempt: Attempt) -> str:
     """Whose an attempt is; names alone are hashes and may collide."""
     execution = attempt.execution_id
     return f"{execution.project}/{execution.domain}/{execution.name}/{attempt.node_id}/{attempt.number}"
+
+
+def _leftover(name: str, launch: Launch) -> Leftover:
+    project, domain, execution, rest = launch.owner.split("/", 3)
+    node_id, _, number = rest.rpartition("/")
+    return Leftover(name, project, domain, execution, node_id, int(number))
 
 
 def _without_flytekit(python: Path, server: ForkServer) -> str:

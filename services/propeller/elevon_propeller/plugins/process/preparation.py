@@ -84,7 +84,7 @@ def as_local_paths(paths: AttemptPaths) -> AttemptPaths:
         paths.data_prefix.removeprefix("file://"),
         paths.output_prefix.removeprefix("file://"),
         paths.raw_output_prefix.removeprefix("file://"),
-        paths.previous_checkpoint.removeprefix("file://"),
+        tuple(each.removeprefix("file://") for each in paths.earlier_checkpoints),
     )
 
 
