@@ -243,10 +243,15 @@ class BoundData:
         return None
 
     def _descend(self, found: core.LiteralType | None, promise: core.OutputReference) -> core.LiteralType | None:
-        """Follows an attribute path; where the type tells nothing of what is within, it stays as it is."""
-        for step in promise.attr_path:
+        """Follows an attribute path; where the type tells nothing of what is within, it stays as it is.
+
+        What is optional is taken to be there: whether it is shows when the path is followed through the value. SDKs
+        leave out what is within an optional dataclass; nothing is said of that.
+        """
+        for depth, step in enumerate(promise.attr_path):
             if found is None:
                 return None
+            found = _present(found)
             kind = found.WhichOneof("type")
             if kind == "collection_type":
                 found = found.collection_type
@@ -254,6 +259,8 @@ class BoundData:
                 found = found.map_value_type
             elif found.structure.dataclass_type:
                 found = self._field(found, step, promise)
+            elif depth and kind == "simple" and found.simple == core.STRUCT:
+                return None
         return found
 
     def _field(
@@ -272,6 +279,12 @@ class BoundData:
 
     def _add(self, code: Code, text: str) -> None:
         self._findings.add(code, self._node_id, f"input [{self._variable}]: {text}")
+
+
+def _present(found: core.LiteralType) -> core.LiteralType:
+    """What an optional type is when it is not none; any other type itself."""
+    variants = [variant for variant in found.union_type.variants if not types.is_none_type(variant)]
+    return variants[0] if len(variants) == 1 else found
 
 
 def _values(bindings: Mapping[str, core.BindingData]) -> list[core.BindingData]:

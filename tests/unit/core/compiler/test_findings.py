@@ -50,6 +50,15 @@ def world() -> World:
         .task("colour", {"c": enum_of("red", "blue")})
         .task("either", {"x": union_of(list_of(INT), list_of(STR), INT)})
         .task("point", {}, {"o0": dataclass_of(x=INT, tags=list_of(STR)), "plain": STRUCT})
+        .task(
+            "pen",
+            {},
+            {
+                "o0": dataclass_of(
+                    animal=optional(dataclass_of(name=STR)), ns=optional(list_of(INT)), any=optional(STRUCT)
+                )
+            },
+        )
         .task("nothing")
         .plan("plan", {"n": INT}, {"m": INT}, {"o0": INT})
         .flow(inner)
@@ -198,6 +207,9 @@ FAULTS = [
     (Flow().run("n0", "point").run("n1", "square", n=of("n0", "o0", "y")), [("FieldNotFound", "n1")]),
     (Flow().run("n0", "point").run("n1", "square", n=of("n0", "o0", 0)), [("FieldNotFound", "n1")]),
     (Flow().run("n0", "point").run("n1", "square", n=of("n0", "plain", "x")), [("MismatchingTypes", "n1")]),
+    (Flow().run("n0", "pen").run("n1", "say", text=of("n0", "o0", "animal", "age")), [("FieldNotFound", "n1")]),
+    (Flow().run("n0", "pen").run("n1", "square", n=of("n0", "o0", "animal", "name")), [("MismatchingTypes", "n1")]),
+    (Flow().run("n0", "pen").run("n1", "square", n=of("n0", "o0", "ns")), [("MismatchingTypes", "n1")]),
     (Flow().add(approve("n0", o0=of("n9"))).run("n1", "square", n=of("n0")), [("NodeReferenceNotFound", "n0")]),
     # Graphs.
     (Flow().run("n0", "nothing", after=["n0"]), [("CycleDetected", "n0"), ("UnreachableNodes", "start-node")]),
@@ -228,6 +240,9 @@ SOUND = [
     Flow({"ns": list_of(INT)}).run("n0", "square", n=of("", "[3].ns")),
     Flow({"ns": list_of(map_of(INT))}).run("n0", "square", n=of("", "ns", 0, "key")),
     Flow().run("n0", "point").run("n1", "say", text=of("n0", "o0", "tags", 1)),
+    Flow().run("n0", "pen").run("n1", "say", text=of("n0", "o0", "animal", "name")),
+    Flow().run("n0", "pen").run("n1", "square", n=of("n0", "o0", "ns", 2)),
+    Flow().run("n0", "pen").run("n1", "square", n=of("n0", "o0", "any", "age")),
     Flow().add(aliased(("o0", "a"))).run("n1", "square", n=of("n0", "a")).run("n2", "square", n=of("n0")),
     Flow().add(launch("n0", "plan", n=1)).add(launch("n1", "plan", n=1, m=of("n0"))),
     Flow().add(retried(10)),
