@@ -25,6 +25,8 @@ from elevon_admin.usecases.execution_data import ExecutionData
 from elevon_admin.usecases.execution_queries import ExecutionQueries
 
 _MD5_BYTES = 16
+_LOCAL = "file://"
+"""Clients are told local files without it: flytekit opens files, folders and pickles of inputs by plain paths only."""
 _LARGEST_COMPARED = 256 * 1024 * 1024
 """Bytes of an object up to which its content is compared with a promised MD5."""
 
@@ -80,7 +82,7 @@ class DataProxy:
             headers["x-ms-blob-type"] = "BlockBlob"
         return admin.CreateUploadLocationResponse(
             signed_url=await self._signer.sign("PUT", uri, expires, headers),
-            native_url=uri,
+            native_url=uri.removeprefix(_LOCAL),
             expires_at=self._end_of(expires),
             headers=headers,
         )
@@ -150,6 +152,8 @@ class DataProxy:
         return admin.PreSignedURLs(signed_url=[url], expires_at=self._end_of(expires))
 
     async def _readable_url(self, uri: str, expires: timedelta) -> str:
+        if uri.startswith("/"):
+            uri = _LOCAL + uri
         if not any(uri.startswith(prefix.rstrip("/") + "/") for prefix in self._settings.readable):
             raise InvalidArgument.invalid("native_url", uri, "it is not within the storage of this installation")
         return await self._signer.sign("GET", uri, expires, {})
