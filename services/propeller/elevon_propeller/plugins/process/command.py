@@ -17,6 +17,7 @@ from elevon_propeller.plugins.process.refusal import Refusal
 
 ENTRY_POINTS = frozenset({"pyflyte-execute", "pyflyte-map-execute"})
 _FAST = "pyflyte-fast-execute"
+_LONGEST_LINE = 200
 _PYTHON = re.compile(r"python(\d+(\.\d+)*)?")
 
 # What an interpreter reads only when it starts, so that a forked one would not heed it.
@@ -51,7 +52,7 @@ def container_of(task: core.TaskTemplate) -> core.Container:
     )
 
 
-def parse(words: Sequence[str]) -> Command:
+def parse(words: Sequence[str], image: str = "") -> Command:
     """Take a command line apart; `pyflyte-fast-execute` is resolved into its distribution and the command inside.
 
     Where the inner command names a resolver, the distribution is named to it, so that dynamic children get it as well.
@@ -61,17 +62,18 @@ def parse(words: Sequence[str]) -> Command:
     if not words:
         raise Refusal(
             "BadTaskSpecification",
-            "the container has neither command nor args; what its image would run is not known outside of a container",
+            f"the container has neither command nor args; what its image {image!r} would run is not known outside of a "
+            "container. Give the task a command, or run this task type on Kubernetes",
         )
     program = os.path.basename(words[0])
     if program == _FAST:
-        return _fast(list(words[1:]))
+        return _fast(list(words[1:]), image)
     if program in ENTRY_POINTS:
         return Command(program, tuple(words[1:]))
     return Command("", tuple(words))
 
 
-def runnable(command: Command, python: Path, environment: Mapping[str, str]) -> Command:
+def runnable(command: Command, python: Path, environment: Mapping[str, str], image: str = "") -> Command:
     """The command as it can be run here, with the given Python of the tasks.
 
     Interpreters given by an absolute path are those of an image: the Python of the tasks stands in for them. Entry
@@ -84,10 +86,14 @@ def runnable(command: Command, python: Path, environment: Mapping[str, str]) -> 
         words = (str(python), "-m", "flytekit.bin.entrypoint", command.entry, *command.arguments)
         return replace(command, entry="", arguments=words)
     program, rest = command.arguments[0], command.arguments[1:]
-    return replace(command, arguments=(_located(program, python, environment["PATH"]), *rest))
+    located = _located(program, python, environment["PATH"])
+    if not located:
+        raise _not_found(command, python, image)
+    return replace(command, arguments=(located, *rest))
 
 
 def _located(program: str, python: Path, path: str) -> str:
+    """What to run for a program; empty when it is not installed."""
     name = os.path.basename(program)
     if os.path.isabs(program):
         if _PYTHON.fullmatch(name):
@@ -101,14 +107,20 @@ def _located(program: str, python: Path, path: str) -> str:
         return program  # relative to the working folder, which may be filled by a distribution
     elif shutil.which(program, path=path):
         return program
-    raise Refusal(
+    return ""
+
+
+def _not_found(command: Command, python: Path, image: str) -> Refusal:
+    line = " ".join(command.arguments)
+    return Refusal(
         "CommandNotFound",
-        f"the task runs {program!r}, which is not installed on this machine; install it (for a Python tool: into the "
-        f"environment of {python}), or run this task type on Kubernetes",
+        f"the task runs {command.arguments[0]!r}, which is not installed on this machine: its command is "
+        f"`{line if len(line) <= _LONGEST_LINE else line[:_LONGEST_LINE] + '…'}` in the image {image!r}. Install the "
+        f"program (a Python tool: into the environment of {python}), or run this task type on Kubernetes",
     )
 
 
-def _fast(words: list[str]) -> Command:
+def _fast(words: list[str], image: str) -> Command:
     options = {"--additional-distribution": "", "--dest-dir": "."}
     while words and words[0] != "--":
         option, _, value = words.pop(0).partition("=")
@@ -120,7 +132,7 @@ def _fast(words: list[str]) -> Command:
     distribution = options["--additional-distribution"]
     if distribution:
         inner = _told(inner, distribution, options["--dest-dir"])
-    return replace(parse(inner), distribution=distribution)
+    return replace(parse(inner, image), distribution=distribution)
 
 
 def _told(words: Sequence[str], distribution: str, destination: str) -> list[str]:

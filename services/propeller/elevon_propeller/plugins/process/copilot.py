@@ -70,19 +70,30 @@ async def lay_out_inputs(copilot: Copilot, inputs: core.LiteralMap, blobs: BlobS
     await asyncio.to_thread(_write_together, copilot, plain, local)
 
 
-async def take_outputs(copilot: Copilot, attempt: Attempt, blobs: BlobStore) -> None:
-    """Turn the files a program left into outputs.pb, or into error.pb when it left an error or what does not fit."""
-    try:
-        outputs = await copilot_outputs.collect(copilot.outputs, attempt, blobs)
-    except InvalidArgument as error:
-        document = core.ErrorDocument()
-        document.error.code = "OutputUploadFailed"
-        document.error.message = error.message
-        document.error.kind = core.ContainerError.RECOVERABLE
-        document.error.origin = core.ExecutionError.USER
-        await blobs.write(attempt.paths.error, document.SerializeToString())
-    else:
-        await blobs.write(attempt.paths.outputs, outputs.SerializeToString(deterministic=True))
+async def take_outputs(copilot: Copilot, attempt: Attempt, blobs: BlobStore, *, succeeded: bool = True) -> None:
+    """Turn the files a program left into outputs.pb, or into error.pb when it left an error or what does not fit.
+
+    Of a program that has not `succeeded` only the error is taken.
+    """
+    complaint = await asyncio.to_thread(copilot_outputs.complaint, copilot.outputs)
+    if complaint:
+        await _write_error(attempt, "UserError", f"User Error: {complaint}", blobs)
+    elif succeeded:
+        try:
+            outputs = await copilot_outputs.collect(copilot.outputs, attempt, blobs)
+        except InvalidArgument as error:
+            await _write_error(attempt, "OutputUploadFailed", error.message, blobs)
+        else:
+            await blobs.write(attempt.paths.outputs, outputs.SerializeToString(deterministic=True))
+
+
+async def _write_error(attempt: Attempt, code: str, message: str, blobs: BlobStore) -> None:
+    document = core.ErrorDocument()
+    document.error.code = code
+    document.error.message = message
+    document.error.kind = core.ContainerError.RECOVERABLE
+    document.error.origin = core.ExecutionError.USER
+    await blobs.write(attempt.paths.error, document.SerializeToString())
 
 
 def _write_together(copilot: Copilot, plain: dict[str, Any], local: core.LiteralMap) -> None:

@@ -27,17 +27,14 @@ _NANOSECONDS = {"h": 3600 * 10**9, "m": 60 * 10**9, "s": 10**9, "ms": 10**6, "us
 async def collect(folder: Path, attempt: Attempt, blobs: BlobStore) -> core.LiteralMap:
     """The literals of all declared outputs; files and folders that are blobs are uploaded below the raw prefix.
 
-    Raises InvalidArgument with what the program wrote to `_ERROR`, and for a file that is missing, over 1 MiB, or does
-    not read as its type.
+    Raises InvalidArgument for a file that is missing, over 1 MiB, or does not read as its type.
     """
-    message = await asyncio.to_thread(_error, folder)
-    if message:
-        raise InvalidArgument(f"User Error: {message}")
     outputs = core.LiteralMap()
+    prefix = attempt.paths.raw_output_prefix.removeprefix("file://")  # SDKs take local files by their paths only
     for name, variable in sorted(attempt.task.interface.outputs.variables.items()):
         path = await asyncio.to_thread(_find, folder, name)
         if variable.type.WhichOneof("type") == "blob":
-            target = join(attempt.paths.raw_output_prefix, path.name)
+            target = join(prefix, path.name)
             literal = await _upload(path, target, variable.type.blob, blobs)
         else:
             literal = await asyncio.to_thread(_read, name, path, variable.type)
@@ -45,7 +42,8 @@ async def collect(folder: Path, attempt: Attempt, blobs: BlobStore) -> core.Lite
     return outputs
 
 
-def _error(folder: Path) -> str:
+def complaint(folder: Path) -> str:
+    """What the program wrote to the file `_ERROR`, 1 MiB at most; empty when there is none."""
     path = folder / _ERROR_FILE
     if not path.is_file():
         return ""

@@ -304,8 +304,8 @@ class ProcessPlugin:
 
     async def _conclude(self, attempt: Attempt, folder: AttemptFolder, ended: Exit) -> Report:
         copilot = copilot_of(attempt.task, folder.path)
-        if copilot is not None and ended.code == 0:
-            await take_outputs(copilot, attempt, self._blobs)
+        if copilot is not None and ended.code >= 0:
+            await take_outputs(copilot, attempt, self._blobs, succeeded=ended.code == 0)
         tail = await asyncio.to_thread(folder.log_tail) if ended.code else ""
         ending = Ending(ended.code, ended.out_of_memory, tail)
         return await self._parts.examiner.conclude(attempt, ending, self._logs(attempt, folder))

@@ -54,13 +54,14 @@ def prepare(attempt: Attempt, folder: AttemptFolder, settings: ProcessSettings) 
     copilot = copilot_of(attempt.task, folder.path)
     words = [*container.command, *container.args]
     rendered = _rendered(words, attempt)
-    command = parse([copilot.translated(word) for word in rendered] if copilot else rendered)
-    python = settings.images.get(image_of(attempt, container)) or python_of(settings)
+    image = image_of(attempt, container)
+    command = parse([copilot.translated(word) for word in rendered] if copilot else rendered, image)
+    python = settings.images.get(image) or python_of(settings)
     environment = _environment(attempt, container, folder, settings, python, command)
     if copilot:
         environment |= {pair.key: copilot.translated(environment[pair.key]) for pair in container.env}
     return Preparation(
-        command=runnable(command, python, environment),
+        command=runnable(command, python, environment, image),
         python=python,
         environment=environment,
         working_folder=folder.work,
