@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -15,14 +15,17 @@ from elevon_kit.grpc_status import from_call
 from elevon_kit.settings import GrpcClientSettings
 
 
-def channel(address: str, settings: GrpcClientSettings | None = None) -> grpc.aio.Channel:
+def channel(
+    address: str, settings: GrpcClientSettings | None = None, arguments: Mapping[str, Any] | None = None
+) -> grpc.aio.Channel:
     """Open a channel; it connects when first used and again, within two seconds, when the other side comes back.
 
-    The trace context travels along if tracing was on when the channel was made.
+    The trace context travels along if tracing was on when the channel was made. `arguments` win over those that follow
+    from the settings; they are for services that are not ours.
     """
     settings = settings or GrpcClientSettings()
     interceptors = propagators() if telemetry.tracing_enabled() else None
-    options = channel_options(settings)
+    options = [*(dict(channel_options(settings)) | dict(arguments or {})).items()]
     if not settings.tls:
         return grpc.aio.insecure_channel(address, options=options, interceptors=interceptors)
     return grpc.aio.secure_channel(address, _credentials(settings), options=options, interceptors=interceptors)

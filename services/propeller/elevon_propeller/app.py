@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 from typing import TYPE_CHECKING
 
@@ -23,12 +24,12 @@ from elevon_propeller.drivers.catalog import GrpcCatalog
 from elevon_propeller.drivers.catalog_memory import MemoryCatalog
 from elevon_propeller.engine.policy import MICROSECONDS, EnginePolicy
 from elevon_propeller.plugins.build import build_registry
-from elevon_propeller.plugins.registry import Registry
 from elevon_propeller.ports import Catalog
 from elevon_propeller.rpc.propeller_service import PropellerService
 from elevon_propeller.runtime.leftovers import Leftovers
 from elevon_propeller.runtime.runtime import Runtime, RuntimeOptions, Surroundings
 from elevon_propeller.settings import PropellerSettings
+from elevon_propeller.store.plugin_state import SqlPluginStates
 from elevon_propeller.store.sql import SqlStore
 from elevon_propeller.usecases.executions import Executions
 from elevon_propeller.usecases.watching import Watching
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 MIGRATIONS = Migrations(package="elevon_propeller.store.migrations")
 SERVICE = "elevon.propeller.v1.PropellerService"
 SECONDS_PER_DAY = 86_400
+SWEEP_SECONDS = 3600.0
 COLLECTION_THRESHOLD = 50_000
 """Long-lived states make the cyclic collector's default of 700 new objects a waste."""
 
@@ -46,15 +48,17 @@ COLLECTION_THRESHOLD = 50_000
 class App:
     """The running engine."""
 
-    def __init__(self, settings: PropellerSettings, blobs: BlobStore, registry: Registry) -> None:
+    def __init__(self, settings: PropellerSettings, blobs: BlobStore) -> None:
         self.settings = settings
         self.grpc = GrpcServer(settings.grpc, "elevon.propeller")
         self.http = http_server(settings.http, self.grpc.health) if settings.http.enabled else None
         self.database = Database(
             settings.database.url, readers=settings.database.readers, group_size=settings.database.group_size
         )
-        self.registry = registry
+        self._states = SqlPluginStates(self.database)
+        self.registry = build_registry(settings.plugins, blobs, settings.data_folder, self._states)
         self._blobs = blobs
+        self._tasks = BackgroundTasks("propeller")
         self._channels: list[grpc.aio.Channel] = []
         self._started = False
         self.runtime = self._compose()
@@ -109,6 +113,7 @@ class App:
             await MIGRATIONS.upgrade(self.settings.database.url)
         await self.database.open()
         await MIGRATIONS.check(self.database)
+        self._tasks.keep_running(self._sweep, "sweep")
         await self.registry.open()
         await self.runtime.start()
         self._started = True
@@ -126,10 +131,17 @@ class App:
         if self._started:
             await self.runtime.stop()
         await self.registry.close()
+        await self._tasks.stop()
         for opened in self._channels:
             await opened.close()
         await self.database.close()
         await self._blobs.close()
+
+    async def _sweep(self) -> None:
+        """Remove what plugins remembered of executions that have ended without a word to them."""
+        while True:
+            await self._states.sweep()
+            await asyncio.sleep(SWEEP_SECONDS)
 
 
 def policy_of(settings: PropellerSettings) -> EnginePolicy:
@@ -171,7 +183,7 @@ async def build(settings: PropellerSettings, *, blobs: BlobStore | None = None) 
         raise InvalidArgument.missing("blobs.container: where inputs and outputs are kept")
     parse(settings.blobs.container)
     store = blobs or open_blob_store(settings.blobs)
-    return App(settings, store, build_registry(settings.plugins, store, settings.data_folder))
+    return App(settings, store)
 
 
 def _as_uri(container: str) -> str:

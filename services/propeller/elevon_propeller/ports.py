@@ -254,5 +254,7 @@ class Catalog(Protocol):
 class Plugins(Protocol):
     """All plugins of this process."""
 
-    def resolve(self, task_type: str, overrides: Sequence[admin.PluginOverride]) -> Plugin:
-        """The plugin that runs a task type; raises InvalidArgument when there is none."""
+    def resolve(
+        self, task_type: str, overrides: Sequence[admin.PluginOverride], template: core.TaskTemplate | None = None
+    ) -> Plugin:
+        """The plugin that runs a task of a type; without its template, one that can end its attempts."""

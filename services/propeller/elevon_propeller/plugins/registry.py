@@ -7,6 +7,7 @@ from importlib.metadata import EntryPoint, entry_points
 
 from elevon_core.errors import InvalidArgument
 from elevon_idl.admin import v1 as admin
+from elevon_idl.core import v1 as core
 
 from elevon_propeller.plugins import reports
 from elevon_propeller.plugins.clock import Clock, system_clock
@@ -19,9 +20,11 @@ ENTRY_POINT_GROUP = "elevon.plugins"
 class Registry:
     """The plugins of this process, by id and by task type.
 
-    `default` is the id of the plugin for task types nobody claims, empty for none. `assigned` maps task types to plugin
-    ids and decides where two plugins claim one type. Raises InvalidArgument when an id is unknown or used twice, or
-    when a type is claimed twice and not assigned.
+    `default` is the id of the plugin for task types nobody claims, empty for none; of these, tasks without a target of
+    their own (a container, a pod) go to `remote`, which may come to serve them. `assigned` maps task types to plugin
+    ids and decides where two plugins claim one type; otherwise the first one wins that claims it.
+    Raises InvalidArgument when an id is unknown or used twice, or when a type is claimed twice from the start and not
+    assigned.
     """
 
     def __init__(
@@ -30,6 +33,7 @@ class Registry:
         default: str = "",
         assigned: Mapping[str, str] | None = None,
         clock: Clock = system_clock,
+        remote: str = "",
     ) -> None:
         self._plugins: dict[str, Plugin] = {}
         for plugin in plugins:
@@ -41,6 +45,7 @@ class Registry:
             for task_type, plugin_id in (assigned or {}).items()
         }
         self._default = self._known(default, "plugins.default") if default else None
+        self._remote = self._known(remote, "remote") if remote else None
         self._clock = clock
         self._check_claims()
 
@@ -49,18 +54,22 @@ class Registry:
         """All plugins, in the order given."""
         return tuple(self._plugins.values())
 
-    def resolve(self, task_type: str, overrides: Sequence[admin.PluginOverride] = ()) -> Plugin:
+    def resolve(
+        self, task_type: str, overrides: Sequence[admin.PluginOverride] = (), template: core.TaskTemplate | None = None
+    ) -> Plugin:
         """The plugin for a task type; never fails.
 
         Where nothing fits, the answer is a plugin that reports a permanent failure saying why. Claims are asked for
-        each time, because connectors may come to serve more types while running.
+        each time, because connectors may come to serve more types while running. To start an attempt, give its
+        `template`; without one the answer is good for ending an attempt that may have been started by a restarted
+        process, and may stand for two plugins.
         """
         for override in overrides:
             if override.task_type == task_type:
                 chosen = self._overridden(override)
                 if chosen is not None:
                     return chosen
-        return self._assigned.get(task_type) or self._claimant(task_type) or self._fallback(task_type)
+        return self._assigned.get(task_type) or self._claimant(task_type) or self._fallback(task_type, template)
 
     async def open(self) -> None:
         """Open every plugin, in order."""
@@ -105,12 +114,47 @@ class Registry:
     def _claimant(self, task_type: str) -> Plugin | None:
         return next((plugin for plugin in self.plugins if task_type in plugin.task_types), None)
 
-    def _fallback(self, task_type: str) -> Plugin:
+    def _fallback(self, task_type: str, template: core.TaskTemplate | None) -> Plugin:
+        if self._remote is not None:
+            if self._default is None or (template is not None and template.WhichOneof("target") is None):
+                return self._remote
+            if template is None:
+                return Either((self._default, self._remote))
         if self._default is not None:
             return self._default
         return RefusingPlugin(
             f"no plugin runs tasks of type {task_type!r}; there are {sorted(self._plugins)}", self._clock
         )
+
+
+class Either:
+    """Stands for several plugins, one of which may have an attempt: names that a plugin does not know are fine."""
+
+    id = "either"
+    task_types: frozenset[str] = frozenset()
+
+    def __init__(self, plugins: Sequence[Plugin]) -> None:
+        self._plugins = tuple(plugins)
+
+    async def open(self) -> None:
+        """They are open."""
+
+    async def start(self, attempt: Attempt, report: ReportSink) -> None:
+        """Start with the first one."""
+        await self._plugins[0].start(attempt, report)
+
+    async def abort(self, name: str, reason: str) -> None:
+        """Stop an attempt, whoever has it."""
+        for plugin in self._plugins:
+            await plugin.abort(name, reason)
+
+    async def finalize(self, name: str) -> None:
+        """Let go of an attempt, whoever has it."""
+        for plugin in self._plugins:
+            await plugin.finalize(name)
+
+    async def close(self) -> None:
+        """They are closed by whoever opened them."""
 
 
 class RefusingPlugin:

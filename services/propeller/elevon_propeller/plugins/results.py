@@ -133,8 +133,7 @@ class Examiner:
         return Report(phase, now, error=error)
 
     async def _finished(self, attempt: Attempt, files_required: bool) -> Report | None:
-        variables, now = attempt.task.interface.outputs.variables, self._clock()
-        uri = attempt.paths.outputs
+        now, uri = self._clock(), attempt.paths.outputs
         try:
             data = await self._read(uri, self._limit)
         except BlobTooLarge as error:
@@ -145,10 +144,23 @@ class Examiner:
         if outputs is None:
             message = f"{uri} is no LiteralMap"
             return reports.retryable(now, "OutputsFileBadFormat", message, reports.SYSTEM)
+        report = self._checked(attempt, outputs)
+        return replace(report, has_outputs_file=report.outputs is not None)
+
+    def accept(self, attempt: Attempt, outputs: core.LiteralMap) -> Report:
+        """The final report of a successful attempt whose outputs came without a file."""
+        size = outputs.ByteSize()
+        if size > self._limit:
+            message = f"the outputs measure {size} bytes, {self._limit} are allowed"
+            return reports.permanent(self._clock(), "OutputSizeExceeded", message, reports.UNKNOWN)
+        return self._checked(attempt, outputs)
+
+    def _checked(self, attempt: Attempt, outputs: core.LiteralMap) -> Report:
+        variables, now = attempt.task.interface.outputs.variables, self._clock()
         problem = mismatch(outputs, variables, item=_SDK_ARRAY_INDEX in attempt.environment)
         if problem:
             return reports.permanent(now, "OutputsTypeMismatch", f"outputs do not fit the interface: {problem}")
-        return Report(AttemptPhase.SUCCEEDED, now, outputs=outputs, has_outputs_file=True)
+        return Report(AttemptPhase.SUCCEEDED, now, outputs=outputs)
 
     def _without_outputs(self, attempt: Attempt) -> Report:
         now, declared = self._clock(), sorted(attempt.task.interface.outputs.variables)

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from elevon_propeller.plugins.connector.settings import ConnectorSettings
+
 
 class EchoSettings(BaseModel):
     """The echo plugin."""
@@ -138,3 +140,4 @@ class PluginSettings(BaseModel):
     console_url: str = Field("", description="Address of the console, for links given to tasks; empty: none.")
     echo: EchoSettings = Field(default_factory=EchoSettings, description="The echo plugin.")
     process: ProcessSettings = Field(default_factory=ProcessSettings, description="The process plugin.")
+    connector: ConnectorSettings = Field(default_factory=ConnectorSettings, description="The connector plugin.")

@@ -16,6 +16,7 @@ from elevon_propeller.engine.plan import Graph, Plan
 from elevon_propeller.engine.policy import EnginePolicy
 from elevon_propeller.engine.records import ChunkRow, NodeRow, restore
 from elevon_propeller.engine.state import ExecutionState
+from elevon_propeller.plugins.contract import Plugin
 from elevon_propeller.ports import SHARDS, ExecutionRow
 
 Name = tuple[str, str, str]
@@ -23,7 +24,10 @@ Name = tuple[str, str, str]
 
 
 class Actor:
-    """One execution in memory. `closed` once this replica has let go of it; nothing may be done for it then."""
+    """One execution in memory. `closed` once this replica has let go of it; nothing may be done for it then.
+
+    `placed` holds the plugins that were given the live attempts, by node.
+    """
 
     __slots__ = (
         "closed",
@@ -31,6 +35,7 @@ class Actor:
         "key",
         "mailbox",
         "name",
+        "placed",
         "plan",
         "scheduled",
         "shard",
@@ -47,6 +52,7 @@ class Actor:
         self.name: Name = (state.identifier.project, state.identifier.domain, state.identifier.name)
         self.shard = shard_of(self.name)
         self.mailbox: deque[Observation] = deque()
+        self.placed: dict[str, Plugin] = {}
         self.scheduled = False
         self.closed = False
         self.waiters: list[asyncio.Future[bool]] = []

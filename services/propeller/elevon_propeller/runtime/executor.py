@@ -159,7 +159,9 @@ class Executor:
         if node is None or node.phase != NodePhase.RUNNING or node.attempt != command.number:
             return
         assert node.plan.task is not None
-        plugin = self._plugin(actor, node.plan.task.template.type)
+        template = node.plan.task.template
+        plugin = self._plugins.resolve(template.type, actor.state.options.plugin_overrides, template)
+        actor.placed[command.node_id] = plugin
         attempt = build_attempt(
             actor.plan, actor.state, node, self._policy, tracing.attempt_traceparent(actor.state, node)
         )
@@ -195,7 +197,7 @@ class Executor:
         starting = self._starting.get((actor.key, command.node_id))
         if starting is not None:
             await starting.done.wait()
-        plugin = self._plugin(actor, command.task_type)
+        plugin = self._placed(actor, command)
         pause = 0.1
         while not actor.closed:
             try:
@@ -209,11 +211,13 @@ class Executor:
         self._post(actor, AttemptStopped(self._clock(), command.node_id, command.number))
 
     async def _finalize(self, actor: Actor, command: FinalizeAttempt) -> None:
-        plugin = self._plugin(actor, command.task_type)
+        plugin = self._placed(actor, command)
         await self._retries.run(lambda: plugin.finalize(command.name), what=f"finalize {command.name}")
 
-    def _plugin(self, actor: Actor, task_type: str) -> Plugin:
-        return self._plugins.resolve(task_type, actor.state.options.plugin_overrides)
+    def _placed(self, actor: Actor, command: StopAttempt | FinalizeAttempt) -> Plugin:
+        """The plugin that was given the attempt: what claims a task type now may not have claimed it then."""
+        placed = actor.placed.pop(command.node_id, None)
+        return placed or self._plugins.resolve(command.task_type, actor.state.options.plugin_overrides)
 
     async def _load(self, actor: Actor, command: LoadData) -> None:
         try:

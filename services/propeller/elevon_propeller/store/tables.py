@@ -109,3 +109,14 @@ replicas = Table(
     Column("owner", Text, primary_key=True),
     Column("expires_at", BigInteger, nullable=False),
 )
+
+plugin_state = Table(
+    "plugin_state",
+    metadata,
+    Column("plugin", String(64), primary_key=True),
+    Column("key", String(255), primary_key=True),
+    Column("project", String(64), nullable=False),
+    Column("domain", String(64), nullable=False),
+    Column("execution", String(255), nullable=False),
+    Column("data", LargeBinary, nullable=False),
+)
