@@ -10,10 +10,14 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from elevon_idl.connector.v1 import Agent, CreateTaskRequest, Resource, TaskCategory
 from elevon_idl.core import v1 as core
 from elevon_kit.blobs_obstore import ObjectBlobStore
 from elevon_propeller.plugins import reports
 from elevon_propeller.plugins.clock import system_clock
+from elevon_propeller.plugins.connector.fake import FakeConnectorService
+from elevon_propeller.plugins.connector.plugin import ConnectorPlugin
+from elevon_propeller.plugins.connector.settings import ConnectorSettings, EndpointSettings
 from elevon_propeller.plugins.contract import Attempt, AttemptPaths, AttemptPhase, Plugin, Report
 from elevon_propeller.plugins.core_sleep import CoreSleepPlugin
 from elevon_propeller.plugins.echo import EchoPlugin
@@ -21,6 +25,7 @@ from elevon_propeller.plugins.fake import FakePlugin
 from elevon_propeller.plugins.process.plugin import ProcessPlugin
 from elevon_propeller.plugins.registry import RefusingPlugin
 from elevon_propeller.plugins.settings import ProcessSettings
+from elevon_propeller.plugins.state import MemoryPluginState
 
 
 @dataclass(frozen=True)
@@ -104,7 +109,20 @@ def process(folder: Path) -> Subject:
     )
 
 
-@pytest.fixture(params=[echo, core_sleep, fake, refusing, process], ids=lambda make: make.__name__)
+def connector(folder: Path) -> Subject:
+    def script(request: CreateTaskRequest) -> Resource | None:
+        return None if request.template.type == "long" else Resource(phase=core.TaskExecution.SUCCEEDED)
+
+    categories = [TaskCategory(name=name) for name in ("short", "long")]
+    service, state = FakeConnectorService([Agent(supported_task_categories=categories)], script), MemoryPluginState()
+    settings = ConnectorSettings(
+        endpoints={"default": EndpointSettings(address="fake:1")}, first_poll=timedelta(milliseconds=5)
+    )
+    short, long = attempt(folder, core.TaskTemplate(type="short")), attempt(folder, core.TaskTemplate(type="long"))
+    return Subject(lambda: ConnectorPlugin(settings, ObjectBlobStore(), state, connect=lambda *_: service), short, long)
+
+
+@pytest.fixture(params=[echo, core_sleep, fake, refusing, process, connector], ids=lambda make: make.__name__)
 def subject(request: pytest.FixtureRequest, tmp_path: Path) -> Subject:
     made: Subject = request.param(tmp_path)
     return made

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 from elevon_core.errors import InvalidArgument
 from elevon_idl.admin import v1 as admin
+from elevon_idl.core import v1 as core
 from elevon_propeller.plugins.contract import Attempt, AttemptPhase, Report
 from elevon_propeller.plugins.fake import FakePlugin
 from elevon_propeller.plugins.registry import Registry, installed_plugins
@@ -83,3 +84,20 @@ def test_an_id_is_used_once() -> None:
 def test_a_plugin_that_is_not_installed_is_named() -> None:
     with pytest.raises(InvalidArgument, match="not-there"):
         installed_plugins(["not-there"])
+
+
+def test_tasks_without_a_target_go_to_the_remote_plugin_when_nobody_claims_them() -> None:
+    registry = Registry(plugins(), default="one", remote="two")
+    assert registry.resolve("strange", (), core.TaskTemplate(type="strange")).id == "two"
+    assert registry.resolve("strange", (), core.TaskTemplate(container=core.Container())).id == "one"
+    assert registry.resolve("a", (), core.TaskTemplate(type="a")).id == "one"
+    assert Registry(plugins(), remote="two").resolve("strange", (), core.TaskTemplate()).id == "two"
+
+
+async def test_an_attempt_is_ended_by_whoever_may_have_it() -> None:
+    first, second = plugins()
+    ending = Registry((first, second), default="one", remote="two").resolve("strange")
+    await ending.abort("x", "enough")
+    await ending.finalize("x")
+    for plugin in (first, second):
+        assert (plugin.aborted, plugin.finalized) == ([("x", "enough")], ["x"])
