@@ -12,6 +12,7 @@ from elevon_idl.admin import v1 as admin
 from elevon_idl.core import v1 as core
 
 from elevon_propeller.engine.commands import CacheEntry
+from elevon_propeller.engine.originals import Original
 from elevon_propeller.engine.records import ChunkRow, NodeRow
 from elevon_propeller.plugins.contract import Plugin
 
@@ -139,7 +140,7 @@ class Store(Protocol):
         """The node rows of some executions."""
 
     async def chunks(self, keys: Collection[int]) -> dict[int, list[ChunkRow]]:
-        """The elements of arrays of some executions; those of arrays that have ended are gone."""
+        """The elements of arrays of some executions; those of arrays that have succeeded are gone."""
 
     async def events(self, shard: int, after: int, limit: int) -> list[EventChunk]:
         """The undelivered events of a shard beyond a number, in order, at most `limit` chunks."""
@@ -208,6 +209,12 @@ class AdminService(Protocol):
 
     async def launch(self, request: admin.ExecutionCreateRequest) -> None:
         """Create an execution; raises AlreadyExists for a name that is taken, NotFound for what is to be launched."""
+
+    async def recover(self, request: admin.ExecutionRecoverRequest) -> None:
+        """Create an execution that goes on with another; raises AlreadyExists as `launch` does, NotFound without it."""
+
+    async def original(self, execution: core.WorkflowExecutionIdentifier) -> Original:
+        """What is known of an execution that is recovered; raises NotFound."""
 
     async def terminate(self, child: core.WorkflowExecutionIdentifier, cause: str) -> None:
         """Begin to abort an execution; raises NotFound, FailedPrecondition when it has ended."""

@@ -174,6 +174,26 @@ async def test_entities_are_found_or_absent(side: Side) -> None:
         await side.service.task(absent(core.TASK))
 
 
+async def test_an_execution_is_recovered_once(side: Side) -> None:
+    await side.service.launch(launch(side.plan, "breaks"))
+    await side.end(child("breaks"), ChildOutcome(Workflow.FAILED, error=core.ExecutionError(code="C")))
+    request = admin.ExecutionRecoverRequest(id=child("breaks"), name="again")
+    await side.service.recover(request)
+    assert await side.service.outcome(child("again")) is None
+    with pytest.raises(AlreadyExists):
+        await side.service.recover(request)
+    with pytest.raises(NotFound):
+        await side.service.recover(admin.ExecutionRecoverRequest(id=child("unknown"), name="never"))
+
+
+async def test_of_an_original_without_nodes_nothing_is_known(side: Side) -> None:
+    await side.service.launch(launch(side.plan, "early"))
+    original = await side.service.original(child("early"))
+    assert (original.name, dict(original.nodes), dict(original.signals)) == ("early", {}, {})
+    with pytest.raises(NotFound):
+        await side.service.original(child("unknown"))
+
+
 async def test_a_signal_is_registered_once_and_has_one_type(side: Side) -> None:
     await side.service.launch(launch(side.plan, "waits"))
     for _ in range(2):

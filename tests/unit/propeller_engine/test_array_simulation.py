@@ -135,7 +135,8 @@ def test_every_rule_holds_for_arrays_too(
     assert world.run() in (ExecutionPhase.SUCCEEDED, ExecutionPhase.FAILED, ExecutionPhase.ABORTED)
     budget = spec.retries + 1 + world.policy.max_system_retries
     assert all(number <= budget for number in world.ledger.attempts.values())
-    assert world.rows_of_elements == 0
+    if world.phase == ExecutionPhase.SUCCEEDED:
+        assert world.rows_of_elements == 0
 
 
 @settings(max_examples=60, deadline=None)

@@ -11,6 +11,8 @@ from elevon_idl.admin.v1 import admin_service_pb2_grpc, signal_service_pb2_grpc
 from elevon_idl.core import v1 as core
 from elevon_kit.grpc_client import translate_errors
 
+from elevon_propeller.drivers.admin_originals import OriginalReader
+from elevon_propeller.engine.originals import Original
 from elevon_propeller.ports import TERMINAL_PHASES, ChildOutcome
 
 
@@ -28,6 +30,15 @@ class GrpcAdminService:
         """Create an execution."""
         with translate_errors("admin"):
             await self._stub.CreateExecution(request, timeout=self._timeout)
+
+    async def recover(self, request: admin.ExecutionRecoverRequest) -> None:
+        """Create an execution that goes on with another."""
+        with translate_errors("admin"):
+            await self._stub.RecoverExecution(request, timeout=self._timeout)
+
+    async def original(self, execution: core.WorkflowExecutionIdentifier) -> Original:
+        """What is known of an execution that is recovered."""
+        return await OriginalReader(self._stub, self._signals, execution, self._timeout).read()
 
     async def terminate(self, child: core.WorkflowExecutionIdentifier, cause: str) -> None:
         """Begin to abort an execution."""

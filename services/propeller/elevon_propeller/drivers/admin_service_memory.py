@@ -8,6 +8,7 @@ from elevon_core.errors import AlreadyExists, ElevonError, FailedPrecondition, N
 from elevon_idl.admin import v1 as admin
 from elevon_idl.core import v1 as core
 
+from elevon_propeller.engine.originals import Original
 from elevon_propeller.ports import ChildOutcome
 
 Name = tuple[str, str, str]
@@ -22,6 +23,7 @@ class MemoryAdminService:
     def __init__(self) -> None:
         self.launched: dict[Name, admin.ExecutionCreateRequest] = {}
         self.executions: set[Name] = set()
+        self.originals: dict[Name, Original] = {}
         self.outcomes: dict[Name, ChildOutcome] = {}
         self.causes: dict[Name, str] = {}
         self.tasks: dict[tuple[str, ...], core.CompiledTask] = {}
@@ -41,6 +43,26 @@ class MemoryAdminService:
         if identifiers.key(plan) not in self.launch_plans:
             raise NotFound(f"missing entity of type LAUNCH_PLAN with identifier {identifiers.text(plan)}")
         self.launched[name] = request
+
+    async def recover(self, request: admin.ExecutionRecoverRequest) -> None:
+        """Keep an execution, with the one it recovers."""
+        self._begin()
+        project, domain = request.id.project, request.id.domain
+        original = self._known(request.id)
+        name = (project, domain, request.name)
+        if name in self.launched:
+            raise AlreadyExists(f"execution {request.name} exists")
+        again = admin.ExecutionCreateRequest(project=project, domain=domain, name=request.name)
+        again.spec.metadata.CopyFrom(request.metadata)
+        again.spec.metadata.reference_execution.CopyFrom(request.id)
+        if original in self.launched:
+            again.inputs.CopyFrom(self.launched[original].inputs)
+        self.launched[name] = again
+
+    async def original(self, execution: core.WorkflowExecutionIdentifier) -> Original:
+        """An original given, or one of which nothing is left."""
+        self._begin()
+        return self.originals.get(self._known(execution), Original(execution.name))
 
     async def terminate(self, child: core.WorkflowExecutionIdentifier, cause: str) -> None:
         """End an execution at once."""

@@ -11,6 +11,7 @@ from google.protobuf.struct_pb2 import Struct
 from elevon_propeller.engine import array_chunks, array_plan
 from elevon_propeller.engine.array_chunks import ElementRecord
 from elevon_propeller.engine.array_values import Items
+from elevon_propeller.engine.originals import OriginalNode
 from elevon_propeller.engine.phases import SUCCESSFUL, NodePhase, Outcome
 from elevon_propeller.engine.plan import ArrayPlan
 from elevon_propeller.engine.state import ExecutionState, NodeState, Scope
@@ -63,7 +64,8 @@ class ArrayScope(Scope):
     `live` holds those under way; of the others only columns are kept: phase, attempt, cache status, outputs as bytes
     or as a URI, error. Elements begin in order: `begun` counts them. `changes` are the attempts, by index and number,
     of which admin has not been told. `minimum` of them must succeed. `noticed` says that the array is about to be
-    looked at, `waking` that a timer will see to it. `slotless` elements do not count against max_parallelism.
+    looked at, `waking` that a timer will see to it. `slotless` elements do not count against max_parallelism. What is
+    stored of an array stays unless `succeeded_whole`: an execution that recovers this one goes on with it.
     """
 
     __slots__ = (
@@ -87,6 +89,7 @@ class ArrayScope(Scope):
         "size",
         "slotless",
         "succeeded",
+        "succeeded_whole",
         "system_failures",
         "tell_at",
         "uris",
@@ -111,7 +114,7 @@ class ArrayScope(Scope):
         self.errors: dict[int, core.ExecutionError] = {}
         self.begun = self.succeeded = self.failed = 0
         self.changes: dict[tuple[int, int], Change] = {}
-        self.closed = self.gathering = self.noticed = self.waking = False
+        self.closed = self.succeeded_whole = self.gathering = self.noticed = self.waking = False
         self.tell_at = 0
         self._errors_known: dict[tuple[str, str, int], core.ExecutionError] = {}
         self._error_bytes = 0
@@ -150,6 +153,17 @@ class ArrayScope(Scope):
             self.errors[index] = self._kept(node.error)
         self._count(node.phase)
         state.nodes.pop(node.id, None)
+
+    def recover(self, index: int, found: OriginalNode) -> None:
+        """Take over an element that has succeeded in the original."""
+        self.phases[index] = int(NodePhase.RECOVERED)
+        self.cache_statuses[index] = int(found.cache_status)
+        if found.outputs is not None:
+            self.outputs[index] = found.outputs
+        elif found.outputs_uri:
+            self.uris[index] = found.outputs_uri
+        self.changes[index, 0] = Change(core.TaskExecution.SUCCEEDED, found.cache_status)
+        self._count(NodePhase.RECOVERED)
 
     def note(
         self,
@@ -265,6 +279,11 @@ class ArrayScope(Scope):
 def describe(size: int, *, slotless: bool) -> bytes:
     """What the array node keeps in `NodeState.detail`, so that its elements can be found again."""
     return b"%d:%d" % (size, slotless)
+
+
+def described_size(detail: bytes) -> int:
+    """The number of elements that `describe` was given."""
+    return int(detail.split(b":")[0])
 
 
 def open_array(state: ExecutionState, node: NodeState) -> ArrayScope:

@@ -138,12 +138,14 @@ class StopChild:
 class BuildDynamic:
     """Compile what a dynamic task yielded and keep the result; answered by DynamicBuilt.
 
-    Without `spec` it is read again, as is a result that is kept already.
+    Without `spec` it is read again, as is a result that is kept already. A result of another execution, at `source`, is
+    copied.
     """
 
     node_id: str
     number: int
     spec: core.DynamicJobSpec | None = None
+    source: str = ""
 
 
 @dataclass(slots=True)
@@ -166,6 +168,13 @@ class RegisterSignal:
     type: core.LiteralType
 
 
+@dataclass(slots=True)
+class ReadOriginal:
+    """Read what is known of the execution that this one recovers; answered by OriginalRead."""
+
+    node_id: str = ""
+
+
 Command = (
     StartAttempt
     | StopAttempt
@@ -182,4 +191,5 @@ Command = (
     | StopChild
     | BuildDynamic
     | RegisterSignal
+    | ReadOriginal
 )

@@ -14,6 +14,7 @@ from elevon_propeller.engine.plan import Key
 from elevon_propeller.engine.state import ExecutionState, NodeState
 
 _VERSION_LENGTH = 10
+_COMPILED, _FUTURES = "dynamic_compiled.pb", "futures.pb"
 
 
 def futures_uri(state: ExecutionState, node: NodeState) -> str:
@@ -23,7 +24,17 @@ def futures_uri(state: ExecutionState, node: NodeState) -> str:
 
 def compiled_uri(state: ExecutionState, node: NodeState) -> str:
     """Where the compiled workflow of the present attempt is kept."""
-    return f"{paths.output_prefix(state, node, node.attempt)}/dynamic_compiled.pb"
+    return f"{paths.output_prefix(state, node, node.attempt)}/{_COMPILED}"
+
+
+def futures_beside(uri: str) -> str:
+    """Where the job of a compiled workflow lies."""
+    return uri.removesuffix(_COMPILED) + _FUTURES
+
+
+def compiled_beside(uri: str) -> str:
+    """Where the compiled workflow of a job lies."""
+    return uri.removesuffix(_FUTURES) + _COMPILED
 
 
 def build_template(state: ExecutionState, node: NodeState, spec: core.DynamicJobSpec) -> core.WorkflowTemplate:

@@ -99,6 +99,11 @@ def node(turn: Turn, state: NodeState, phase: core.NodeExecution.Phase.ValueType
 def dynamic(turn: Turn, state: NodeState, closure: core.CompiledWorkflowClosure, spec_uri: str) -> None:
     """Tell the graph that a dynamic task has yielded; a later attempt's graph is told again."""
     node(turn, state, core.NodeExecution.DYNAMIC_RUNNING)
+    add_graph(turn, closure, spec_uri)
+
+
+def add_graph(turn: Turn, closure: core.CompiledWorkflowClosure, spec_uri: str) -> None:
+    """Add the graph of a dynamic task to the event told last, which is its node's."""
     told = turn.decision.events[-1].node.task_node_metadata.dynamic_workflow
     told.id.CopyFrom(closure.primary.template.id)
     told.compiled_workflow.CopyFrom(closure)
@@ -246,7 +251,7 @@ def _add_task(
 
 def _add_child(turn: Turn, told: event.NodeExecutionEvent, state: NodeState) -> None:
     told.target_entity.CopyFrom(state.plan.template.workflow_node.launchplan_ref)
-    if state.detail:
+    if children.is_launched(state):
         told.workflow_node_metadata.execution_id.CopyFrom(children.identifier(turn.state, state))
 
 

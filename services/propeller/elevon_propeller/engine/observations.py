@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from elevon_idl.core import v1 as core
 
 from elevon_propeller.engine.commands import DataKind
+from elevon_propeller.engine.originals import Original
 from elevon_propeller.engine.phases import TimerKind
 from elevon_propeller.engine.plan import Graph
 from elevon_propeller.plugins.contract import Report
@@ -42,6 +43,14 @@ class SignalSet:
     at: int
     signal_id: str
     value: core.Literal
+
+
+@dataclass(slots=True)
+class OriginalRead:
+    """What is known of the execution that this one recovers; nothing when it is not known any more."""
+
+    at: int
+    original: Original
 
 
 @dataclass(slots=True)
@@ -212,4 +221,5 @@ Observation = (
     | ChildStopped
     | DynamicBuilt
     | SignalRegistered
+    | OriginalRead
 )

@@ -5,8 +5,10 @@ from __future__ import annotations
 from elevon_core import naming
 
 from elevon_propeller.engine.array_state import ElementState
-from elevon_propeller.engine.state import ExecutionState, NodeState
+from elevon_propeller.engine.state import CHECKPOINT, ExecutionState, NodeState
 from elevon_propeller.plugins.contract import AttemptPaths
+
+CHECKPOINTS = "_flytecheckpoints"
 
 
 def data_prefix(state: ExecutionState, node: NodeState) -> str:
@@ -42,12 +44,26 @@ def attempt_name(state: ExecutionState, node: NodeState, number: int) -> str:
 
 
 def attempt_paths(state: ExecutionState, node: NodeState, number: int) -> AttemptPaths:
-    """All paths of one attempt."""
+    """All paths of one attempt; an execution that recovers another may go on from the other's checkpoints."""
     data = data_prefix(state, node)
-    earlier = tuple(f"{_raw_prefix(state, node, each)}/_flytecheckpoints" for each in reversed(range(number)))
+    earlier = tuple(f"{_raw_prefix(state, node, each)}/{CHECKPOINTS}" for each in reversed(range(number)))
+    earlier += inherited_checkpoints(node.detail)
     return AttemptPaths(data, output_prefix(state, node, number), _raw_prefix(state, node, number), earlier)
 
 
+def inherited_checkpoints(detail: bytes) -> tuple[str, ...]:
+    """The checkpoints of another execution that a task node's detail tells."""
+    return tuple(detail[len(CHECKPOINT) :].decode().split("\n")) if detail.startswith(CHECKPOINT) else ()
+
+
+def checkpoint_uri(raw_output_prefix: str, name: str) -> str:
+    """Where the attempt of this name, the one for plugins, keeps its progress."""
+    return f"{_raw_folder(raw_output_prefix, name)}/{CHECKPOINTS}"
+
+
 def _raw_prefix(state: ExecutionState, node: NodeState, number: int) -> str:
-    name = attempt_name(state, node, number)
-    return f"{state.raw_output_prefix}/{naming.raw_output_shard(name)}/{name}"
+    return _raw_folder(state.raw_output_prefix, attempt_name(state, node, number))
+
+
+def _raw_folder(raw_output_prefix: str, name: str) -> str:
+    return f"{raw_output_prefix}/{naming.raw_output_shard(name)}/{name}"

@@ -15,6 +15,7 @@ from elevon_propeller.engine.state import BUILT, ExecutionState, NodeState, Scop
 
 _FLAG_INPUTS_WRITTEN = 1
 _FLAG_RESERVED = 2
+_FLAG_CONTINUED = 4
 _SLOT_PHASES = frozenset({NodePhase.RUNNING, NodePhase.STOPPING})
 _ARRAY_PHASES = _SLOT_PHASES | {NodePhase.PUBLISHING}
 _SLOT_KINDS = frozenset({"task", "launch_plan"})
@@ -74,7 +75,7 @@ def node_row(node: NodeState) -> NodeRow:
         "attempt_at": node.attempt_at,
         "wake_at": node.wake_at,
         "outcome": int(node.outcome),
-        "flags": (_FLAG_INPUTS_WRITTEN if node.inputs_written else 0) | (_FLAG_RESERVED if node.reserved else 0),
+        "flags": _flags(node),
         "cache_status": node.cache_status,
         "reason": node.reason,
         "error": node.error.SerializeToString() if node.error is not None else None,
@@ -86,12 +87,18 @@ def node_row(node: NodeState) -> NodeRow:
     }
 
 
+def _flags(node: NodeState) -> int:
+    flags = _FLAG_INPUTS_WRITTEN if node.inputs_written else 0
+    flags |= _FLAG_RESERVED if node.reserved else 0
+    return flags | (_FLAG_CONTINUED if node.continued else 0)
+
+
 def chunk_rows(scopes: Mapping[tuple[str, int], ArrayScope]) -> list[ChunkRow]:
-    """What is to be stored of the elements of arrays now; nothing of arrays that have ended."""
+    """What is to be stored of the elements of arrays now; nothing of arrays that have succeeded."""
     return [
         ChunkRow(node_id=node_id, number=number, data=scope.chunk(number))
         for (node_id, number), scope in scopes.items()
-        if not scope.closed
+        if not scope.succeeded_whole
     ]
 
 
@@ -229,6 +236,7 @@ def _fill(node: NodeState, row: NodeRow) -> None:
     node.outcome = Outcome(row["outcome"])
     node.inputs_written = bool(row["flags"] & _FLAG_INPUTS_WRITTEN)
     node.reserved = bool(row["flags"] & _FLAG_RESERVED)
+    node.continued = bool(row["flags"] & _FLAG_CONTINUED)
     node.cache_status = core.CatalogCacheStatus.ValueType(row["cache_status"])
     node.reason = row["reason"]
     node.error = core.ExecutionError.FromString(row["error"]) if row["error"] is not None else None

@@ -9,6 +9,7 @@ from elevon_core import naming
 from elevon_idl.core import v1 as core
 from elevon_idl.propeller import v1 as propeller
 
+from elevon_propeller.engine.originals import Original
 from elevon_propeller.engine.phases import SUCCESSFUL, ExecutionPhase, NodePhase, Outcome
 from elevon_propeller.engine.plan import Graph, NodePlan, Plan
 from elevon_propeller.plugins.contract import Report
@@ -20,6 +21,10 @@ BUILDING = b"dynamic"
 """The detail of a task node whose attempt has yielded a job that is being compiled."""
 BUILT = b"dynamic:"
 """The detail of a task node that runs such a job begins so; the address of the compiled workflow follows."""
+ADOPTING = b"dynamic from "
+"""The detail of a task node that takes such a graph over from another execution begins so; its address follows."""
+CHECKPOINT = b"checkpoint:"
+"""The detail of a task node whose first attempt goes on from another execution's checkpoint begins so."""
 
 
 class NodeState:
@@ -29,7 +34,8 @@ class NodeState:
     has no outputs. `announced` is the phase of the last event, `task_phase` and `task_version` those of the present
     attempt's. `inputs` and `last_report` live in memory only and are found again; `outputs` are kept when they are
     small, else `outputs_uri` says where they are. `followers` wait for it from within a branch. `scope` is the graph it
-    belongs to, `children` the one it runs. `detail` is what its kind keeps besides.
+    belongs to, `children` the one it runs. `detail` is what its kind keeps besides. `continued` says that the present
+    attempt goes on with what the original has begun, in an execution that recovers another.
     """
 
     __slots__ = (
@@ -39,6 +45,7 @@ class NodeState:
         "cache_status",
         "catalog",
         "children",
+        "continued",
         "deck_uri",
         "detail",
         "error",
@@ -99,6 +106,7 @@ class NodeState:
         self.last_report: Report | None = None
         self.plugin_id = ""
         self.detail = b""
+        self.continued = False
         self.followers: list[NodeState] = []
 
     @property
@@ -177,7 +185,8 @@ class ExecutionState:
     """One execution; `nodes` finds every node of every graph by its unique id.
 
     `ready` holds the nodes that wait for a slot, longest first; `slots` counts those that have one. `loading` maps a
-    finished node whose outputs are being fetched to the nodes that wait for them.
+    finished node whose outputs are being fetched to the nodes that wait for them. `held` are the nodes that wait until
+    `original`, the execution that this one recovers, has been read.
     """
 
     __slots__ = (
@@ -185,14 +194,17 @@ class ExecutionState:
         "accepted_at",
         "ended_at",
         "error",
+        "held",
         "identifier",
         "inputs",
         "loading",
         "metadata_prefix",
         "nodes",
         "options",
+        "original",
         "phase",
         "raw_output_prefix",
+        "reading_original",
         "ready",
         "scope",
         "signals",
@@ -226,6 +238,9 @@ class ExecutionState:
         self.ready: deque[NodeState] = deque()
         self.loading: dict[str, list[NodeState]] = {}
         self.signals: dict[str, core.Literal] = {}
+        self.original: Original | None = None
+        self.reading_original = False
+        self.held: dict[str, NodeState] = {}
         self.waiting_for_signal: dict[str, list[NodeState]] = {}
         self.nodes: dict[str, NodeState] = {}
         self.scope = self.open_scope(plan.primary, None)

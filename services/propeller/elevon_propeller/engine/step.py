@@ -18,6 +18,7 @@ from elevon_propeller.engine import (
     kinds,  # noqa: F401  registers every kind of node
     lifecycle,
     policies,
+    recovery,
     trying,
 )
 from elevon_propeller.engine.array_state import ArrayScope
@@ -40,6 +41,7 @@ from elevon_propeller.engine.observations import (
     ExecutionStarted,
     ManyLoaded,
     Observation,
+    OriginalRead,
     Resumed,
     SignalRegistered,
     SignalSet,
@@ -78,7 +80,13 @@ def _begin(turn: Turn, node: NodeState) -> None:
         return
     if node.skip:
         lifecycle.end(turn, node, NodePhase.SKIPPED)
-    elif inputs.gather(turn, node):
+    elif not recovery.hold(turn, node) and inputs.gather(turn, node):
+        _enter(turn, node)
+
+
+def _enter(turn: Turn, node: NodeState) -> None:
+    """Begin a node whose inputs are resolved, unless an execution that is recovered has done what it would do."""
+    if not recovery.take(turn, node):
         registry.handler(node).enter(turn, node)
 
 
@@ -133,6 +141,10 @@ def _signal(turn: Turn, seen: SignalSet) -> None:
     gate.signal_set(turn, seen.signal_id, seen.value)
 
 
+def _original(turn: Turn, seen: OriginalRead) -> None:
+    recovery.read(turn, seen)
+
+
 def _loaded(turn: Turn, seen: DataLoaded) -> None:
     source = turn.state.nodes.get(seen.node_id)
     if source is None:
@@ -158,7 +170,7 @@ def _written(turn: Turn, seen: DataWritten) -> None:
             lifecycle.fail(turn, node, lifecycle.system_error("StorageError", seen.failure))
         else:
             node.inputs_written = True
-            registry.handler(node).enter(turn, node)
+            _enter(turn, node)
 
 
 def _for_node(act: Callable[[Turn, NodeState, Any], None]) -> Callable[[Turn, Any], None]:
@@ -175,6 +187,7 @@ _OBSERVERS: dict[type, Callable[[Turn, Any], None]] = {
     Resumed: _resume,
     AbortRequested: _abort,
     SignalSet: _signal,
+    OriginalRead: _original,
     AttemptReported: _for_node(task.reported),
     AttemptStopped: _for_node(task.stopped),
     TimerFired: _for_node(trying.timer_fired),

@@ -8,7 +8,7 @@ from elevon_propeller.engine import caching, deadlines, lifecycle, retries
 from elevon_propeller.engine.nodes import registry
 from elevon_propeller.engine.observations import TimerFired
 from elevon_propeller.engine.phases import NodePhase, Outcome, TimerKind
-from elevon_propeller.engine.state import NodeState
+from elevon_propeller.engine.state import CHECKPOINT, NodeState
 from elevon_propeller.engine.turn import Turn
 
 _ALIVE = frozenset({NodePhase.RUNNING, NodePhase.STOPPING})
@@ -43,6 +43,9 @@ def failed(turn: Turn, node: NodeState, error: core.ExecutionError, *, retryable
         return
     lifecycle.free_slot(turn, node)
     node.error = error
+    node.continued = False
+    if not node.detail.startswith(CHECKPOINT):
+        node.detail = b""
     node.attempt += 1
     node.attempt_at = 0
     node.wake_at = turn.now + retries.backoff(node.attempt, turn.policy)

@@ -37,6 +37,8 @@ class ActorBatch:
         """Join another decision of the same actor."""
         self.changed = self.changed or decision.execution
         self.nodes.update(decision.nodes)
+        for node_id in decision.dropped:
+            self.scopes = {place: scope for place, scope in self.scopes.items() if place[0] != node_id}
         self.scopes.update(decision.chunks)
         self.dropped.extend(decision.dropped)
         self.events.extend(decision.events)

@@ -162,10 +162,21 @@ class Children:
             if node is None or launch.unwanted.is_set():
                 return None
             try:
-                await self._service.launch(children.launch_request(actor.state, node))
+                await self._launch_or_recover(actor, node)
             except AlreadyExists:
                 return True
             return False
+
+    async def _launch_or_recover(self, actor: Actor, node: NodeState) -> None:
+        """Create the execution, as one that goes on with what the original has launched when there is such a one."""
+        recover = children.recover_request(actor.state, node)
+        if recover is not None:
+            try:
+                await self._service.recover(recover)
+                return
+            except NotFound as error:
+                log.info("launched from scratch", child=recover.name, reason=error.message)
+        await self._service.launch(children.launch_request(actor.state, node))
 
     async def _stop(self, actor: Actor, command: StopChild, launch: _Launch | None) -> None:
         """Terminate the execution, after a launch that is under way: what it creates must not outlive the node."""

@@ -33,6 +33,7 @@ T = TypeVar("T")
 
 THREADS = 2
 FETCHES_AT_ONCE = 32
+_WAITING = frozenset({NodePhase.RUNNING, NodePhase.PREPARING})
 
 
 class Jobs:
@@ -87,6 +88,8 @@ class Jobs:
     async def _fill(self, seen: DynamicBuilt, actor: Actor, node: NodeState, command: BuildDynamic) -> None:
         seen.uri = dynamic_graphs.compiled_uri(actor.state, node)
         kept = None if command.spec is not None else await self._read(seen.uri)
+        if kept is None and command.source:
+            kept = await self._copy(command.source, seen.uri, dynamic_graphs.futures_uri(actor.state, node))
         if kept is not None:
             closure = core.CompiledWorkflowClosure.FromString(kept)
         else:
@@ -96,6 +99,15 @@ class Jobs:
         async with self._threads:
             seen.graph = (await asyncio.to_thread(build_plan, closure, SUPPORTED)).primary
         seen.closure = closure
+
+    async def _copy(self, source: str, uri: str, futures_uri: str) -> bytes:
+        """Take over what another execution has kept, so that this one does not depend on its files."""
+        kept = await self._retries.run(lambda: self._blobs.read(source), what=f"read {source}")
+        futures = await self._read(dynamic_graphs.futures_beside(source))
+        if futures is not None:
+            await self._retries.run(lambda: self._blobs.write(futures_uri, futures), what=f"write {futures_uri}")
+        await self._retries.run(lambda: self._blobs.write(uri, kept), what=f"write {uri}")
+        return kept
 
     async def _compile(self, actor: Actor, node: NodeState, command: BuildDynamic) -> core.CompiledWorkflowClosure:
         assert node.plan.task is not None
@@ -144,7 +156,7 @@ def _is_wanted(actor: Actor, command: BuildDynamic) -> bool:
     node = actor.state.nodes.get(command.node_id)
     if actor.closed or node is None:
         return False
-    return node.phase == NodePhase.RUNNING and node.attempt == command.number
+    return node.phase in _WAITING and node.attempt == command.number
 
 
 def _refuse(seen: DynamicBuilt, message: str, kind: core.ExecutionError.ErrorKind.ValueType) -> None:

@@ -13,7 +13,14 @@ from elevon_kit.logging import get_logger
 from elevon_kit.retry import RetryPolicy
 from elevon_kit.tasks import BackgroundTasks
 
-from elevon_propeller.engine.commands import AskChild, BuildDynamic, LaunchChild, RegisterSignal, StopChild
+from elevon_propeller.engine.commands import (
+    AskChild,
+    BuildDynamic,
+    LaunchChild,
+    ReadOriginal,
+    RegisterSignal,
+    StopChild,
+)
 from elevon_propeller.engine.policy import EnginePolicy
 from elevon_propeller.ports import AdminEvents, AdminService, Catalog, Plugins, Store
 from elevon_propeller.runtime.children import Children
@@ -22,6 +29,7 @@ from elevon_propeller.runtime.driver import Driver
 from elevon_propeller.runtime.executor import Executor
 from elevon_propeller.runtime.jobs import Jobs
 from elevon_propeller.runtime.keys import Keys
+from elevon_propeller.runtime.originals import Originals
 from elevon_propeller.runtime.outbox import Outbox
 from elevon_propeller.runtime.ownership import Ownership
 from elevon_propeller.runtime.plans import Plans
@@ -105,6 +113,8 @@ class Runtime:
             self.owner, self.store, self.driver, self.outbox, self.plans, policy, clock, options.lease_seconds
         )
         self._options = options
+        self._originals = Originals(surroundings.service, self.store, policy, self.driver.post, clock)
+        self.executor.delegate(ReadOriginal, self._originals.read)
         self._tasks = BackgroundTasks("runtime")
 
     def _delegates(self, surroundings: Surroundings, options: RuntimeOptions) -> tuple[Children, Jobs]:
@@ -138,6 +148,7 @@ class Runtime:
         await self._children.close()
         await self._jobs.close()
         await self._signals.close()
+        await self._originals.close()
         async with self.driver.committing:
             log.info("draining", executions=len(self.driver.actors))
         await self.outbox.flushed(self._options.flush_seconds)
@@ -152,6 +163,7 @@ class Runtime:
         await self._children.close()
         await self._jobs.close()
         await self._signals.close()
+        await self._originals.close()
 
     async def _forget(self) -> None:
         while True:

@@ -24,6 +24,7 @@ from elevon_propeller.engine.state import ExecutionState, NodeState
 from elevon_propeller.simulation.ledger import Violation
 
 Workflow = core.WorkflowExecution
+_WAITING = frozenset({NodePhase.RUNNING, NodePhase.PREPARING})
 
 
 @dataclass(slots=True)
@@ -33,6 +34,7 @@ class Child:
     node_id: str
     inputs: core.LiteralMap
     phase: core.WorkflowExecution.Phase.ValueType = Workflow.UNDEFINED
+    recovers: str = ""
 
 
 @dataclass(slots=True)
@@ -58,6 +60,9 @@ class Offspring:
             if child.node_id == node.id and not child.phase and name != request.name:
                 raise Violation(f"{request.name} launched while {name} runs")
         child = self.launched.setdefault(request.name, Child(node.id, request.inputs))
+        recover = children.recover_request(state, node)
+        if recover is not None:
+            child.recovers = recover.id.name
         if not child.phase and fate != "HANGS":
             child.phase = {"SUCCEEDS": Workflow.SUCCEEDED, "DIES": Workflow.ABORTED}.get(fate, Workflow.FAILED)
         self._check_slots(state)
@@ -93,7 +98,11 @@ class Offspring:
             return []
         assert node.plan.task is not None
         uri = dynamic_graphs.compiled_uri(state, node)
+        if command.source and uri not in files and command.source in files:
+            files[uri] = files[command.source]
         seen = DynamicBuilt(at, node.id, node.attempt, uri)
+        if uri not in files and command.source:
+            return [seen]
         if uri not in files:
             job = command.spec or self.jobs[node.plan.id]
             template = dynamic_graphs.build_template(state, node, job)
@@ -133,4 +142,4 @@ def graphs(files: Mapping[str, bytes], rows: Iterable[NodeRow]) -> dict[str, Gra
 def waiting(state: ExecutionState, node_id: str, number: int) -> NodeState | None:
     """The node, when it still waits for this."""
     node = state.nodes.get(node_id)
-    return node if node is not None and node.phase == NodePhase.RUNNING and node.attempt == number else None
+    return node if node is not None and node.phase in _WAITING and node.attempt == number else None

@@ -7,6 +7,7 @@ again from the rows. Observations arrive late, twice and in any order. `World.ru
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -27,6 +28,7 @@ from elevon_propeller.engine.commands import (
     LoadData,
     LoadMany,
     LookUpCache,
+    ReadOriginal,
     RegisterSignal,
     ReleaseCache,
     ReserveCache,
@@ -50,10 +52,13 @@ from elevon_propeller.engine.observations import (
     ExecutionStarted,
     ManyLoaded,
     Observation,
+    OriginalRead,
     Resumed,
     SignalRegistered,
     TimerFired,
 )
+from elevon_propeller.engine.original_rows import of_rows
+from elevon_propeller.engine.originals import Original
 from elevon_propeller.engine.phases import ExecutionPhase
 from elevon_propeller.engine.plan import Plan, build_plan
 from elevon_propeller.engine.policy import EnginePolicy
@@ -103,7 +108,8 @@ class Dangers:
 class World:
     """`fates` says what becomes of attempts, by node id or spec node id: one each, the last one for all that follow.
 
-    `registered` are the values that admin has for signals when a gate asks.
+    `registered` are the values that admin has for signals when a gate asks. `original` is what is known of the
+    execution that this one recovers; `left` makes one of what has become of this one.
     """
 
     closure: core.CompiledWorkflowClosure
@@ -117,6 +123,8 @@ class World:
     now: int = 1_000_000
     steps: int = 0
     crashes: int = 0
+    name: str = "simulated"
+    original: Original | None = None
     registered: dict[str, core.Literal] = field(default_factory=dict)
     offspring: Offspring = field(default_factory=Offspring)
     ledger: Ledger = field(init=False)
@@ -174,6 +182,11 @@ class World:
         """The outputs of an execution that has succeeded."""
         return core.LiteralMap.FromString(self.files[f"{self._state.metadata_prefix}/end-node/data/0/outputs.pb"])
 
+    def left(self) -> Original:
+        """What an execution that recovers this one is told of it."""
+        prefix = self._state.raw_output_prefix
+        return of_rows(self._state.identifier, self._rows.values(), self._chunks.values(), self._signals, prefix)
+
     def _move(self) -> None:
         """Let one thing happen."""
         self.now += 1_000
@@ -227,7 +240,7 @@ class World:
         self._step(ExecutionStarted(self.now) if fresh else Resumed(self.now))
 
     def _fresh(self) -> ExecutionState:
-        name = core.WorkflowExecutionIdentifier(project="p", domain="d", name="simulated")
+        name = core.WorkflowExecutionIdentifier(project="p", domain="d", name=self.name)
         policy = self.policy
         return ExecutionState(
             self._plan, name, self.inputs, self.options, 0, policy.metadata_root, policy.raw_output_prefix
@@ -266,6 +279,9 @@ class World:
             self._mail.append(DataWritten(self.now, command.node_id, command.kind))
         elif isinstance(command, LaunchChild | AskChild | StopChild | BuildDynamic):
             self._mail.extend(self._bring_forth(command))
+        elif isinstance(command, ReadOriginal):
+            known = copy.deepcopy(self.original) if self.original is not None else Original("")
+            self._mail.append(OriginalRead(self.now, known))
         elif isinstance(command, RegisterSignal):
             value = self.registered.get(command.signal_id)
             self._mail.append(SignalRegistered(self.now, command.node_id, command.number, value))

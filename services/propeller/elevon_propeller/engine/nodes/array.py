@@ -19,6 +19,7 @@ from elevon_propeller.engine import (
     lifecycle,
     paths,
     policies,
+    recovery,
     trying,
 )
 from elevon_propeller.engine.array_state import ArrayScope, ElementState
@@ -26,7 +27,7 @@ from elevon_propeller.engine.commands import DataKind, LoadMany, WriteData
 from elevon_propeller.engine.nodes import registry
 from elevon_propeller.engine.nodes.registry import NodeHandler
 from elevon_propeller.engine.observations import ManyLoaded
-from elevon_propeller.engine.phases import NodePhase, Outcome, TimerKind
+from elevon_propeller.engine.phases import SUCCESSFUL, NodePhase, Outcome, TimerKind
 from elevon_propeller.engine.plan import ArrayPlan
 from elevon_propeller.engine.policy import EnginePolicy
 from elevon_propeller.engine.state import NodeState
@@ -54,6 +55,8 @@ class ArrayNode(NodeHandler):
         trying.begin(turn, node)
         events.node(turn, node, core.NodeExecution.RUNNING)
         node.detail = array_state.describe(size, slotless=_slotless(_plan(node), turn.policy))
+        if node.attempt:
+            turn.decision.dropped.append(node.id)  # what is stored of the attempt before
         scope = array_state.open_array(turn.state, node)
         array_events.queued(turn, scope)
         turn.closing.append(scope)
@@ -216,8 +219,9 @@ def _admit(turn: Turn, scope: ArrayScope) -> None:
     """Let elements begin, in order; the rest of what may begin follows in the next step."""
     if scope.stopping or scope.node.inputs is None:
         return
-    if scope.begun == scope.size:
+    if scope.begun == scope.size or recovery.waits_within(turn, scope):
         return
+    known = recovery.elements(turn, scope)
     limits = [limit for limit in (scope.plan.parallelism, turn.policy.array_live_elements) if limit]
     room = min(limits, default=scope.size)
     while scope.begun < scope.size and len(scope.live) < room:
@@ -227,9 +231,17 @@ def _admit(turn: Turn, scope: ArrayScope) -> None:
                 turn.timer(turn.now, scope.node, TimerKind.ELEMENTS)
             return
         turn.admitted += 1
-        element = scope.element(turn.state, scope.begun)
-        element.inputs = _items(scope).of(scope.begun)
+        index = scope.begun
         scope.begun += 1
+        found = known.pop(index, None)
+        if found is not None and found.phase in SUCCESSFUL:
+            scope.recover(index, found)
+            turn.decision.chunks[scope.array_id, index // array_state.CHUNK] = scope
+            continue
+        element = scope.element(turn.state, index)
+        element.inputs = _items(scope).of(index)
+        if found is not None:
+            recovery.prepare(element, found)
         registry.handler(element).enter(turn, element)
 
 
@@ -269,7 +281,9 @@ def _close(
 ) -> None:
     array_events.ended(turn, scope, phase, error)
     array_state.close_array(turn.state, scope)
-    turn.decision.dropped.append(scope.array_id)
+    if phase == core.TaskExecution.SUCCEEDED:
+        scope.succeeded_whole = True
+        turn.decision.dropped.append(scope.array_id)
 
 
 def _user_error(code: str, message: str) -> core.ExecutionError:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from elevon_idl.core import v1 as core
 
-from elevon_propeller.engine import caching, dynamic_graphs, events, lifecycle, policies, trying
+from elevon_propeller.engine import caching, dynamic_graphs, events, lifecycle, policies, recovery, trying
 from elevon_propeller.engine.commands import BuildDynamic, LoadData
 from elevon_propeller.engine.observations import DynamicBuilt
 from elevon_propeller.engine.phases import NodePhase
 from elevon_propeller.engine.plan import END_NODE, START_NODE
-from elevon_propeller.engine.state import BUILDING, BUILT, NodeState, Scope
+from elevon_propeller.engine.state import ADOPTING, BUILDING, BUILT, CHECKPOINT, NodeState, Scope
 from elevon_propeller.engine.turn import Turn
 
 _UNDER_WAY = frozenset({NodePhase.RUNNING, NodePhase.STOPPING})
@@ -35,12 +35,22 @@ def begin(turn: Turn, node: NodeState, job: core.DynamicJobSpec) -> None:
 
 def forget(node: NodeState) -> None:
     """A new attempt begins: it may turn out to be dynamic, or not."""
-    node.detail = b""
+    if not node.detail.startswith(CHECKPOINT):
+        node.detail = b""
 
 
 def built(turn: Turn, node: NodeState, seen: DynamicBuilt) -> None:
-    """Tell the graph and begin it, or fail."""
-    if node.phase != NodePhase.RUNNING or node.detail != BUILDING or seen.number != node.attempt:
+    """Tell the graph and begin it, or fail; a graph that could not be taken over is made again by the task."""
+    if seen.number != node.attempt:
+        return
+    if node.phase == NodePhase.PREPARING:
+        recovery.graph_read(turn, node, seen)
+        return
+    if node.phase != NodePhase.RUNNING or not _is_building(node):
+        return
+    if seen.graph is None and node.continued:
+        node.continued, node.detail, node.attempt_at = False, b"", 0
+        lifecycle.enqueue(turn, node)
         return
     if seen.graph is None or seen.closure is None:
         trying.failed(turn, node, seen.error or _build_failed("no reason given"), retryable=seen.retryable)
@@ -65,10 +75,15 @@ def interrupt(turn: Turn, node: NodeState, reason: str) -> None:
 def resume(turn: Turn, node: NodeState) -> None:
     """Have the job compiled again, or go on with outputs that had to be fetched; children look after themselves."""
     trying.set_deadlines(turn, node)
-    if node.detail == BUILDING:
-        turn.command(BuildDynamic(node.id, node.attempt))
+    if _is_building(node):
+        source = node.detail[len(ADOPTING) :].decode() if node.detail.startswith(ADOPTING) else ""
+        turn.command(BuildDynamic(node.id, node.attempt, source=source))
     elif node.children is not None and node.children.nodes[END_NODE].phase.is_terminal:
         turn.closing.append(node.children)
+
+
+def _is_building(node: NodeState) -> bool:
+    return node.is_dynamic and not node.detail.startswith(BUILT)
 
 
 def children_ended(turn: Turn, node: NodeState, scope: Scope) -> None:

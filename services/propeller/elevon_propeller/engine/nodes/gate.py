@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from elevon_idl.core import v1 as core
 
-from elevon_propeller.engine import events, lifecycle, trying
+from elevon_propeller.engine import events, lifecycle, recovery, trying
 from elevon_propeller.engine.commands import RegisterSignal
 from elevon_propeller.engine.nodes.registry import NodeHandler
 from elevon_propeller.engine.observations import SignalRegistered
@@ -27,6 +27,8 @@ class GateNode(NodeHandler):
         lifecycle.announce_queued(turn, node)
         trying.begin(turn, node)
         events.node(turn, node, core.NodeExecution.RUNNING)
+        if signal_id(node):
+            recovery.inherit_signal(turn, node, signal_id(node))
         self._wait(turn, node)
 
     def woken(self, turn: Turn, node: NodeState) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from elevon_idl.core import v1 as core
 
 from elevon_propeller.engine import children, events, lifecycle, trying
+from elevon_propeller.engine.children import LAUNCHED, RECOVERS
 from elevon_propeller.engine.commands import AskChild, LaunchChild, StopChild
 from elevon_propeller.engine.nodes.registry import NodeHandler
 from elevon_propeller.engine.observations import ChildEnded, ChildLaunched, ChildStopped
@@ -17,9 +18,6 @@ from elevon_propeller.engine.state import NodeState
 from elevon_propeller.engine.turn import Turn
 
 Workflow = core.WorkflowExecution
-
-LAUNCHED = b"launched"
-"""`NodeState.detail` once admin has the execution of the present attempt."""
 
 
 class LaunchPlanNode(NodeHandler):
@@ -32,7 +30,8 @@ class LaunchPlanNode(NodeHandler):
     def start(self, turn: Turn, node: NodeState) -> None:
         """Have the execution of this attempt created."""
         lifecycle.take_slot(turn, node)
-        node.detail = b""
+        if not node.detail.startswith(RECOVERS):
+            node.detail = b""
         trying.begin(turn, node)
         node.reason = "waits for admin to create its execution"
         turn.command(LaunchChild(node.id, node.attempt))
