@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.e2e.features import register_features
 from tests.e2e.harness import Plane
 
 
@@ -15,3 +16,10 @@ def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plane]:
     started = Plane(tmp_path_factory.mktemp("plane"))
     yield started
     started.close()
+
+
+@pytest.fixture(scope="session")
+def features(plane: Plane) -> Plane:
+    """The shared control plane with all feature projects registered."""
+    register_features(plane)
+    return plane

@@ -92,9 +92,12 @@ class Plane:
         self.call(process.ready(60))
 
     def flytekit(
-        self, *arguments: str | Path, check: bool = True, **environment: str
+        self, *arguments: str | Path, check: bool = True, given: str = "", **environment: str
     ) -> subprocess.CompletedProcess[str]:
-        """Run a program of the tasks' environment as a user would, with only the platform variables set."""
+        """Run a program of the tasks' environment as a user would, with only the platform variables set.
+
+        `given` is its standard input.
+        """
         command = [str(self.python.parent / str(arguments[0])), *map(str, arguments[1:])]
         variables = {
             "FLYTE_PLATFORM_URL": self.target,
@@ -106,6 +109,7 @@ class Plane:
         done = subprocess.run(
             command,
             env=variables,
+            input=given,
             capture_output=True,
             text=True,
             timeout=170,
@@ -139,6 +143,10 @@ class Plane:
             spec=execution_pb2.ExecutionSpec(launch_plan=plan, metadata=execution_pb2.ExecutionMetadata(), **spec),
         )
         return self.patiently(lambda: self.admin.CreateExecution(request).id)
+
+    def execution_named(self, name: str) -> Id:
+        """The identifier of an execution of the project."""
+        return identifier_pb2.WorkflowExecutionIdentifier(project=PROJECT, domain=DOMAIN, name=name)
 
     def execution(self, execution: Id) -> execution_pb2.Execution:
         """The execution as admin tells it."""
