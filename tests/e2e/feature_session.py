@@ -58,8 +58,6 @@ def read(remote: FlyteRemote, execution: FlyteWorkflowExecution) -> dict[str, An
         **named(execution),
         "phase": WorkflowExecutionPhase.enum_to_string(synced.closure.phase),
         "outputs": {name: outputs[name] for name in outputs.literals} if outputs else {},
-        if error or not synced.outputs
-        else {name: synced.outputs[name] for name in synced.outputs.literals},
         "error": {"code": error.code, "message": error.message, "kind": error.kind} if error else None,
         "nodes": nodes(synced.node_executions),
     }
