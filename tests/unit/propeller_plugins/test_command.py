@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -73,7 +74,7 @@ def test_a_variable_for_interpreters_forces_a_new_one() -> None:
     assert runnable(parse(["pyflyte-execute", "a"]), PYTHON, PATH | {"PYTHONPATH": "/x"}).entry == "pyflyte-execute"
 
 
-def test_the_primary_container_of_a_pod_is_found() -> None:
+def test_the_primary_container_of_a_pod_is_found(attempt_of: Callable[..., Attempt]) -> None:
     spec = {
         "containers": [
             {"name": "side", "image": "other"},
@@ -88,12 +89,26 @@ def test_the_primary_container_of_a_pod_is_found() -> None:
     }
     task = core.TaskTemplate(config={"primary_container_name": "main"})
     json_format.ParseDict(spec, task.k8s_pod.pod_spec)
-    container = container_of(task)
+    attempt = replace(attempt_of("sidecar", {}, {}), task=task)
+    container = container_of(attempt)
     assert (container.image, list(container.command), list(container.args)) == ("image", ["c"], ["a"])
     assert [(pair.key, pair.value) for pair in container.env] == [("E", "v")]
     task.config["primary_container_name"] = "absent"
     with pytest.raises(Refusal, match="'absent'"):
-        container_of(task)
+        container_of(attempt)
+
+
+def test_the_pod_of_a_node_replaces_the_container_of_its_task(attempt_of: Callable[..., Attempt]) -> None:
+    attempt = attempt_of("container", {}, {})
+    attempt.task.container.args.append("of the task")
+    overrides = core.TaskNodeOverrides()
+    attempt = replace(attempt, overrides=overrides)
+    assert list(container_of(attempt).args) == ["of the task"]
+    overrides.pod_template.primary_container_name = "main"
+    spec = {"containers": [{"name": "main", "args": ["of the node"], "env": [{"name": "E", "value": "v"}]}]}
+    json_format.ParseDict(spec, overrides.pod_template.pod_spec)
+    container = container_of(attempt)
+    assert (list(container.args), container.env[0].value) == (["of the node"], "v")
 
 
 def test_the_image_of_the_node_wins(attempt_of: Callable[..., Attempt]) -> None:

@@ -39,13 +39,16 @@ class Command:
     distribution: str = ""
 
 
-def container_of(task: core.TaskTemplate) -> core.Container:
-    """The container of a task, or the primary one of its pod. Raises Refusal when there is none."""
+def container_of(attempt: Attempt) -> core.Container:
+    """The container of a task, or the primary one of its pod or of its node's; raises Refusal when there is none."""
+    task, overrides = attempt.task, attempt.overrides
+    if overrides is not None and overrides.pod_template.HasField("pod_spec"):
+        return _primary(overrides.pod_template, task)
     target = task.WhichOneof("target")
     if target == "container":
         return task.container
     if target == "k8s_pod":
-        return _primary(task)
+        return _primary(task.k8s_pod, task)
     raise Refusal(
         "UnsupportedTaskType",
         f"no plugin runs tasks of type {task.type!r}, and this one has no container that could run as a process",
@@ -144,10 +147,9 @@ def _told(words: Sequence[str], distribution: str, destination: str) -> list[str
     return told
 
 
-def _primary(task: core.TaskTemplate) -> core.Container:
-    spec = task.k8s_pod.pod_spec
-    found = [value.struct_value for value in spec.fields["containers"].list_value.values]
-    wanted = task.k8s_pod.primary_container_name or task.config.get("primary_container_name", "")
+def _primary(pod: core.K8sPod, task: core.TaskTemplate) -> core.Container:
+    found = [value.struct_value for value in pod.pod_spec.fields["containers"].list_value.values]
+    wanted = pod.primary_container_name or task.config.get("primary_container_name", "")
     for container in found:
         if not wanted or container.fields["name"].string_value == wanted:
             return _converted(container)

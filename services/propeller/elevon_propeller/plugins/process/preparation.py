@@ -50,7 +50,7 @@ class Preparation:
 
 def prepare(attempt: Attempt, folder: AttemptFolder, settings: ProcessSettings) -> Preparation:
     """Find out how an attempt is run here; changes nothing. Raises Refusal when it cannot be."""
-    container = container_of(attempt.task)
+    container = container_of(attempt)
     copilot = copilot_of(attempt.task, folder.path)
     words = [*container.command, *container.args]
     rendered = _rendered(words, attempt)
@@ -125,5 +125,6 @@ def _python_path(given: str, folder: AttemptFolder, settings: ProcessSettings, c
 
 
 def _secrets(attempt: Attempt) -> list[core.Secret]:
-    context = attempt.security_context or attempt.task.security_context
-    return list(context.secrets or attempt.task.security_context.secrets)
+    """What the task asks for, and what its execution does."""
+    of_execution = attempt.security_context.secrets if attempt.security_context is not None else ()
+    return [*attempt.task.security_context.secrets, *of_execution]
