@@ -17,6 +17,7 @@ from elevon_idl.admin.v1 import (
     identity_service_pb2_grpc,
     memoization_service_pb2_grpc,
     signal_service_pb2_grpc,
+    watch_service_pb2_grpc,
 )
 from elevon_idl.core import v1 as core
 
@@ -70,6 +71,9 @@ class Client:
         self.memoization = cast(
             "memoization_service_pb2_grpc.MemoizationServiceAsyncStub",
             memoization_service_pb2_grpc.MemoizationServiceStub(self.channel),
+        )
+        self.watches = cast(
+            "watch_service_pb2_grpc.WatchServiceAsyncStub", watch_service_pb2_grpc.WatchServiceStub(self.channel)
         )
         self.auth_metadata = cast(
             "auth_metadata_service_pb2_grpc.AuthMetadataServiceAsyncStub",

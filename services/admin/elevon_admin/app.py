@@ -66,6 +66,7 @@ class App:
 
     async def stop(self) -> None:
         """Refuse new calls, let running ones finish, close the database."""
+        self.executions.watch_hub.close()  # streams never end by themselves; draining would wait for them
         await self._grpc.stop()
         if self._http is not None:
             await self._http.stop()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Literal, Protocol
+from typing import Generic, Literal, NamedTuple, Protocol, TypeVar
 
 from elevon_core.errors import ElevonError
 from elevon_idl.admin import v1 as admin
@@ -116,6 +116,43 @@ class NodeExecutionRepository(Protocol):
         parent_task: str | None = None,
     ) -> Sequence[StoredNode]:
         """A page and one more row: those below a node, below a task attempt, or, without either, the top level."""
+        ...
+
+
+Row = TypeVar("Row")
+
+
+class Changed(NamedTuple, Generic[Row]):
+    """A row, and when it was written last, in nanoseconds by the clock of whoever wrote it."""
+
+    updated_at: int
+    row: Row
+
+
+class ChangeRepository(Protocol):
+    """Executions and nodes by what has changed; `position` is (nanoseconds, row id), and rows come after it in order.
+
+    Nodes come without their data.
+    """
+
+    async def executions(self, keys: Sequence[ExecutionKey]) -> Mapping[ExecutionKey, Changed[StoredExecution]]:
+        """Those of the executions that exist."""
+        ...
+
+    async def executions_since(
+        self, project: str, domain: str, position: tuple[int, int], limit: int
+    ) -> Sequence[Changed[StoredExecution]]:
+        """The executions of a project and domain that were written after a position, oldest first."""
+        ...
+
+    async def nodes(self, execution: ExecutionKey, node_ids: Sequence[str]) -> Sequence[Changed[StoredNode]]:
+        """Those of the nodes that exist."""
+        ...
+
+    async def nodes_since(
+        self, execution: ExecutionKey, position: tuple[int, int], limit: int
+    ) -> Sequence[Changed[StoredNode]]:
+        """The nodes of an execution that were written after a position, oldest first."""
         ...
 
 

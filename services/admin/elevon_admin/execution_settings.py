@@ -54,6 +54,15 @@ class DataSettings(SettingsGroup):
     download_seconds: int = Field(3600, ge=1, description="Longest life of a download URL, in seconds.")
 
 
+class WatchSettings(SettingsGroup):
+    """Streams that follow executions."""
+
+    max_streams: int = Field(1000, ge=1, description="Streams that are open at once; one more is refused.")
+    poll_seconds: float = Field(
+        1.0, gt=0, description="How often changes are looked for that another replica recorded, in seconds."
+    )
+
+
 class DeliverySettings(SettingsGroup):
     """How executions are handed to propeller."""
 

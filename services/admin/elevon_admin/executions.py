@@ -37,8 +37,10 @@ from elevon_admin.rpc.unauthenticated import (
     AuthMetadataServicer,
     IdentityServicer,
 )
+from elevon_admin.rpc.watch import WATCH_SERVICE, WatchServicer
 from elevon_admin.settings import AdminSettings
 from elevon_admin.store.active_projects import RegisteredProjects
+from elevon_admin.store.changes import SqlChanges
 from elevon_admin.store.dispatches import SqlDispatches
 from elevon_admin.store.execution_families import SqlEvents
 from elevon_admin.store.executions import SqlExecutions
@@ -63,6 +65,8 @@ from elevon_admin.usecases.metrics import ExecutionMetrics
 from elevon_admin.usecases.record_events import RecordEvents
 from elevon_admin.usecases.signals import Signals
 from elevon_admin.usecases.terminate import Terminate
+from elevon_admin.usecases.watch import Watch
+from elevon_admin.usecases.watch_hub import WatchedOutbox, WatchHub
 
 log = get_logger("executions")
 
@@ -113,6 +117,8 @@ class Executions:
     data_proxy: DataProxy
     signals: Signals
     memoization: Memoization
+    watch: Watch
+    watch_hub: WatchHub
     routes: list[BaseRoute]
     signing_key: SigningKey
     blobs: BlobStore
@@ -124,6 +130,7 @@ class Executions:
         server.add(EventServicer(self.record_events), EVENT_SERVICE)
         server.add(DataProxyServicer(self.data_proxy), DATA_PROXY_SERVICE)
         server.add(SignalServicer(self.signals), SIGNAL_SERVICE)
+        server.add(WatchServicer(self.watch), WATCH_SERVICE)
         server.add(MemoizationServicer(self.memoization), MEMOIZATION_SERVICE)
         server.add(IdentityServicer(), IDENTITY_SERVICE)
         server.add(AuthMetadataServicer(), AUTH_METADATA_SERVICE)
@@ -182,7 +189,9 @@ def build_executions(
         dispatcher = Dispatcher(
             SqlDispatches(database), engine, closures, literals, record_events, clock, measurements, delivery
         )
-    outbox: Outbox = dispatcher or WaitingOutbox()
+    watch_hub = WatchHub(settings.watch.max_streams)
+    record_events.tell(watch_hub.recorded)
+    outbox: Outbox = WatchedOutbox(dispatcher or WaitingOutbox(), watch_hub)
     terminate = Terminate(executions, outbox, clock)
     record_events.tell(EagerWorkflows(executions, terminate).after)
     domains = [domain.id for domain in settings.domains]
@@ -212,6 +221,8 @@ def build_executions(
         metrics=ExecutionMetrics(SqlHistories(database), registry.reads, literals),
         data_proxy=proxy,
         signals=Signals(SqlSignals(database), outbox, clock),
+        watch=Watch(SqlChanges(database), watch_hub, clock, settings.watch.poll_seconds),
+        watch_hub=watch_hub,
         memoization=Memoization(queries, registry.reads, literals, memo_catalog),
         routes=[] if urls is None else data_routes(urls, settings.data.max_upload_bytes),
         signing_key=signing_key,

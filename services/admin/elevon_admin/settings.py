@@ -8,7 +8,7 @@ from typing import ClassVar
 from elevon_kit.settings import ServiceSettings, SettingsGroup
 from pydantic import Field
 
-from elevon_admin.execution_settings import DataSettings, DeliverySettings, ExecutionSettings
+from elevon_admin.execution_settings import DataSettings, DeliverySettings, ExecutionSettings, WatchSettings
 from elevon_admin.gateway.settings import GatewaySettings
 
 
@@ -101,4 +101,5 @@ class AdminSettings(ServiceSettings):
     executions: ExecutionSettings = ExecutionSettings()
     data: DataSettings = DataSettings()
     delivery: DeliverySettings = DeliverySettings()
+    watch: WatchSettings = WatchSettings()
     gateway: GatewaySettings = GatewaySettings()

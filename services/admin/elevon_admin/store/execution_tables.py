@@ -74,6 +74,7 @@ executions = Table(
     Index("ix_executions_started_at", "project", "domain", "state", "started_at", "created_at", "id"),
     Index("ix_executions_workflow_name", "project", "domain", "state", "workflow_name", "created_at", "id"),
     Index("ix_executions_launch_plan_name", "project", "domain", "state", "launch_plan_name", "created_at", "id"),
+    Index("ix_executions_updated_at", "project", "domain", "updated_at", "id"),
     Index("ix_executions_live", "launch_plan_id", sqlite_where=text(LIVE), postgresql_where=text(LIVE)),
 )
 """`spec` is an admin.ExecutionSpec, `closure` an admin.ExecutionClosure.

@@ -33,7 +33,7 @@ from elevon_admin.store.gathering import Gathered
 from elevon_admin.store.registry_tables import launch_plans
 from elevon_admin.store.versioned import insert_missing
 
-_READ = (
+READ_EXECUTION = (
     executions.c.id,
     executions.c.project,
     executions.c.domain,
@@ -52,7 +52,7 @@ _KEY = and_(
     executions.c.domain == bindparam("domain"),
     executions.c.name == bindparam("name"),
 )
-_GET = select(*_READ).where(_KEY)
+_GET = select(*READ_EXECUTION).where(_KEY)
 _EXISTS = select(executions.c.id).where(_KEY)
 _LITERALS = select(
     executions.c.id,
@@ -139,7 +139,7 @@ class SqlExecutions:
         """See ExecutionRepository."""
         async with self._database.reading() as connection:
             row = (await connection.execute(_GET, key._asdict())).one_or_none()
-        return None if row is None else _stored(row)
+        return None if row is None else stored_execution(row)
 
     async def literals(self, key: ExecutionKey) -> ExecutionLiterals | None:
         """See ExecutionRepository."""
@@ -171,9 +171,9 @@ class SqlExecutions:
             scope.append(executions.c.name == name)
         if not mentions(filters, "state"):
             scope.append(executions.c.state == admin.EXECUTION_ACTIVE)
-        query = execution_page(_READ, scope, filters, sort, page)
+        query = execution_page(READ_EXECUTION, scope, filters, sort, page)
         async with self._database.reading() as connection:
-            return [_stored(row) for row in await connection.execute(query)]
+            return [stored_execution(row) for row in await connection.execute(query)]
 
     async def abort(
         self, key: ExecutionKey, change: Callable[[ExecutionRecord], None], payload: bytes, cause: str, now: int
@@ -315,7 +315,8 @@ def stored_literals(data: bytes | None, uri: str | None) -> StoredLiterals | Non
     return None if data is None and not uri else StoredLiterals(uri or "", data)
 
 
-def _stored(row: Row[*tuple[Any, ...]]) -> StoredExecution:
+def stored_execution(row: Row[*tuple[Any, ...]]) -> StoredExecution:
+    """A row with the columns READ_EXECUTION."""
     return StoredExecution(
         row_id=row.id,
         key=ExecutionKey(row.project, row.domain, row.name),

@@ -20,7 +20,7 @@ from elevon_admin.store.execution_tables import executions, node_executions
 from elevon_admin.store.executions import stored_literals
 from elevon_admin.store.listing import apply_listing
 
-_READ = (
+READ_NODE = (
     node_executions.c.id,
     node_executions.c.node_id,
     node_executions.c.input_uri,
@@ -46,7 +46,7 @@ def row_of(key: ExecutionKey) -> Any:
     return query.scalar_subquery()
 
 
-_EXECUTION_ROW = (
+EXECUTION_ROW = (
     select(executions.c.id)
     .where(
         executions.c.project == bindparam("project"),
@@ -55,10 +55,10 @@ _EXECUTION_ROW = (
     )
     .scalar_subquery()
 )
-_GET = select(*_READ, *_DATA).where(
-    node_executions.c.execution_id == _EXECUTION_ROW, node_executions.c.node_id == bindparam("node_id")
+_GET = select(*READ_NODE, *_DATA).where(
+    node_executions.c.execution_id == EXECUTION_ROW, node_executions.c.node_id == bindparam("node_id")
 )
-_LIST = select(*_READ).where(node_executions.c.execution_id == _EXECUTION_ROW)
+_LIST = select(*READ_NODE).where(node_executions.c.execution_id == EXECUTION_ROW)
 
 
 class SqlNodeExecutions:
@@ -96,7 +96,12 @@ class SqlNodeExecutions:
         async with self._database.reading() as connection:
             statement = apply_listing(query, NODE_COLUMNS, filters, sort, page)
             rows = await connection.execute(statement, execution._asdict())
-            return [StoredNode(**_read(row, NodeKey(execution, row.node_id))) for row in rows]
+            return [stored_node(row, execution) for row in rows]
+
+
+def stored_node(row: Row[*tuple[Any, ...]], execution: ExecutionKey) -> StoredNode:
+    """A row with the columns READ_NODE: a node execution without its data."""
+    return StoredNode(**_read(row, NodeKey(execution, row.node_id)))
 
 
 def _read(row: Row[*tuple[Any, ...]], key: NodeKey) -> dict[str, Any]:
