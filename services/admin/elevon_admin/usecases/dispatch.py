@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import random
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,6 +27,7 @@ from elevon_admin.domain.dispatches import Dispatch, DispatchKind
 from elevon_admin.domain.records import ExecutionKey, StoredLiterals
 from elevon_admin.execution_ports import DispatchRepository, Engine
 from elevon_admin.ports import Clock
+from elevon_admin.usecases.backing_off import Pause, backoff
 from elevon_admin.usecases.closures import Closures, digest_of
 from elevon_admin.usecases.execution_measurements import ExecutionMeasurements
 from elevon_admin.usecases.literals import LiteralStore
@@ -49,40 +49,6 @@ class DispatchSettings:
     others_seconds: float = 10.0
     first_pause: float = 0.05
     longest_pause: float = 5.0
-
-
-class Pause:
-    """Exponential backoff that many deliveries share: while it lasts, nobody tries."""
-
-    def __init__(self, first: float, longest: float) -> None:
-        self._first = first
-        self._longest = longest
-        self._failures = 0
-        self._until = 0.0
-
-    async def over(self) -> None:
-        """Wait until it is over."""
-        left = self._until - asyncio.get_running_loop().time()
-        if left > 0:
-            await asyncio.sleep(left)
-
-    def failed(self) -> None:
-        """Begin a pause, longer than the last; failures during one belong to it."""
-        now = asyncio.get_running_loop().time()
-        if now >= self._until:
-            self._failures += 1
-            self._until = now + backoff(self._failures, self._first, self._longest)
-
-    def succeeded(self) -> None:
-        """End it."""
-        self._failures = 0
-        self._until = 0.0
-
-
-def backoff(failures: int, first: float, longest: float) -> float:
-    """Seconds to wait after so many failures: doubling, capped, and spread by up to a half."""
-    grown: float = min(longest, first * 2 ** min(failures - 1, 30))
-    return grown * (0.5 + random.random() / 2)  # noqa: S311 - spreading load needs no secrecy
 
 
 class Dispatcher:
