@@ -16,6 +16,7 @@ from elevon_admin.executions import Executions, build_executions
 from elevon_admin.gateway.http_gateway import gateway_route
 from elevon_admin.registry import Registry, build_registry, seed
 from elevon_admin.rpc.admin_service import AdminService
+from elevon_admin.scheduling import Scheduling, build_scheduling
 from elevon_admin.settings import AdminSettings
 
 ADMIN_SERVICE = admin_service_pb2.DESCRIPTOR.services_by_name["AdminService"].full_name
@@ -31,11 +32,13 @@ class App:
         database: Database,
         registry: Registry,
         executions: Executions,
+        scheduling: Scheduling,
         grpc: GrpcServer,
         http: HttpServer | None,
     ) -> None:
         self.registry = registry
         self.executions = executions
+        self.scheduling = scheduling
         self._settings = settings
         self._database = database
         self._grpc = grpc
@@ -60,6 +63,7 @@ class App:
         await MIGRATIONS.check(self._database)
         await seed(self.registry, settings)
         await self.executions.start()
+        await self.scheduling.start()
         await self._grpc.start()
         if self._http is not None:
             await self._http.start()  # last: /healthcheck answers for the whole service
@@ -70,6 +74,7 @@ class App:
         await self._grpc.stop()
         if self._http is not None:
             await self._http.stop()
+        await self.scheduling.stop()
         await self.executions.stop()
         await self._database.close()
 
@@ -85,11 +90,13 @@ async def build(settings: AdminSettings) -> App:
     executions = build_executions(settings, database, registry, time.time_ns, lambda: http.address if http else "")
     grpc.add(_admin_service(registry, executions), ADMIN_SERVICE)
     executions.add_to(grpc)
+    scheduling = build_scheduling(settings.schedules, database, executions.launch, time.time_ns)
+    scheduling.add_to(grpc)
     grpc.health.add_dependency("database", database.ping)
     if settings.http.enabled:
         gateway = gateway_route(grpc, settings.gateway, settings.grpc.max_message_bytes)
         http = HttpServer(settings.http, [*executions.routes, gateway], health=grpc.health)
-    return App(settings, database, registry, executions, grpc, http)
+    return App(settings, database, registry, executions, scheduling, grpc, http)
 
 
 def _admin_service(registry: Registry, executions: Executions) -> AdminService:

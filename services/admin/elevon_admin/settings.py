@@ -10,6 +10,7 @@ from pydantic import Field
 
 from elevon_admin.execution_settings import DataSettings, DeliverySettings, ExecutionSettings, WatchSettings
 from elevon_admin.gateway.settings import GatewaySettings
+from elevon_admin.schedule_settings import ScheduleSettings
 
 
 class DomainSettings(SettingsGroup):
@@ -102,4 +103,5 @@ class AdminSettings(ServiceSettings):
     data: DataSettings = DataSettings()
     delivery: DeliverySettings = DeliverySettings()
     watch: WatchSettings = WatchSettings()
+    schedules: ScheduleSettings = ScheduleSettings()
     gateway: GatewaySettings = GatewaySettings()

@@ -9,6 +9,7 @@ from elevon_core.inputs import check_default_and_fixed
 from elevon_idl.admin import v1 as admin
 from elevon_idl.core import v1 as core
 
+from elevon_admin.domain.catch_up import CatchUp, CatchUpMode, catch_up_of
 from elevon_admin.domain.kubernetes_names import check_labels
 from elevon_admin.domain.schedules import check_schedule, schedule_type
 
@@ -18,6 +19,9 @@ _FINAL_PHASES = (
     core.WorkflowExecution.TIMED_OUT,
     core.WorkflowExecution.ABORTED,
 )
+
+_ANY_CATCH_UP = CatchUp(CatchUpMode.ALL, 1)
+"""What stands for the default where a launch plan's own policy is only checked."""
 
 
 def expected_inputs(spec: admin.LaunchPlanSpec, interface: core.TypedInterface, most_labels: int) -> core.ParameterMap:
@@ -31,6 +35,7 @@ def expected_inputs(spec: admin.LaunchPlanSpec, interface: core.TypedInterface, 
     if metadata.HasField("launch_conditions"):
         raise InvalidArgument("launch_conditions must be unset: launch conditions are not supported")
     _check_schedule(metadata.schedule, expected)
+    catch_up_of(spec.annotations.values, _ANY_CATCH_UP)
     for number, notification in enumerate(metadata.notifications):
         check_notification(notification, f"notifications[{number}]")
     return expected

@@ -35,6 +35,12 @@ _BARE_WORDS = {
     "yearly": "@yearly",
     "years": "@yearly",
 }
+_OFFSET_UNITS = {"W": 7 * 86_400, "D": 86_400, "H": 3600, "M": 60, "S": 1}
+_NUMBER = r"[+-]?\d{1,9}(?:[.,]\d{1,9})?"
+_OFFSET = re.compile(
+    rf"(?P<sign>[+-]?)P(?=[\dT+-])(?:(?P<Y>{_NUMBER})Y)?(?:(?P<L>{_NUMBER})M)?(?:(?P<W>{_NUMBER})W)?(?:(?P<D>{_NUMBER})D)?"
+    rf"(?:T(?=[\d+-])(?:(?P<H>{_NUMBER})H)?(?:(?P<M>{_NUMBER})M)?(?:(?P<S>{_NUMBER})S)?)?"
+)
 _ZONE = re.compile(r"(?:CRON_TZ|TZ)=(\S+)\s+(.*)", re.DOTALL)
 
 
@@ -65,20 +71,43 @@ def parse_cron(text: str) -> Cron:
 
 def schedule_type(schedule: admin.Schedule) -> str:
     """The value of the column `schedule_type`: CRON, RATE or NONE."""
-    if schedule.cron_expression or schedule.cron_schedule.schedule:
+    if cron_text(schedule):
         return "CRON"
     return "RATE" if schedule.rate.value else "NONE"
 
 
+def cron_text(schedule: admin.Schedule) -> str:
+    """The cron text in either of its fields; empty when there is none.
+
+    The original accepts the deprecated field and then cannot activate the plan.
+    """
+    return schedule.cron_schedule.schedule or schedule.cron_expression
+
+
 def check_schedule(schedule: admin.Schedule) -> None:
     """Raise InvalidArgument for a schedule that could not run."""
-    if schedule.WhichOneof("ScheduleExpression") == "cron_expression" and schedule.cron_expression:
-        # The original accepts this deprecated field and then cannot activate the plan.
-        parse_cron(schedule.cron_expression)
-    if schedule.cron_schedule.schedule:
-        parse_cron(schedule.cron_schedule.schedule)
+    if cron_text(schedule):
+        parse_cron(cron_text(schedule))
+    parse_offset(schedule.cron_schedule.offset)
     if schedule.HasField("rate") and schedule.rate.unit not in admin.FixedRateUnit.values():
         raise InvalidArgument.invalid("schedule.rate.unit", schedule.rate.unit, "must be MINUTE, HOUR or DAY")
+
+
+def parse_offset(text: str) -> int:
+    """Nanoseconds of an ISO 8601 duration such as PT10M or -P1D; empty is 0.
+
+    Raises InvalidArgument, also for years and months, which have no length of their own.
+    """
+    if not text:
+        return 0
+    match = _OFFSET.fullmatch(text.strip())
+    if match is None:
+        raise InvalidArgument.invalid("cron_schedule.offset", text[:200], "must be an ISO 8601 duration such as PT10M")
+    if match["Y"] or match["L"]:
+        rule = "years and months have no fixed length: use weeks, days, hours, minutes or seconds"
+        raise InvalidArgument.invalid("cron_schedule.offset", text[:200], rule)
+    seconds = sum(float(match[unit].replace(",", ".")) * size for unit, size in _OFFSET_UNITS.items() if match[unit])
+    return round(-seconds if match["sign"] == "-" else seconds) * 10**9
 
 
 def _fields(text: str, body: str) -> str:

@@ -18,6 +18,7 @@ from elevon_admin.domain.paging import Page
 from elevon_admin.domain.sorting import Sort
 from elevon_admin.store.listing import Columns, Entity, apply_listing
 from elevon_admin.store.registry_tables import launch_plans, workflows
+from elevon_admin.store.schedules import begin_schedule, end_schedule
 from elevon_admin.store.versioned import (
     LAUNCH_PLAN_FIELDS,
     WORKFLOW_FIELDS,
@@ -103,12 +104,14 @@ class SqlLaunchPlans:
 
         async def work(connection: AsyncConnection) -> None:
             await _lock_name(connection, key)
-            await _require(connection, key)
-            others = update(launch_plans).where(name, launch_plans.c.state == admin.ACTIVE)
-            await connection.execute(
-                others.where(launch_plans.c.version != key.version).values(state=admin.INACTIVE, updated_at=now)
-            )
+            activated = await _required(connection, key)
+            others = name & (launch_plans.c.state == admin.ACTIVE) & (launch_plans.c.version != key.version)
+            for row in (await connection.execute(select(launch_plans.c.id).where(others))).scalars():
+                await end_schedule(connection, row, now, superseded=True)
+            await connection.execute(update(launch_plans).where(others).values(state=admin.INACTIVE, updated_at=now))
             await _set_state(connection, key, admin.ACTIVE, now)
+            if activated.schedule_type != "NONE":
+                await begin_schedule(connection, activated.id, now)
 
         await self._database.write(work)
 
@@ -116,8 +119,10 @@ class SqlLaunchPlans:
         """See LaunchPlanRepository."""
 
         async def work(connection: AsyncConnection) -> None:
-            await _require(connection, key)
+            await _lock_name(connection, key)
+            deactivated = await _required(connection, key)
             await _set_state(connection, key, admin.INACTIVE, now)
+            await end_schedule(connection, deactivated.id, now, superseded=False)
 
         await self._database.write(work)
 
@@ -146,10 +151,12 @@ async def _lock_name(connection: AsyncConnection, key: EntityKey) -> None:
     await connection.execute(oldest.with_for_update())
 
 
-async def _require(connection: AsyncConnection, key: EntityKey) -> None:
-    found = await connection.execute(select(launch_plans.c.id).where(has_key(launch_plans, key)))
-    if found.one_or_none() is None:
+async def _required(connection: AsyncConnection, key: EntityKey) -> Row[int, str]:
+    query = select(launch_plans.c.id, launch_plans.c.schedule_type).where(has_key(launch_plans, key))
+    found = (await connection.execute(query)).one_or_none()
+    if found is None:
         raise NotFound(f"missing entity of type LAUNCH_PLAN with identifier {key}")
+    return found
 
 
 async def _set_state(connection: AsyncConnection, key: EntityKey, state: int, now: int) -> None:
