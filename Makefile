@@ -8,6 +8,7 @@ UV_FLOOR := uv>=0.6
 GENERATOR := --with grpcio-tools==1.71.2 --with mypy-protobuf==3.6.0 --with "setuptools<81"
 READY := $(VENV)/.ready
 FLYTEKIT := .flytekit-venv/.ready
+FLYTEKIT_TESTS := .flytekit-venv/.ready-for-tests
 
 export UV_PROJECT_ENVIRONMENT := $(VENV)
 
@@ -30,6 +31,10 @@ $(FLYTEKIT): examples/quickstart/requirements.txt | $(READY)
 	$(UV) pip install --quiet --compile-bytecode --python .flytekit-venv/bin/python -r examples/quickstart/requirements.txt
 	@touch $@
 
+$(FLYTEKIT_TESTS): tests/flytekit-requirements.txt | $(FLYTEKIT)
+	$(UV) pip install --quiet --compile-bytecode --python .flytekit-venv/bin/python -r tests/flytekit-requirements.txt
+	@touch $@
+
 install: $(READY) ## make the development environment in .venv
 
 demo: $(READY) $(FLYTEKIT) ## start the control plane, run a real flytekit project twice, show what happened
@@ -38,7 +43,7 @@ demo: $(READY) $(FLYTEKIT) ## start the control plane, run a real flytekit proje
 up: $(READY) $(FLYTEKIT) ## start the control plane on localhost:30080 and stay
 	@$(BIN)/elevon up --python .flytekit-venv/bin/python $(ARGS)
 
-test: $(READY) $(FLYTEKIT) ## run all tests
+test: $(READY) $(FLYTEKIT_TESTS) ## run all tests
 	@scripts/require_postgresql.sh
 	$(BIN)/python -m pytest $(ARGS)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 
 REPOSITORY = Path(__file__).parent.parent
 ENVIRONMENT = REPOSITORY / ".flytekit-venv"
-PACKAGES = ("flytekit", "pandas", "pyarrow")
+REQUIREMENTS = (REPOSITORY / "examples/quickstart/requirements.txt", REPOSITORY / "tests/flytekit-requirements.txt")
 
 
 def flytekit_interpreter() -> Path:
@@ -19,8 +20,17 @@ def flytekit_interpreter() -> Path:
     python = ENVIRONMENT / "bin" / "python"
     if not (ENVIRONMENT / "bin" / "pyflyte-execute").exists():
         _uv("venv", "--clear", "--python", "3.11", str(ENVIRONMENT))
-        _uv("pip", "install", "--python", str(python), *PACKAGES)
+    if not _is_complete():
+        _uv("pip", "install", "--python", str(python), *(f"--requirements={path}" for path in REQUIREMENTS))
     return python
+
+
+def _is_complete() -> bool:
+    """Whether all that is required was installed, at whatever version."""
+    lines = [line for path in REQUIREMENTS for line in path.read_text().splitlines()]
+    wanted = {re.split("[<>=~! ]", line)[0].lower().replace("-", "_") for line in lines if line[:1].isalpha()}
+    found = {path.name.split("-")[0].lower() for path in ENVIRONMENT.glob("lib/python*/site-packages/*.dist-info")}
+    return wanted <= found
 
 
 def _uv(*arguments: str) -> None:

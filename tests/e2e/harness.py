@@ -38,15 +38,15 @@ Id: TypeAlias = Any  # flyteidl carries no types: a WorkflowExecutionIdentifier
 class Plane:
     """Runs `ControlPlane` on an event loop of its own thread, and speaks to it with the official stubs."""
 
-    def __init__(self, data_dir: Path, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(self, data_dir: Path, environment: Mapping[str, str] | None = None, **settings: Any) -> None:
         self.environment = dict(environment or {})
         self._killed: set[int] = set()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="control plane")
         self._thread.start()
         self.python = flytekit_interpreter()
-        settings = StandaloneSettings(port=0, data_dir=data_dir, python=self.python, drain_seconds=30)
-        self.control = self.call(self._build(settings))
+        standalone = StandaloneSettings(port=0, data_dir=data_dir, python=self.python, drain_seconds=30, **settings)
+        self.control = self.call(self._build(standalone))
         self.target = f"localhost:{self.control.port}"
         self.channel = grpc.insecure_channel(self.target)
         self.admin = admin_pb2_grpc.AdminServiceStub(self.channel)

@@ -50,11 +50,15 @@ def up(
     host: Annotated[str | None, typer.Option(help="Address to listen on; loopback by default.")] = None,
     data_dir: DataDir = None,
     python: Python = None,
+    connector: Annotated[
+        list[str] | None,
+        typer.Option(help="A connector service, host:port or name=host:port; may be given several times."),
+    ] = None,
     config: Config = None,
     reset: Annotated[bool, typer.Option("--reset", help="Delete what the data folder holds, then start.")] = False,
 ) -> None:
     """Run the control plane here, until Ctrl-C; a second start resumes what was running."""
-    settings = load(config, port=port, host=host, data_dir=data_dir, python=python)
+    settings = load(config, port=port, host=host, data_dir=data_dir, python=python, connectors=connector or None)
     tasks_python = settings.python.expanduser()
     if not (tasks_python.is_file() and os.access(tasks_python, os.X_OK)):
         fail(f"there is no Python for tasks at {tasks_python}: name one with --python /path/to/venv/bin/python")
@@ -180,6 +184,8 @@ def welcome(settings: StandaloneSettings, port: int, seconds: float) -> None:
     typer.echo(f"ready: Elevon answers on {address} (gRPC and HTTP) after {seconds:.1f} s")
     typer.echo(f"  data and logs   {settings.data_dir.expanduser().resolve()}")
     typer.echo(f"  tasks run with  {settings.python}")
+    for connector in settings.connectors:
+        typer.echo(f"  connector       {connector}")
     typer.echo(f"  flytekit        export FLYTE_PLATFORM_URL={address} FLYTE_PLATFORM_INSECURE=true")
     typer.echo(f"  HTTP API        http://{address}/healthcheck")
     typer.echo("  stop            Ctrl-C; what runs is resumed at the next start")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import json
 import os
 import socket
 import sys
@@ -18,7 +19,7 @@ from elevon.front_door import Backend, FrontDoor
 from elevon.layout import SERVICES, Layout, announce_end
 from elevon.overrides import Overrides
 from elevon.processes import ServiceCommand, ServiceProcess
-from elevon.settings import StandaloneSettings
+from elevon.settings import StandaloneSettings, connector_addresses
 
 LOCK_SECONDS = 20.0
 """How long to wait for an earlier control plane that still drains."""
@@ -143,7 +144,7 @@ class ControlPlane:
         return environment
 
     def _wiring(self, service: str) -> dict[str, str]:
-        """Settings that nobody may change, or the services would not find each other."""
+        """Settings that nobody may change, or the services would not find each other; and what flags say."""
         common = {"GRPC__PORT": str(getattr(self.ports, service)), "READY_FILE": str(self.layout.ready(service))}
         particular = {
             "admin": {
@@ -157,6 +158,10 @@ class ControlPlane:
                 "CATALOG__ADDRESS": f"127.0.0.1:{self.ports.catalog}",
             },
         }
+        addresses = connector_addresses(self.settings.connectors)
+        if addresses:
+            endpoints = {name: {"address": address} for name, address in addresses.items()}
+            particular["propeller"]["PLUGINS__CONNECTOR__ENDPOINTS"] = json.dumps(endpoints)
         return common | particular.get(service, {})
 
     def _defaults(self, service: str) -> dict[str, str]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from elevon_core.errors import InvalidArgument
 from elevon_kit.settings import CONFIG_VARIABLE, ConfigFile, StrictEnvironment
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
@@ -39,7 +40,18 @@ class StandaloneSettings(BaseSettings):
     python: Path = Field(default_factory=default_python, description="Python interpreter that has the tasks' packages.")
     start_seconds: float = Field(60.0, gt=0, description="How long a service may take to start, in seconds.")
     drain_seconds: float = Field(20.0, ge=0, description="How long a service may take to drain, in seconds.")
+    connectors: list[str] = Field(
+        default_factory=list,
+        description="Connector services that tasks may go to, `host:port` or `name=host:port`; the first one without "
+        "a name is called `default`, the others by their address.",
+    )
     config: Path | None = Field(None, description="Settings file that the services read too; absent for none.")
+
+    @field_validator("connectors")
+    @classmethod
+    def _distinct(cls, given: list[str]) -> list[str]:
+        connector_addresses(given)
+        return given
 
     @classmethod
     def load(cls, config: Path | None = None, **flags: Any) -> Self:
@@ -71,6 +83,21 @@ class StandaloneSettings(BaseSettings):
             StrictEnvironment(settings_cls, cls.service),
             ConfigFile(settings_cls, cls.service, config),
         )
+
+
+def connector_addresses(given: Iterable[str]) -> dict[str, str]:
+    """The addresses of connector services by name; raises ValueError for an empty address or a name used twice."""
+    addresses: dict[str, str] = {}
+    for each in given:
+        name, separator, address = each.partition("=")
+        if not separator:
+            name, address = each if "default" in addresses else "default", each
+        if not (name and address):
+            raise ValueError(f"{each!r} is neither host:port nor name=host:port")
+        if name in addresses:
+            raise ValueError(f"two connector services are called {name!r}")
+        addresses[name] = address
+    return addresses
 
 
 def _explain(problem: ErrorDetails) -> str:

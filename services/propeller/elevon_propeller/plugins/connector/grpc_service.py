@@ -27,7 +27,6 @@ _CLUSTER_SERVICE = re.compile(r"k8s:/*(?P<service>[^./:]+)\.(?P<namespace>[^./:]
 _PATIENT_PINGS = {
     "grpc.keepalive_time_ms": 310_000,
     "grpc.keepalive_permit_without_calls": 0,
-    "grpc.max_reconnect_backoff_ms": 5_000,
 }
 """gRPC servers that were not told otherwise cut connections on which pings come more often than every five minutes."""
 
