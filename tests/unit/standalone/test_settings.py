@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from elevon.overrides import Overrides
-from elevon.settings import StandaloneSettings, default_data_dir, default_python
+from elevon.settings import StandaloneSettings, connector_addresses, default_data_dir, default_python
 from elevon_core.errors import InvalidArgument
 
 
@@ -107,3 +107,18 @@ def test_what_the_user_set_for_a_service_is_found(config: Path, monkeypatch: pyt
     assert Overrides.read(config).get("catalog", "DATABASE__URL") is None
     monkeypatch.setenv("elevon_admin_database__url", "sqlite:///y.db")
     assert Overrides.read(config).get("admin", "DATABASE__URL") == "sqlite:///y.db"
+
+
+def test_connector_services_have_names() -> None:
+    given = ["spark=s:1", "a:1", "b:2"]
+    assert connector_addresses(given) == {"spark": "s:1", "default": "a:1", "b:2": "b:2"}
+    assert StandaloneSettings.load(connectors=given).connectors == given
+    assert StandaloneSettings.load().connectors == []
+
+
+@pytest.mark.parametrize(
+    ("given", "words"), [(["=a:1"], "neither host:port"), (["x="], "neither"), (["x=a:1", "x=b:1"], "called 'x'")]
+)
+def test_connector_services_that_cannot_be_are_refused(given: list[str], words: str) -> None:
+    with pytest.raises(InvalidArgument, match=words):
+        StandaloneSettings.load(connectors=given)

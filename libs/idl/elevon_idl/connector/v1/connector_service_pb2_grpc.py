@@ -47,7 +47,7 @@ class SyncAgentServiceServicer(object):
     """
 
     def ExecuteTaskSync(self, request_iterator, context):
-        """Runs a job and answers when it is done. Not idempotent: it is called again only for a new attempt.
+        """Runs a job and answers when it is done. It is called again for the same attempt only when the answer was lost.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -25,7 +25,7 @@ class SyncAgentServiceStub:
         elevon_idl.connector.v1.connector_pb2.ExecuteTaskSyncRequest,
         elevon_idl.connector.v1.connector_pb2.ExecuteTaskSyncResponse,
     ]
-    """Runs a job and answers when it is done. Not idempotent: it is called again only for a new attempt."""
+    """Runs a job and answers when it is done. It is called again for the same attempt only when the answer was lost."""
 
 class SyncAgentServiceAsyncStub:
     """Connectors that answer within the call."""
@@ -34,7 +34,7 @@ class SyncAgentServiceAsyncStub:
         elevon_idl.connector.v1.connector_pb2.ExecuteTaskSyncRequest,
         elevon_idl.connector.v1.connector_pb2.ExecuteTaskSyncResponse,
     ]
-    """Runs a job and answers when it is done. Not idempotent: it is called again only for a new attempt."""
+    """Runs a job and answers when it is done. It is called again for the same attempt only when the answer was lost."""
 
 class SyncAgentServiceServicer(metaclass=abc.ABCMeta):
     """Connectors that answer within the call."""
@@ -45,7 +45,7 @@ class SyncAgentServiceServicer(metaclass=abc.ABCMeta):
         request_iterator: _MaybeAsyncIterator[elevon_idl.connector.v1.connector_pb2.ExecuteTaskSyncRequest],
         context: _ServicerContext,
     ) -> typing.Union[collections.abc.Iterator[elevon_idl.connector.v1.connector_pb2.ExecuteTaskSyncResponse], collections.abc.AsyncIterator[elevon_idl.connector.v1.connector_pb2.ExecuteTaskSyncResponse]]:
-        """Runs a job and answers when it is done. Not idempotent: it is called again only for a new attempt."""
+        """Runs a job and answers when it is done. It is called again for the same attempt only when the answer was lost."""
 
 def add_SyncAgentServiceServicer_to_server(servicer: SyncAgentServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...
 
