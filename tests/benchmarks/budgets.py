@@ -257,7 +257,7 @@ async def resumed(bench: Bench, name: str, kill: Callable[[Plane], Awaitable[Pla
             created = await client.admin.CreateExecution(specs.execution(plan, parallelism=HELD))
             bench.progress(f"{HELD:,} nodes fall asleep")
             await until("all to sleep", lambda: nodes_in(client, created.id, "RUNNING", HELD), pause=0.5)
-            await asyncio.sleep(await first_wakes(client, created.id) - time.time() - 1)
+            await asyncio.sleep(await first_wakes(client, created.id) - time.time() - 0.2)
             if await awake(client, created.id, 1):
                 raise AssertionError("a node woke before the kill: this machine is too slow for the measurement")
             bench.progress("killed")

@@ -82,7 +82,7 @@ class App:
             data_limit=settings.engine.data_limit_bytes,
             retention_seconds=settings.engine.retention_days * SECONDS_PER_DAY,
         )
-        return Runtime(surroundings, policy_of(settings), options)
+        return Runtime(surroundings, policy_of(settings), options, owner=settings.engine.replica_name)
 
     def _catalog(self) -> Catalog:
         settings = self.settings.catalog

@@ -53,6 +53,12 @@ class EngineSettings(SettingsGroup):
     lease_seconds: float = Field(
         4.0, ge=0.2, le=600, description="How long a replica that died keeps its executions, in seconds."
     )
+    replica_name: str = Field(
+        "",
+        max_length=200,
+        description="Name of this replica, random when empty. A replica takes over at once what one of its "
+        "name has left; name it only where something, such as a supervisor, makes sure that the former process ended.",
+    )
     retention_days: float = Field(
         0.0, ge=0, description="How long ended executions stay in the engine's database, in days; 0 keeps them."
     )

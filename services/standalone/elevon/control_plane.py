@@ -156,6 +156,7 @@ class ControlPlane:
             "propeller": {
                 "ADMIN__ADDRESS": f"127.0.0.1:{self.ports.admin}",
                 "CATALOG__ADDRESS": f"127.0.0.1:{self.ports.catalog}",
+                "ENGINE__REPLICA_NAME": "elevon-up",  # it never runs twice: the next one need not wait for its leases
             },
         }
         addresses = connector_addresses(self.settings.connectors)

@@ -16,7 +16,7 @@ from typing import Any
 
 logger = logging.getLogger(__name__)
 
-RESTART_DELAYS = (0.1, 0.5, 1.0, 2.0, 5.0)
+RESTART_DELAYS = (0.0, 0.5, 1.0, 2.0, 5.0)
 """Seconds before the first, second, … restart in a row; the last one repeats."""
 
 LIBC = ctypes.CDLL(None)

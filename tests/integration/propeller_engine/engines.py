@@ -43,8 +43,9 @@ class Engine:
             SqlStore(self.database), self.admin, self.catalog, Registry([plugin]), shared["blobs"], self.service
         )
         policy = EnginePolicy(backoff_base=1_000, cache_wait=20_000, child_first_look=20_000)
-        runtime_options = RuntimeOptions(lease_seconds=0.4, retries=FAST, catalog_retries=FAST, **options)
-        self.runtime = Runtime(surroundings, policy, runtime_options)
+        owner = options.pop("owner", "")
+        runtime_options = RuntimeOptions(**{"lease_seconds": 0.4, "retries": FAST, "catalog_retries": FAST, **options})
+        self.runtime = Runtime(surroundings, policy, runtime_options, owner=owner)
         self.executions = Executions(self.runtime)
         self.watching = Watching(self.runtime)
 

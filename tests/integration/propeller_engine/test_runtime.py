@@ -43,6 +43,18 @@ async def test_a_dead_replica_is_replaced_by_another(begin: Begin) -> None:
     assert await second.wait("orphan") == "SUCCEEDED"
 
 
+async def test_a_dead_replica_is_replaced_at_once_by_its_namesake(begin: Begin) -> None:
+    first = await begin(owner="one", lease_seconds=600)
+    await first.create("orphan", closures.chain(2))
+    await eventually(lambda: first.plugin.running)
+    before = dict(first.runtime.driver.epochs)
+    await first.stop(dead=True)
+    second = await begin(echo, owner="one", lease_seconds=600)
+    assert len(before) == SHARDS
+    assert all(second.runtime.driver.epochs[shard] > epoch for shard, epoch in before.items())
+    assert await second.wait("orphan") == "SUCCEEDED"
+
+
 async def test_replicas_share_the_shards_and_any_of_them_can_be_asked(begin: Begin) -> None:
     first, second = await begin(echo), await begin(echo)
     await eventually(lambda: len(second.runtime.driver.epochs) == SHARDS // 2 == len(first.runtime.driver.epochs))

@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterable, Sequence
 
 from sqlalchemy import JSON, BigInteger, Column, ColumnElement, FromClause, Text, bindparam, cast, func, literal_column
-from sqlalchemy.dialects.postgresql import JSONB
 
 KEYS = "keys"
 """The name of the parameter; its value is made by `key_set`."""
@@ -21,6 +20,8 @@ def key_table(dialect: str) -> FromClause:
     """A row for each key of the parameter."""
     if dialect == "sqlite":
         return func.json_each(bindparam(KEYS, type_=Text)).table_valued("value", name="wanted")
+    from sqlalchemy.dialects.postgresql import JSONB
+
     elements = func.jsonb_array_elements(cast(bindparam(KEYS, type_=Text), JSONB))
     return elements.table_valued(Column("value", JSON)).render_derived(name="wanted")
 

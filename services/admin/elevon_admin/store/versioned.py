@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from elevon_core.errors import AlreadyExists
 from elevon_idl.admin import v1 as admin
 from elevon_kit.database import Database
+from elevon_kit.upserts import insert_into
 from sqlalchemy import Column, ColumnElement, Select, Table, and_, bindparam, cast, null, select, tuple_
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from elevon_admin.domain.entities import Digests, EntityKey, EntityScope, Kind, NewEntity, Standing
@@ -26,6 +26,9 @@ from elevon_admin.store.registry_tables import (
     workflows,
 )
 from elevon_admin.store.schema import Nanoseconds
+
+if TYPE_CHECKING:
+    from elevon_kit.upserts import Insert
 
 KEYS_AT_ONCE = 500
 """How many keys one SELECT asks for: four parameters each, far below what drivers bind."""
@@ -167,11 +170,9 @@ def in_portions(keys: Iterable[EntityKey]) -> Iterator[list[EntityKey]]:
         yield distinct[start : start + KEYS_AT_ONCE]
 
 
-def insert_missing(dialect: str, table: Table) -> sqlite.Insert | postgresql.Insert:
+def insert_missing(dialect: str, table: Table) -> Insert:
     """An INSERT that leaves a row that is there alone."""
-    if dialect == "sqlite":
-        return sqlite.insert(table).on_conflict_do_nothing()
-    return postgresql.insert(table).on_conflict_do_nothing()
+    return insert_into(table, dialect).on_conflict_do_nothing()
 
 
 def row_fields(table: Table) -> dict[str, Field]:

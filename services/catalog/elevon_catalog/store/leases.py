@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from elevon_kit.database import Contention
 from sqlalchemy import and_, delete, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from elevon_catalog.domain.leases import Lease, LeaseRequest
-from elevon_catalog.store.repository import Insert, Repository, chunks
+from elevon_catalog.store.repository import Repository, chunks
 from elevon_catalog.store.tables import leases
+
+if TYPE_CHECKING:
+    from elevon_kit.upserts import Insert
 
 
 class SqlLeaseStore(Repository):

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from elevon_core.errors import Unavailable
 from elevon_kit.database import Database
+from elevon_kit.upserts import insert_into
 from sqlalchemy import Table, delete
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from elevon_catalog.store.tables import discarded_values
+
+if TYPE_CHECKING:
+    from elevon_kit.upserts import Insert
 
 CHUNK = 500
 """How many keys one statement carries; databases limit the number of parameters."""
 
 Item = TypeVar("Item")
-Insert = postgresql.Insert | sqlite.Insert
 
 
 class Repository:
@@ -28,7 +30,7 @@ class Repository:
 
     def _insert(self, table: Table) -> Insert:
         """An INSERT that can say what to do on conflict."""
-        return postgresql.insert(table) if self._database.dialect == "postgresql" else sqlite.insert(table)
+        return insert_into(table, self._database.dialect)
 
     async def _discard(self, connection: AsyncConnection, locations: Sequence[str], due_at: int) -> None:
         """Leave locations that no row names any more to the sweeper."""

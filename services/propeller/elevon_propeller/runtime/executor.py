@@ -58,8 +58,8 @@ log = get_logger("executor")
 
 WORKERS = 256
 READS_AT_ONCE = 32
-COMMANDS_PER_BREATH = 64
-"""After so many commands in a row a worker lets others have the event loop."""
+BREATH_SECONDS = 0.005
+"""After so long the workers together let others have the event loop."""
 
 Post = Callable[[Actor, Observation], None]
 
@@ -100,6 +100,8 @@ class Executor:
         self._catalog_retries = catalog_retries
         self._queue: deque[tuple[Actor, Command]] = deque()
         self._workers = BackgroundTasks("executor")
+        self._breath_ends = 0.0
+        self._out_of_breath = False
         self._starting: dict[tuple[int, str], _Starting] = {}
         self._actions: dict[type, Callable[[Actor, Any], Awaitable[None]]] = {
             StartAttempt: self._start,
@@ -132,14 +134,25 @@ class Executor:
         await self._workers.stop()
 
     async def _work(self) -> None:
-        done = 0
         while self._queue:
             actor, command = self._queue.popleft()
             if not actor.closed or isinstance(command, FinalizeAttempt | ReleaseCache):
                 await self._carry_out(actor, command)
-            done += 1
-            if done % COMMANDS_PER_BREATH == 0:
-                await asyncio.sleep(0)
+            await self._breathe()
+
+    async def _breathe(self) -> None:
+        """Let others have the event loop once the workers have had it for long; a new breath begins a round later."""
+        loop = asyncio.get_running_loop()
+        if loop.time() < self._breath_ends:
+            return
+        if not self._out_of_breath:
+            self._out_of_breath = True
+            loop.call_soon(self._begin_breath)
+        await asyncio.sleep(0)
+
+    def _begin_breath(self) -> None:
+        self._out_of_breath = False
+        self._breath_ends = asyncio.get_running_loop().time() + BREATH_SECONDS
 
     async def _carry_out(self, actor: Actor, command: Command) -> None:
         try:

@@ -92,6 +92,10 @@ class Ownership:
         for request in await self._store.requests(shards):
             await self._answer(request)
 
+    async def take_over_namesake(self) -> None:
+        """Free what an earlier process of this replica's name held; should it live still, the new epochs stop it."""
+        await self._store.release_leases(self.owner, range(SHARDS))
+
     async def release(self) -> None:
         """Give all shards away, so that another replica need not wait."""
         async with self._changing:

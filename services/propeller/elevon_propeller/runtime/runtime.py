@@ -89,6 +89,7 @@ class Runtime:
         self.policy = policy
         self.clock = clock
         self.store = surroundings.store
+        self._named = bool(owner)
         self.owner = owner or f"{socket.gethostname()}-{secrets.token_hex(4)}"
         self.keys = Keys(clock)
         self.plans = Plans(self.store, surroundings.blobs)
@@ -136,6 +137,8 @@ class Runtime:
         self._tasks.keep_running(self.driver.run, "driver")
         self._tasks.keep_running(self._timers.run, "timers")
         self._tasks.keep_running(self.outbox.run, "outbox")
+        if self._named:
+            await self.ownership.take_over_namesake()
         await self.ownership.renew()
         await self.ownership.look_around()
         self._tasks.keep_running(self.ownership.run, "leases")

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from typing import Any
 
+from elevon_kit.upserts import insert_into
 from sqlalchemy import delete, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from elevon_propeller.ports import SHARDS, Leases
@@ -60,7 +59,7 @@ async def release(connection: AsyncConnection, owner: str, shards: Collection[in
 
 async def _announce(connection: AsyncConnection, dialect: str, owner: str, now: int, expires_at: int) -> int:
     await connection.execute(delete(replicas).where(replicas.c.expires_at < now))
-    statement = _insert(replicas, dialect).values(owner=owner, expires_at=expires_at)
+    statement = insert_into(replicas, dialect).values(owner=owner, expires_at=expires_at)
     statement = statement.on_conflict_do_update(
         index_elements=["owner"], set_={"expires_at": statement.excluded.expires_at}
     )
@@ -73,10 +72,6 @@ async def _held(connection: AsyncConnection, dialect: str) -> list[Lease]:
     rows = (await connection.execute(statement)).all()
     if len(rows) < SHARDS:
         blank = [{"shard": shard, "owner": "", "epoch": 0, "expires_at": 0} for shard in range(SHARDS)]
-        await connection.execute(_insert(leases, dialect).on_conflict_do_nothing(), blank)
+        await connection.execute(insert_into(leases, dialect).on_conflict_do_nothing(), blank)
         rows = (await connection.execute(statement)).all()
     return [Lease(row.shard, row.owner, row.epoch, row.expires_at) for row in rows]
-
-
-def _insert(table: Any, dialect: str) -> Any:
-    return sqlite.insert(table) if dialect == "sqlite" else postgresql.insert(table)

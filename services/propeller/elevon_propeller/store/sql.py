@@ -6,8 +6,8 @@ from collections.abc import Collection, Sequence
 from typing import Any, cast
 
 from elevon_kit.database import Database, UniqueViolation
+from elevon_kit.upserts import insert_into
 from sqlalchemy import Row, Table, bindparam, delete, func, insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.dml import Insert
 
@@ -225,16 +225,12 @@ class SqlStore:
         return await self._database.write(work)
 
 
-def _insert(table: Table, dialect: str) -> Any:
-    return sqlite.insert(table) if dialect == "sqlite" else postgresql.insert(table)
-
-
 def _insert_or_ignore(table: Table, dialect: str) -> Insert:
-    return cast(Insert, _insert(table, dialect).on_conflict_do_nothing())
+    return cast(Insert, insert_into(table, dialect).on_conflict_do_nothing())
 
 
 def _upsert(table: Table, dialect: str) -> Insert:
-    statement = _insert(table, dialect)
+    statement = insert_into(table, dialect)
     keys = [column.name for column in table.primary_key.columns]
     names = [column.name for column in table.columns]
     kept = {name: statement.excluded[name] for name in names if name not in keys}
