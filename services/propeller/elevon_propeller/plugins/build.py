@@ -7,12 +7,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
+from elevon_core.errors import InvalidArgument
 from elevon_kit.blobs import BlobStore
 
 from elevon_propeller.plugins.connector.plugin import ConnectorPlugin
 from elevon_propeller.plugins.contract import Plugin
 from elevon_propeller.plugins.core_sleep import CoreSleepPlugin
 from elevon_propeller.plugins.echo import EchoPlugin
+from elevon_propeller.plugins.guard import GuardedPlugin
 from elevon_propeller.plugins.process.plugin import ProcessPlugin
 from elevon_propeller.plugins.registry import Registry, installed_plugins
 from elevon_propeller.plugins.settings import PluginSettings
@@ -39,7 +41,7 @@ PluginFactory = Callable[[PluginContext], Plugin]
 def build_registry(settings: PluginSettings, blobs: BlobStore, data_folder: Path, states: PluginStates) -> Registry:
     """All plugins that are configured or installed, not yet opened.
 
-    Raises InvalidArgument when settings name plugins that are not there, or when two claim one task type.
+    Raises InvalidArgument when settings name plugins that are absent or do not load, or when two claim one task type.
     """
     plugins: list[Plugin] = [EchoPlugin(settings.echo.delay), CoreSleepPlugin()]
     limit = settings.max_outputs_mib * 1024 * 1024
@@ -57,9 +59,13 @@ def _others(settings: PluginSettings, blobs: BlobStore, data_folder: Path, state
     if settings.extra is not None and not settings.extra:
         return []
     found = installed_plugins(settings.extra or ())
-    made = []
+    made: list[Plugin] = []
     for name, entry in sorted(found.items()):
-        factory = cast(PluginFactory, entry.load())
+        try:
+            factory = cast(PluginFactory, entry.load())
+        except Exception as error:
+            rule = f"{entry.value} cannot be loaded: {type(error).__name__}: {error}"
+            raise InvalidArgument.invalid("plugins.extra", name, rule) from error
         context = PluginContext(blobs, data_folder / "plugins" / name, states.of(name), settings.options.get(name, {}))
-        made.append(factory(context))
+        made.append(GuardedPlugin(factory(context)))
     return made

@@ -157,7 +157,7 @@ class Examiner:
 
     def _checked(self, attempt: Attempt, outputs: core.LiteralMap) -> Report:
         variables, now = attempt.task.interface.outputs.variables, self._clock()
-        problem = mismatch(outputs, variables, item=_SDK_ARRAY_INDEX in attempt.environment)
+        problem = mismatch(outputs, variables, item=is_item(attempt))
         if problem:
             return reports.permanent(now, "OutputsTypeMismatch", f"outputs do not fit the interface: {problem}")
         return Report(AttemptPhase.SUCCEEDED, now, outputs=outputs)
@@ -198,6 +198,11 @@ def mismatch(outputs: core.LiteralMap, variables: Mapping[str, core.Variable], *
             continue
         findings.extend(_wrong(name, outputs.literals[name], expected, item))
     return "; ".join(findings)
+
+
+def is_item(attempt: Attempt) -> bool:
+    """Whether an attempt yields one item of a map task's lists."""
+    return _SDK_ARRAY_INDEX in attempt.environment
 
 
 def shortened(message: str) -> str:

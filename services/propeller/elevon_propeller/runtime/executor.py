@@ -215,12 +215,15 @@ class Executor:
         while not actor.closed:
             try:
                 await plugin.abort(command.name, command.reason)
-                await plugin.finalize(command.name)
                 break
             except Exception as error:
                 log.warning("attempt could not be stopped", attempt=command.name, pause=pause, error=_text(error))
             await asyncio.sleep(pause)
             pause = min(pause * 2, 10.0)
+        try:
+            await plugin.finalize(command.name)
+        except Exception as error:  # nothing runs any more, and what is left behind harms nobody
+            log.warning("attempt could not be let go of", attempt=command.name, error=_text(error))
         self._post(actor, AttemptStopped(self._clock(), command.node_id, command.number))
 
     async def _finalize(self, actor: Actor, command: FinalizeAttempt) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
 from elevon_core import identifiers
-from elevon_core.errors import ElevonError, InvalidArgument, NotFound
+from elevon_core.errors import CompilationError, ElevonError, InvalidArgument, NotFound
 from elevon_idl.core import v1 as core
 from elevon_kit.blobs import BlobNotFound, BlobStore
 from elevon_kit.logging import get_logger
@@ -76,6 +76,9 @@ class Jobs:
             await self._fill(seen, actor, node, command)
         except BlobNotFound as error:
             _refuse(seen, error.message, core.ExecutionError.SYSTEM)
+        except CompilationError as error:
+            message = f"the workflow that the task yielded does not compile: {error.message}"
+            _refuse(seen, message, core.ExecutionError.USER)
         except (InvalidArgument, NotFound) as error:
             _refuse(seen, error.message, core.ExecutionError.USER)
         except Exception as error:
@@ -133,9 +136,14 @@ class Jobs:
         """What admin has of these identifiers; an outage of admin is waited for."""
 
         async def one(identifier: core.Identifier) -> T | None:
-            what = f"get {identifiers.text(identifier)}"
+            name = identifiers.text(identifier)
             async with self._fetches:
-                return await persist(lambda: fetch(identifier), wanted, what=what)
+                try:
+                    return await persist(lambda: fetch(identifier), wanted, what=f"get {name}")
+                except (InvalidArgument, NotFound) as error:
+                    kind = core.ResourceType.Name(identifier.resource_type).lower().replace("_", " ")
+                    message = f"the task yielded a node that runs {kind} {name!r}: {error.message}"
+                    raise InvalidArgument(message) from error
 
         found = await asyncio.gather(*(one(identifier) for identifier in wanted_ones))
         pairs = zip(wanted_ones, found, strict=True)
