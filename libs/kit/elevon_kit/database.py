@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Literal, TypeVar
 
@@ -11,7 +12,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from elevon_kit import telemetry
-from elevon_kit.database_engines import SQLITE, parse_url, reading_engine, writing_engine
+from elevon_kit.database_engines import SQLITE, listen, parse_url, reading_engine, writing_engine
 from elevon_kit.database_errors import Contention, SchemaMismatch, UniqueViolation, translated
 from elevon_kit.database_writer import Writer
 
@@ -89,6 +90,25 @@ class Database:
             return await self._writer.submit(work)
         with telemetry.tracer().start_as_current_span("database write"):
             return await self._writer.submit(work)
+
+    async def say(self, connection: AsyncConnection, channel: str, words: Sequence[str]) -> None:
+        """Within a piece of work: tell those who listen, in whatever process, once it is durable; nothing on SQLite.
+
+        A word has at most 7,999 bytes; the same word said twice in one transaction is heard once.
+        """
+        if words and self.dialect == "postgresql":
+            statement = text("SELECT pg_notify(:channel, word) FROM unnest(CAST(:words AS text[])) AS word")
+            await connection.execute(statement, {"channel": channel, "words": list(words)})
+
+    async def listen(self, channel: str, heard: Callable[[str], None]) -> None:
+        """Call `heard` with every word said on a channel from now on, until cancelled; raises Unavailable when cut off.
+
+        The empty word comes first: from then on nothing is missed. On SQLite nothing is ever said.
+        """
+        if self.dialect != "postgresql":
+            await asyncio.Event().wait()
+        with translated():
+            await listen(self.url, channel, heard)
 
     async def ping(self) -> None:
         """Ask the database something trivial, for health; raises Unavailable when it does not answer."""

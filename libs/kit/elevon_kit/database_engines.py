@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from elevon_core.errors import InvalidArgument
+from elevon_core.errors import InvalidArgument, Unavailable
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
@@ -18,6 +20,10 @@ SQLITE = "sqlite"
 POSTGRESQL = "postgresql"
 DRIVERS = {SQLITE: "sqlite+aiosqlite", POSTGRESQL: "postgresql+asyncpg"}
 CONNECT_TIMEOUT = 10
+IDLE_TRANSACTION_SECONDS = 3
+"""A writer that stops in its transaction for so long, say because its process is paused, loses its locks (PostgreSQL).
+
+Its work is done again when it goes on."""
 
 
 def parse_url(url: str) -> URL:
@@ -38,26 +44,43 @@ def parse_url(url: str) -> URL:
 def writing_engine(url: URL) -> AsyncEngine:
     """Make the engine with the one connection that writes."""
     if url.get_backend_name() == POSTGRESQL:
-        return _postgresql_engine(url, 1)
+        return _postgresql_engine(url, 1, {"idle_in_transaction_session_timeout": str(IDLE_TRANSACTION_SECONDS * 1000)})
     return _sqlite_engine(url, 1, writing=True)
 
 
 def reading_engine(url: URL, connections: int) -> AsyncEngine:
     """Make the engine whose connections see one state of the database per transaction, and cannot change it."""
     if url.get_backend_name() == POSTGRESQL:
-        engine = _postgresql_engine(url, connections, isolation_level="REPEATABLE READ")
+        engine = _postgresql_engine(url, connections, {}, isolation_level="REPEATABLE READ")
         return engine.execution_options(postgresql_readonly=True)
     return _sqlite_engine(url, connections, writing=False)
 
 
-def _postgresql_engine(url: URL, connections: int, **arguments: Any) -> AsyncEngine:
+async def listen(url: URL, channel: str, heard: Callable[[str], None]) -> None:
+    """Hand over what is said on a channel, through a connection of its own; raises Unavailable when that is lost."""
+    engine = _postgresql_engine(url, 1, {})
+    try:
+        async with engine.connect() as connection:
+            driver: Any = (await connection.get_raw_connection()).driver_connection
+            lost = asyncio.Event()
+            driver.add_termination_listener(lambda _: lost.set())
+            await driver.add_listener(channel, lambda *said: heard(said[-1]))
+            heard("")
+            await lost.wait()
+            await connection.invalidate()
+            raise Unavailable(f"the database hung up on who listens to {channel}")
+    finally:
+        await engine.dispose()
+
+
+def _postgresql_engine(url: URL, connections: int, session: dict[str, str], **arguments: Any) -> AsyncEngine:
     engine = create_async_engine(
         url,
         poolclass=AsyncAdaptedQueuePool,
         pool_size=connections,
         max_overflow=0,
         pool_timeout=CONNECT_TIMEOUT,
-        connect_args={"timeout": CONNECT_TIMEOUT},
+        connect_args={"timeout": CONNECT_TIMEOUT, "server_settings": session},
         **arguments,
     )
     translate_in(engine)

@@ -32,7 +32,7 @@ class ConnectionLost(Unavailable):
 CONTENTION_STATES = frozenset({"40001", "40P01", "55P03"})
 UNIQUE_STATE = "23505"
 FULL_STATES = frozenset({"53100", "53200"})
-LOST_STATE_CLASSES = ("08", "57P")
+LOST_STATE_CLASSES = ("08", "57P", "25P03")
 LOST_CLIENT_ERRORS = frozenset({"InternalClientError"})
 """What asyncpg raises while it still learns that the server ended the connection; by name, for it is loaded late."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -67,7 +67,8 @@ class EventChunk:
 class Commit:
     """Everything one tick writes, in one transaction; fenced by the epochs of the leases it relies on.
 
-    `dropped` names arrays, by execution and node, all of whose chunks are deleted before `chunks` are written.
+    `dropped` names arrays, by execution and node, all of whose chunks are deleted before `chunks` are written. `words`
+    are said to the other replicas once the rest is durable, see `Store.listen`; alone they are nothing to write.
     """
 
     leases: Mapping[int, int]
@@ -79,6 +80,7 @@ class Commit:
     events: list[EventChunk] = field(default_factory=list)
     acknowledged: list[tuple[int, int]] = field(default_factory=list)
     answered: list[int] = field(default_factory=list)
+    words: list[str] = field(default_factory=list)
 
     @property
     def is_empty(self) -> bool:
@@ -159,6 +161,14 @@ class Store(Protocol):
 
     async def release_leases(self, owner: str, shards: Collection[int]) -> None:
         """Give shards away; those of another owner are left alone."""
+
+    async def listen(self, heard: Callable[[str], None]) -> None:
+        """Hand over every word that a replica says, as soon as it is said, until cancelled.
+
+        Words save waiting and may be lost: whatever they tell of is also found by looking. There are `look SHARD` (a
+        request or a new execution waits for the shard's owner), `leases` (some were given up), and what commits say. An
+        empty word means that others may have been missed so far.
+        """
 
     async def forget_ended(self, before: int, limit: int) -> int:
         """Delete executions that ended before a time, with their nodes; returns how many."""

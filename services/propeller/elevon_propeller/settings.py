@@ -51,7 +51,7 @@ class EngineSettings(SettingsGroup):
         100 * MEBIBYTE, ge=KIBIBYTE, description="Largest literal map read from the object store, in bytes."
     )
     lease_seconds: float = Field(
-        4.0, ge=0.2, le=600, description="How long a replica that died keeps its executions, in seconds."
+        3.0, ge=0.2, le=600, description="How long a replica that died keeps its executions, in seconds."
     )
     replica_name: str = Field(
         "",

@@ -199,3 +199,22 @@ async def test_a_later_plugin_goes_on_with_an_attempt(subject: Subject) -> None:
     await sink.ended.wait()
     await second.close()
     assert sink.reports[-1].phase is AttemptPhase.SUCCEEDED
+
+
+async def test_an_attempt_that_was_let_go_of_goes_on_for_whoever_starts_it_again(subject: Subject) -> None:
+    plugin = subject.make()
+    await plugin.open()
+    await plugin.detach("never-heard-of")
+    if subject.long is None:
+        await plugin.close()
+        return
+    former, sink = Sink(), Sink()
+    await plugin.start(subject.long, former)
+    await plugin.detach(subject.long.name)
+    heard = len(former.reports)
+    await plugin.start(subject.long, sink)
+    await plugin.abort(subject.long.name, "enough")
+    await plugin.finalize(subject.long.name)
+    await plugin.close()
+    assert len(former.reports) == heard
+    assert not any(report.phase.is_final for report in [*former.reports, *sink.reports])

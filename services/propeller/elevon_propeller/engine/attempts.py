@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 from elevon_idl.core import v1 as core
@@ -11,14 +12,19 @@ from elevon_propeller.engine.array_state import ElementState
 from elevon_propeller.engine.plan import Plan
 from elevon_propeller.engine.policy import EnginePolicy
 from elevon_propeller.engine.state import ExecutionState, NodeState
-from elevon_propeller.plugins.contract import Attempt
+from elevon_propeller.plugins.contract import Attempt, forever
 
 ARRAY_INDEX = "FLYTE_K8S_ARRAY_INDEX"
 _EMPTY = core.LiteralMap()
 
 
 def build_attempt(
-    plan: Plan, state: ExecutionState, node: NodeState, policy: EnginePolicy, traceparent: str = ""
+    plan: Plan,
+    state: ExecutionState,
+    node: NodeState,
+    policy: EnginePolicy,
+    traceparent: str = "",
+    until: Callable[[], float] = forever,
 ) -> Attempt:
     """The present attempt of a task node, the same whenever it is built again."""
     task = node.plan.task
@@ -47,6 +53,7 @@ def build_attempt(
         console_url=options.console_url,
         traceparent=traceparent,
         shares_inputs_file=isinstance(node, ElementState) and not node.array.plan.own_files,
+        until=until,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -60,6 +61,11 @@ class AttemptPaths:
         return f"{self.raw_output_prefix}/_flytecheckpoints"
 
 
+def forever() -> float:
+    """The end of ownership where nobody else can own anything."""
+    return math.inf
+
+
 @dataclass(frozen=True, slots=True)
 class Attempt:
     """One attempt of one task node: all a plugin needs to start it, or to find it again after a restart.
@@ -69,6 +75,10 @@ class Attempt:
     own variables, without those of the container contract. `started_at` is when the engine committed to this attempt
     (UTC). An element of an array `shares_inputs_file` with all others: inputs.pb is written already and holds whole
     lists, `inputs` is the element's share of it.
+
+    `until` answers, in seconds of `time.monotonic()`, how long this replica is sure to own the execution. A plugin that
+    waits between `start` and the moment the attempt truly begins must look right before that moment; once the time is
+    over, another replica may have begun the attempt: wait until it is prolonged, or until `detach`.
     """
 
     name: str
@@ -91,6 +101,7 @@ class Attempt:
     traceparent: str = ""
     shares_inputs_file: bool = False
     generated_name: str = ""
+    until: Callable[[], float] = field(default=forever, compare=False)
 
 
 class AttemptPhase(enum.Enum):
@@ -163,6 +174,10 @@ class Plugin(Protocol):
 
     async def finalize(self, name: str) -> None:
         """Let go of what is kept for a finished attempt. Unknown names are fine."""
+
+    async def detach(self, name: str) -> None:
+        """Stop looking after an attempt, which another replica looks after from now on: what runs runs on, what has
+        not begun never does. Returns when that is sure. Unknown names are fine."""
 
     async def close(self) -> None:
         """Let go of everything; attempts that can outlive the process keep running."""

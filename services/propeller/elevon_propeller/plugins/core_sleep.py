@@ -58,6 +58,10 @@ class CoreSleepPlugin:
         if handle is not None:
             handle.cancel()
 
+    async def detach(self, name: str) -> None:
+        """Switch the alarm off."""
+        await self.finalize(name)
+
     async def close(self) -> None:
         """Switch all alarms off; they are set again from the recorded starts."""
         while self._asleep:

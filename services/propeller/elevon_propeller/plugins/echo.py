@@ -53,6 +53,10 @@ class EchoPlugin:
         if handle is not None:
             handle.cancel()
 
+    async def detach(self, name: str) -> None:
+        """Forget the attempt."""
+        await self.finalize(name)
+
     async def close(self) -> None:
         """Forget all attempts; they start again from their recorded start."""
         while self._waiting:

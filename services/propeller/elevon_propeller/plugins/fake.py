@@ -34,6 +34,7 @@ class FakePlugin:
         self.started: list[str] = []
         self.aborted: list[tuple[str, str]] = []
         self.finalized: list[str] = []
+        self.detached: list[str] = []
 
     @property
     def id(self) -> str:
@@ -85,6 +86,11 @@ class FakePlugin:
         """Forget how the attempt ended."""
         self.finalized.append(self._shown.get(name, name))
         self._ended.pop(name, None)
+
+    async def detach(self, name: str) -> None:
+        """Forget who listens."""
+        self.detached.append(self._shown.get(name, name))
+        self._sinks.pop(name, None)
 
     async def close(self) -> None:
         """Forget who listens."""

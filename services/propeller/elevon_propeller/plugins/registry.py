@@ -180,6 +180,9 @@ class RefusingPlugin:
     async def finalize(self, name: str) -> None:
         """Nothing is kept."""
 
+    async def detach(self, name: str) -> None:
+        """Nothing is looked after."""
+
     async def close(self) -> None:
         """Nothing to let go of."""
 

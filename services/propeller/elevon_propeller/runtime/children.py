@@ -1,7 +1,7 @@
 """Executions launched for launch-plan nodes: created and terminated through admin, their ends brought to the parents.
 
-A child that ends in this process tells its parent at once. One that ends elsewhere, or whose end was missed, is found
-when the parent asks: in the engine's own store, else with admin.
+A child that ends in this process tells its parent at once, and other replicas hear of its end. One whose end was missed
+is found when the parent asks: in the engine's own store, else with admin.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from elevon_propeller.runtime.clock import Clock
 from elevon_propeller.runtime.executor import Post
 from elevon_propeller.runtime.outbox import Outbox
 from elevon_propeller.runtime.persistence import first, persist
+from elevon_propeller.runtime.tenure import Tenure
 
 log = get_logger("children")
 
@@ -71,6 +72,7 @@ class Children:
         policy: EnginePolicy,
         clock: Clock,
         *,
+        tenure: Tenure,
         data_limit: int,
         retries: RetryPolicy,
     ) -> None:
@@ -82,6 +84,7 @@ class Children:
         self._post = post
         self._policy = policy
         self._clock = clock
+        self._tenure = tenure
         self._data_limit = data_limit
         self._retries = retries
         self._watches: dict[Name, Watch] = {}
@@ -128,6 +131,13 @@ class Children:
         phase = wire_execution_phase(state.phase)
         self._post(parent, ChildEnded(self._clock(), watch.node_id, watch.number, phase, outputs, state.error))
 
+    def heard(self, name: Name) -> None:
+        """An execution has ended at another replica: look at it if a node here waits for it."""
+        watch = self._watches.get(name)
+        parent = self._actors.get(watch.parent) if watch is not None else None
+        if watch is not None and parent is not None:
+            self._tasks.start(self._look(parent, watch.node_id, watch.number), "look")
+
     async def close(self) -> None:
         """Leave what is not done; it is asked for again after a restart."""
         await self._tasks.stop()
@@ -158,6 +168,7 @@ class Children:
     async def _create(self, actor: Actor, command: LaunchChild, launch: _Launch) -> bool | None:
         """True when the execution existed, None when it is not wanted any more."""
         async with self._calls:
+            await self._tenure.holds(actor)
             node = _waiting(actor, command.node_id, command.number)
             if node is None or launch.unwanted.is_set():
                 return None

@@ -22,6 +22,7 @@ from elevon_propeller.runtime.batch import ActorBatch
 from elevon_propeller.runtime.clock import Clock
 from elevon_propeller.runtime.executor import Executor
 from elevon_propeller.runtime.outbox import Outbox
+from elevon_propeller.runtime.tenure import Tenure
 from elevon_propeller.runtime.timers import Timers
 
 log = get_logger("driver")
@@ -35,6 +36,8 @@ LAZY_SECONDS = 0.05
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 5.0
 
+_TAKEN = "another replica runs this execution now"
+
 
 @dataclass(slots=True)
 class Parked:
@@ -45,13 +48,20 @@ class Parked:
 
 
 class Driver:
-    """Owns the actors of this replica; one task ticks, everything else posts to it."""
+    """Owns the actors of this replica; one task ticks, everything else posts to it.
+
+    `epochs` are those of the leases it relies on; an epoch that was `left` is never relied on again. `has_peers` says
+    that other replicas are at work, who want to hear of what ends here.
+    """
 
     def __init__(self, store: Store, policy: EnginePolicy, clock: Clock) -> None:
         self.actors: dict[Name, Actor] = {}
         self.epochs: dict[int, int] = {}
         self.parked: dict[int, Parked] = {}
         self.committing = asyncio.Lock()
+        self.tenure = Tenure()
+        self.left: dict[int, int] = {}
+        self.has_peers = False
         self._store = store
         self._policy = policy
         self._clock = clock
@@ -119,11 +129,14 @@ class Driver:
     def disown(self, shards: Collection[int]) -> None:
         """Let go of shards and their executions, in memory."""
         for shard in shards:
-            self.epochs.pop(shard, None)
+            if shard in self.epochs:
+                self.left[shard] = self.epochs.pop(shard)
             self._numbers.pop(shard, None)
             self._outbox.drop(shard)
         for actor in [actor for actor in self.actors.values() if actor.shard in shards]:
-            self._close(actor, Unavailable("another replica runs this execution now"))
+            self._close(actor, Unavailable(_TAKEN))
+            self._executor.leave(actor)
+        self.tenure.recall()
 
     def acknowledge(self, places: list[tuple[int, int]]) -> None:
         """Admin has these chunks; they are deleted with the next commit, or soon."""
@@ -197,7 +210,7 @@ class Driver:
         acknowledged, self._acknowledged = self._acknowledged, []
         answered, self._answered = self._answered, []
         while True:
-            parts = [part for part in parts if not part.actor.closed]
+            parts = _remaining(parts)
             commit = self._build(parts, acknowledged, answered)
             try:
                 if not commit.is_empty:
@@ -244,7 +257,11 @@ class Driver:
                 events.setdefault(actor.shard, []).append(part)
         for shard, shares in events.items():
             commit.events.extend(self._chunks(shard, shares))
+        for shard, _ in commit.acknowledged:
+            leases[shard] = self.epochs[shard]
         commit.leases = leases
+        if self.has_peers:
+            commit.words = [_word(part.actor) for part in parts if part.actor.state.phase.is_terminal]
         return commit
 
     def _chunks(self, shard: int, shares: list[ActorBatch]) -> list[EventChunk]:
@@ -339,6 +356,20 @@ class Driver:
         actor.waiters = []
         for watcher in actor.watchers:
             watcher.put_nowait(None)
+
+
+def _remaining(parts: list[ActorBatch]) -> list[ActorBatch]:
+    """What is still this replica's to commit; those who wait for the rest learn that it is not."""
+    for part in parts:
+        if part.actor.closed:
+            for waiter in part.waiters:
+                _reject(waiter, Unavailable(_TAKEN))
+    return [part for part in parts if not part.actor.closed]
+
+
+def _word(actor: Actor) -> str:
+    """What other replicas are told of an execution that has ended: its parent may be theirs."""
+    return " ".join(("ended", *actor.name))
 
 
 def _may_pass(error: Exception) -> bool:

@@ -21,6 +21,7 @@ from elevon_kit.logging import get_logger
 from elevon_kit.retry import RetryPolicy
 from elevon_kit.tasks import BackgroundTasks
 
+from elevon_propeller.engine import paths
 from elevon_propeller.engine.attempts import build_attempt
 from elevon_propeller.engine.commands import (
     Command,
@@ -53,6 +54,7 @@ from elevon_propeller.ports import Catalog, Plugins
 from elevon_propeller.runtime import tracing
 from elevon_propeller.runtime.actors import Actor
 from elevon_propeller.runtime.clock import Clock
+from elevon_propeller.runtime.tenure import Tenure
 
 log = get_logger("executor")
 
@@ -88,6 +90,7 @@ class Executor:
         data_limit: int,
         retries: RetryPolicy,
         catalog_retries: RetryPolicy,
+        tenure: Tenure | None = None,
     ) -> None:
         self._plugins = plugins
         self._blobs = blobs
@@ -98,10 +101,12 @@ class Executor:
         self._data_limit = data_limit
         self._retries = retries
         self._catalog_retries = catalog_retries
+        self._tenure = tenure or Tenure()
         self._queue: deque[tuple[Actor, Command]] = deque()
         self._workers = BackgroundTasks("executor")
         self._breath_ends = 0.0
         self._out_of_breath = False
+        self._leaving: set[asyncio.Task[None]] = set()
         self._starting: dict[tuple[int, str], _Starting] = {}
         self._actions: dict[type, Callable[[Actor, Any], Awaitable[None]]] = {
             StartAttempt: self._start,
@@ -128,6 +133,32 @@ class Executor:
         if len(self._workers) < WORKERS:
             self._workers.start(self._work(), "worker")
 
+    def leave(self, actor: Actor) -> None:
+        """Another replica runs this execution now: begin nothing more for it, and let the plugins go of it."""
+        for (key, _), starting in self._starting.items():
+            if key == actor.key:
+                starting.interrupted = True
+                starting.task.cancel()
+        leaving = asyncio.create_task(self._detach(actor), name=f"leave {actor.name[2]}")
+        self._leaving.add(leaving)
+        leaving.add_done_callback(self._leaving.discard)
+
+    async def left(self) -> None:
+        """Wait until no plugin holds on to anything of the executions that were left."""
+        await asyncio.gather(*self._leaving, return_exceptions=True)
+
+    async def _detach(self, actor: Actor) -> None:
+        while actor.placed:
+            node_id, plugin = actor.placed.popitem()
+            node = actor.state.nodes.get(node_id)
+            if node is None:
+                continue
+            name = paths.attempt_name(actor.state, node, node.attempt)
+            try:
+                await plugin.detach(name)
+            except Exception as error:
+                log.error("attempt cannot be let go of", attempt=name, exc_info=error)
+
     async def stop(self) -> None:
         """Leave what is not done; it is asked for again after a restart."""
         self._queue.clear()
@@ -136,7 +167,7 @@ class Executor:
     async def _work(self) -> None:
         while self._queue:
             actor, command = self._queue.popleft()
-            if not actor.closed or isinstance(command, FinalizeAttempt | ReleaseCache):
+            if isinstance(command, FinalizeAttempt | ReleaseCache) or await self._tenure.holds(actor):
                 await self._carry_out(actor, command)
             await self._breathe()
 
@@ -175,9 +206,9 @@ class Executor:
         template = node.plan.task.template
         plugin = self._plugins.resolve(template.type, actor.state.options.plugin_overrides, template)
         actor.placed[command.node_id] = plugin
-        attempt = build_attempt(
-            actor.plan, actor.state, node, self._policy, tracing.attempt_traceparent(actor.state, node)
-        )
+        traceparent = tracing.attempt_traceparent(actor.state, node)
+        until = partial(self._tenure.of, actor)
+        attempt = build_attempt(actor.plan, actor.state, node, self._policy, traceparent, until)
 
         def report(seen: Report) -> None:
             self._post(actor, AttemptReported(self._clock(), command.node_id, command.number, seen, plugin.id))

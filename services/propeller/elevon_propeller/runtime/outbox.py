@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 
 from elevon_core.errors import ElevonError
 from elevon_kit.logging import get_logger
@@ -12,6 +13,7 @@ from elevon_kit.retry import is_transient
 
 from elevon_propeller.ports import AdminEvents, EventChunk, Store
 from elevon_propeller.runtime import framing
+from elevon_propeller.runtime.tenure import Tenure
 
 log = get_logger("outbox")
 
@@ -29,10 +31,13 @@ class Outbox:
     store. One call is under way at a time, which keeps the order.
     """
 
-    def __init__(self, store: Store, admin: AdminEvents, acknowledge: Acknowledge) -> None:
+    def __init__(
+        self, store: Store, admin: AdminEvents, acknowledge: Acknowledge, tenure: Tenure | None = None
+    ) -> None:
         self._store = store
         self._admin = admin
         self._acknowledge = acknowledge
+        self._tenure = tenure or Tenure()
         self._queue: deque[EventChunk] = deque()
         self._queued_bytes = 0
         self._behind: set[int] = set()
@@ -101,7 +106,7 @@ class Outbox:
             await self._refill()
             batch = self._next_batch()
             if batch:
-                await self._deliver(b"".join(chunk.payload for chunk in batch))
+                await self._deliver(partial(self._still_owned, batch))
                 self._acknowledge([(chunk.shard, chunk.number) for chunk in batch])
                 self._note_delivered(batch)
             elif not self._behind:
@@ -163,10 +168,20 @@ class Outbox:
             self._queued_bytes -= len(chunk.payload)
         return batch
 
-    async def _deliver(self, payload: bytes) -> None:
-        """Send until admin has it; events that admin can never take are logged and left out."""
+    def _still_owned(self, batch: list[EventChunk]) -> bytes:
+        return b"".join(chunk.payload for chunk in batch if chunk.shard in self._last_taken)
+
+    async def _deliver(self, find: Callable[[], bytes]) -> None:
+        """Send until admin has it; events that admin can never take are logged and left out.
+
+        What to send is asked before every try: the next owner of a shard tells of it again, and must not be overtaken.
+        """
         pause = FIRST_PAUSE
         while True:
+            await self._tenure.sure()
+            payload = find()
+            if not payload:
+                return
             try:
                 for refusal in await self._admin.record(payload):
                     log.warning("event refused", reason=refusal.message)
@@ -184,4 +199,8 @@ class Outbox:
             log.error("event given up", error=error.message, size=len(payload))
             return
         for half in framing.split(payload):
-            await self._deliver(half)
+            await self._deliver(partial(_given, half))
+
+
+def _given(payload: bytes) -> bytes:
+    return payload

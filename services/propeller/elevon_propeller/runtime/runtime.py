@@ -41,13 +41,15 @@ DATA_RETRIES = RetryPolicy(attempts=10, first=0.05, longest=5.0)
 CATALOG_RETRIES = RetryPolicy(attempts=7, first=0.05, longest=1.0)
 FORGET_AT_ONCE = 500
 FORGET_EVERY_SECONDS = 60.0
+SHORT_FLUSH_SECONDS = 0.5
+"""Where there are other replicas, what is left undelivered is theirs to deliver, and they wait for the shards."""
 
 
 @dataclass(frozen=True, slots=True)
 class RuntimeOptions:
     """How the runtime behaves; seconds and bytes. `retention_seconds` 0 keeps ended executions for good."""
 
-    lease_seconds: float = 4.0
+    lease_seconds: float = 3.0
     data_limit: int = 100 * 1024 * 1024
     flush_seconds: float = 5.0
     retention_seconds: float = 0.0
@@ -94,7 +96,7 @@ class Runtime:
         self.keys = Keys(clock)
         self.plans = Plans(self.store, surroundings.blobs)
         self.driver = Driver(self.store, policy, clock)
-        self.outbox = Outbox(self.store, surroundings.admin, self.driver.acknowledge)
+        self.outbox = Outbox(self.store, surroundings.admin, self.driver.acknowledge, self.driver.tenure)
         self.executor = Executor(
             surroundings.plugins,
             surroundings.blobs,
@@ -105,6 +107,7 @@ class Runtime:
             data_limit=options.data_limit,
             retries=options.retries,
             catalog_retries=options.catalog_retries,
+            tenure=self.driver.tenure,
         )
         self._children, self._jobs = self._delegates(surroundings, options)
         self._signals = Signals(surroundings.service, self.driver.post, clock)
@@ -113,6 +116,7 @@ class Runtime:
         self.ownership = Ownership(
             self.owner, self.store, self.driver, self.outbox, self.plans, policy, clock, options.lease_seconds
         )
+        self.ownership.connect(self.executor, self._children.heard)
         self._options = options
         self._originals = Originals(surroundings.service, self.store, policy, self.driver.post, clock)
         self.executor.delegate(ReadOriginal, self._originals.read)
@@ -123,7 +127,16 @@ class Runtime:
         service, blobs, driver = surroundings.service, surroundings.blobs, self.driver
         limits: Limits = {"data_limit": options.data_limit, "retries": options.retries}
         children = Children(
-            service, self.store, blobs, self.outbox, driver.actors, driver.post, self.policy, self.clock, **limits
+            service,
+            self.store,
+            blobs,
+            self.outbox,
+            driver.actors,
+            driver.post,
+            self.policy,
+            self.clock,
+            tenure=driver.tenure,
+            **limits,
         )
         jobs = Jobs(service, blobs, driver.post, self.clock, **limits)
         self.executor.delegate(LaunchChild, children.launch)
@@ -140,8 +153,10 @@ class Runtime:
         if self._named:
             await self.ownership.take_over_namesake()
         await self.ownership.renew()
-        await self.ownership.look_around()
-        self._tasks.keep_running(self.ownership.run, "leases")
+        await self.ownership.follow()
+        self._tasks.keep_running(self.ownership.keep, "leases")
+        self._tasks.keep_running(self.ownership.run, "shards")
+        self._tasks.keep_running(self.ownership.listen, "listener")
         if self._options.retention_seconds:
             self._tasks.keep_running(self._forget, "retention")
 
@@ -154,7 +169,7 @@ class Runtime:
         await self._originals.close()
         async with self.driver.committing:
             log.info("draining", executions=len(self.driver.actors))
-        await self.outbox.flushed(self._options.flush_seconds)
+        await self.outbox.flushed(SHORT_FLUSH_SECONDS if self.driver.has_peers else self._options.flush_seconds)
         await self.driver.tick()
         await self._tasks.stop()
         await self.ownership.release()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from elevon_kit.upserts import insert_into
@@ -38,15 +38,30 @@ def choose(held: Iterable[Lease], owner: str, now: int, share: int) -> tuple[lis
 async def take(connection: AsyncConnection, dialect: str, owner: str, now: int, expires_at: int) -> Leases:
     """Say that the replica is alive, renew its leases, take more up to its share; in the caller's transaction."""
     alive = await _announce(connection, dialect, owner, now, expires_at)
-    held = await _held(connection, dialect)
-    wanted, surplus = choose(held, owner, now, fair_share(alive))
-    await connection.execute(update(leases).where(leases.c.owner == owner).values(expires_at=expires_at))
+    wanted, surplus = choose(await _held(connection, dialect), owner, now, fair_share(alive))
+    renew = update(leases).where(leases.c.owner == owner).values(expires_at=expires_at)
+    rows = (await connection.execute(renew.returning(leases.c.shard, leases.c.epoch))).all()
     if wanted:
-        taken = {"owner": owner, "epoch": leases.c.epoch + 1, "expires_at": expires_at}
-        await connection.execute(update(leases).where(leases.c.shard.in_(wanted)).values(taken))
-    epochs = {lease.shard: lease.epoch for lease in held if lease.owner == owner}
-    epochs |= {lease.shard: lease.epoch + 1 for lease in held if lease.shard in wanted}
-    return Leases(epochs, surplus, alive)
+        rows = [*rows, *await _seize(connection, wanted, owner, now, expires_at)]
+    return Leases({row.shard: row.epoch for row in rows}, surplus, alive)
+
+
+async def _seize(
+    connection: AsyncConnection, wanted: Collection[int], owner: str, now: int, expires_at: int
+) -> Sequence[Any]:
+    """Take those of the wanted shards that are still free.
+
+    A commit under way locks the lease it relies on. It is not waited for: whoever commits is alive, and one that stops
+    dead in its transaction is cut off by the database.
+    """
+    free = (leases.c.owner == "") | (leases.c.expires_at < now)
+    looked = select(leases.c.shard).where(leases.c.shard.in_(wanted), free).order_by(leases.c.shard)
+    shards = (await connection.scalars(looked.with_for_update(skip_locked=True))).all()
+    if not shards:
+        return []
+    taken = {"owner": owner, "epoch": leases.c.epoch + 1, "expires_at": expires_at}
+    statement = update(leases).where(leases.c.shard.in_(shards)).values(taken)
+    return (await connection.execute(statement.returning(leases.c.shard, leases.c.epoch))).all()
 
 
 async def release(connection: AsyncConnection, owner: str, shards: Collection[int]) -> None:
@@ -68,7 +83,7 @@ async def _announce(connection: AsyncConnection, dialect: str, owner: str, now: 
 
 
 async def _held(connection: AsyncConnection, dialect: str) -> list[Lease]:
-    statement = select(leases).order_by(leases.c.shard).with_for_update()
+    statement = select(leases).order_by(leases.c.shard)
     rows = (await connection.execute(statement)).all()
     if len(rows) < SHARDS:
         blank = [{"shard": shard, "owner": "", "epoch": 0, "expires_at": 0} for shard in range(SHARDS)]

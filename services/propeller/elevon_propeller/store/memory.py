@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterable
 
 from elevon_propeller.engine.records import ChunkRow, NodeRow
 from elevon_propeller.ports import SHARDS, Commit, EventChunk, ExecutionExists, ExecutionRow, LeaseLost, Leases, Request
@@ -24,6 +25,7 @@ class MemoryStore:
         self._next_request = 1
         self._leases = [Lease(shard, "", 0, 0) for shard in range(SHARDS)]
         self._replicas: dict[str, int] = {}
+        self._listeners: list[Callable[[str], None]] = []
 
     async def save_workflow(self, digest: bytes, closure: bytes) -> None:
         """Keep a closure under its digest."""
@@ -54,6 +56,7 @@ class MemoryStore:
             self._events.pop(place, None)
         for request_id in commit.answered:
             self._requests.pop(request_id, None)
+        self._say(commit.words)
 
     def _write_chunks(self, commit: Commit) -> None:
         for key, node_id in commit.dropped:
@@ -72,6 +75,7 @@ class MemoryStore:
         if (row.project, row.domain, row.name) in self._names:
             return False
         self._add(row)
+        self._say([f"look {row.shard}"])
         return True
 
     async def find_execution(self, project: str, domain: str, name: str) -> ExecutionRow | None:
@@ -105,6 +109,7 @@ class MemoryStore:
         """Leave a request for the owner of the shard."""
         self._requests[self._next_request] = Request(self._next_request, key, shard, kind, payload)
         self._next_request += 1
+        self._say([f"look {shard}"])
 
     async def requests(self, shards: Collection[int]) -> list[Request]:
         """The requests for some shards."""
@@ -130,6 +135,21 @@ class MemoryStore:
                 lease.owner, lease.expires_at = "", 0
         if len(shards) >= SHARDS:
             self._replicas.pop(owner, None)
+        self._say(["leases"])
+
+    async def listen(self, heard: Callable[[str], None]) -> None:
+        """Hand over every word."""
+        self._listeners.append(heard)
+        heard("")
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self._listeners.remove(heard)
+
+    def _say(self, words: Iterable[str]) -> None:
+        for word in words:
+            for heard in self._listeners:
+                heard(word)
 
     async def forget_ended(self, before: int, limit: int) -> int:
         """Delete executions that ended before a time."""

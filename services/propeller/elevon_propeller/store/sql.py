@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, cast
 
 from elevon_kit.database import Database, UniqueViolation
@@ -25,6 +25,7 @@ from elevon_propeller.store import leasing
 from elevon_propeller.store.tables import chunks, events, executions, leases, nodes, requests, workflows
 
 KEYS_PER_QUERY = 500
+CHANNEL = "elevon_propeller"
 _EXECUTION_COLUMNS = tuple(column.name for column in executions.columns)
 _NODE_COLUMNS = tuple(column.name for column in nodes.columns)
 _CHANGING = ("phase", "error", "abort_cause", "signals", "started_at", "ended_at")
@@ -36,6 +37,7 @@ _CHANGE_EXECUTION = (
 _HELD = (
     select(leases.c.shard, leases.c.epoch)
     .where(leases.c.shard.in_(bindparam("shards", expanding=True)))
+    .order_by(leases.c.shard)
     .with_for_update(read=True)
 )
 _DROP_CHUNKS = delete(chunks).where(
@@ -113,12 +115,15 @@ class SqlStore:
             await connection.execute(_ACKNOWLEDGE, values)
         if commit.answered:
             await connection.execute(delete(requests).where(requests.c.id.in_(commit.answered)))
+        if commit.words:
+            await self._database.say(connection, CHANNEL, commit.words)
 
     async def create_execution(self, row: ExecutionRow) -> bool:
         """Write a new execution for whoever owns its shard."""
 
         async def work(connection: AsyncConnection) -> None:
             await connection.execute(insert(executions), [_execution_values(row)])
+            await self._database.say(connection, CHANNEL, [f"look {row.shard}"])
 
         try:
             await self._database.write(work)
@@ -188,6 +193,7 @@ class SqlStore:
 
         async def work(connection: AsyncConnection) -> None:
             await connection.execute(insert(requests), values)
+            await self._database.say(connection, CHANNEL, [f"look {shard}"])
 
         await self._database.write(work)
 
@@ -206,7 +212,16 @@ class SqlStore:
 
     async def release_leases(self, owner: str, shards: Collection[int]) -> None:
         """Give shards away."""
-        await self._database.write(lambda connection: leasing.release(connection, owner, shards))
+
+        async def work(connection: AsyncConnection) -> None:
+            await leasing.release(connection, owner, shards)
+            await self._database.say(connection, CHANNEL, ["leases"])
+
+        await self._database.write(work)
+
+    async def listen(self, heard: Callable[[str], None]) -> None:
+        """Hand over every word; with SQLite there is only one replica, and nothing to hear."""
+        await self._database.listen(CHANNEL, heard)
 
     async def forget_ended(self, before: int, limit: int) -> int:
         """Delete executions that ended before a time."""

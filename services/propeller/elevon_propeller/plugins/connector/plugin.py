@@ -26,6 +26,7 @@ from elevon_propeller.plugins.connector.service import ConnectorService
 from elevon_propeller.plugins.connector.settings import ConnectorSettings, EndpointSettings
 from elevon_propeller.plugins.connector.watched import Watched
 from elevon_propeller.plugins.contract import Attempt, Report, ReportSink
+from elevon_propeller.plugins.in_time import in_time
 from elevon_propeller.plugins.results import Examiner
 from elevon_propeller.plugins.state import PluginState
 
@@ -111,6 +112,10 @@ class ConnectorPlugin:
         await self._let_go(name)
         await self._state.delete(name)
 
+    async def detach(self, name: str) -> None:
+        """Leave an attempt to the replica that owns it now, which finds its job in `state`."""
+        await self._let_go(name)
+
     async def close(self) -> None:
         """Let go; jobs go on and are found again by `start`."""
         for name in list(self._watched):
@@ -143,6 +148,7 @@ class ConnectorPlugin:
             route = await self._route(watched)
             request = await self._prepare(attempt)
             await self._wait_for_deletions(watched)
+            await in_time(attempt)
             if route.is_sync:
                 return await self._jobs.execute(watched, route, request)
             record = await self._jobs.create(watched, route, request)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import math
 import struct
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -49,13 +50,17 @@ class ForkServerClient:
         """Who is there; answered when the server is warm."""
         return await self._ask("hello")
 
-    async def launch(self, name: str, folder: Path, spec: Mapping[str, Any] | None) -> dict[str, Any]:
+    async def launch(
+        self, name: str, folder: Path, spec: Mapping[str, Any] | None, until: float = math.inf
+    ) -> dict[str, Any]:
         """Start an attempt, or without a spec ask what has become of it.
 
         The answer's `state` is `running`, `exited` (with `exit`), `unknown`, `held` (something of an earlier run holds
-        the lock) or `refused` (with `reason`).
+        the lock), `late` (`until` was over, in seconds of the machine's monotonic clock, when the server read this) or
+        `refused` (with `reason`).
         """
-        return await self._ask("launch", name=name, folder=str(folder), spec=spec)
+        limit = None if until == math.inf else until
+        return await self._ask("launch", name=name, folder=str(folder), spec=spec, until=limit)
 
     async def stop(self, name: str, reason: str, grace: float) -> None:
         """End an attempt; returns when nothing of it runs. `grace` is seconds between SIGTERM and SIGKILL."""

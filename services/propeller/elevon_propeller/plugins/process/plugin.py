@@ -19,6 +19,7 @@ from elevon_kit.retry import ATOMIC
 from elevon_propeller.plugins import reports
 from elevon_propeller.plugins.clock import Clock, system_clock
 from elevon_propeller.plugins.contract import Attempt, AttemptPhase, Leftover, Report, ReportSink
+from elevon_propeller.plugins.in_time import in_time
 from elevon_propeller.plugins.process.checkpoints import with_latest_checkpoint
 from elevon_propeller.plugins.process.client import ServerLost
 from elevon_propeller.plugins.process.copilot import copilot_of, lay_out_inputs, take_outputs
@@ -173,6 +174,11 @@ class ProcessPlugin:
         kept = await asyncio.to_thread(self._parts.folders.kept)
         return [_leftover(name, launch) for name, launch in kept.items() if launch and name not in self._entries]
 
+    async def detach(self, name: str) -> None:
+        """Leave an attempt to the replica that owns it now; its fork server is shared and goes on."""
+        if not self._was_stranger(name):
+            await self._let_go(name)
+
     async def close(self) -> None:
         """Let go; attempts keep running when so configured, and are found again by `start`."""
         if self._warming is not None:
@@ -244,6 +250,7 @@ class ProcessPlugin:
         attempt = replace(attempt, paths=await with_latest_checkpoint(attempt.paths, self._blobs))
         preparation = prepare(attempt, folder, self._settings)
         await self._take_slot(attempt, entry)
+        await in_time(attempt)
         await self._write_inputs(attempt, preparation, again=runs > 0)
         folder.create()
         if preparation.command.distribution:
@@ -254,10 +261,11 @@ class ProcessPlugin:
         if preparation.command.entry and server.trouble:
             raise Refusal("FlytekitNotFound", _without_flytekit(preparation.python, server))
         launch = Launch(owner_of(attempt), server.key, server.identity, runs + 1)
+        await in_time(attempt)
         folder.write_launch(launch)
         end = server.client.expect(attempt.name)
         try:
-            ended = await self._send(attempt.name, folder, server, preparation)
+            ended = await self._send(attempt, folder, server, preparation)
         except ServerLost:
             return await self._dead(attempt.name, folder)
         except BaseException:
@@ -270,11 +278,16 @@ class ProcessPlugin:
         return await self._await_end(attempt.name, folder, launch, end)
 
     async def _send(
-        self, name: str, folder: AttemptFolder, server: ForkServer, preparation: Preparation
+        self, attempt: Attempt, folder: AttemptFolder, server: ForkServer, preparation: Preparation
     ) -> Exit | None:
         """Have an attempt launched; answers its end only if it has ended already."""
-        for _ in range(_HELD_TRIES):
-            answer = await server.client.launch(name, folder.path, preparation.spec())
+        name, tries = attempt.name, _HELD_TRIES
+        while tries:
+            answer = await server.client.launch(name, folder.path, preparation.spec(), attempt.until())
+            if answer["state"] == "late":
+                await in_time(attempt)
+                continue
+            tries -= 1
             if answer["state"] == "running":
                 return None
             if answer["state"] == "exited":

@@ -179,6 +179,8 @@ class Server:
             return {"state": "exited", "exit": json.load(file)}
         if message["spec"] is None:
             return {"state": "unknown"}
+        if message.get("until") is not None and time.monotonic() >= message["until"]:
+            return {"state": "late"}
         lock = os.open(os.path.join(folder, "lock"), os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
