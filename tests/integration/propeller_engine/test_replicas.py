@@ -105,10 +105,11 @@ async def test_a_draining_replica_gives_its_shards_away_at_once(begin: Begin) ->
 
 async def test_a_replica_that_is_not_sure_of_its_shards_begins_nothing(begin: Begin) -> None:
     engine = await begin(echo, **LONG)
-    engine.runtime.driver.tenure.until = 0.0
-    await engine.create("unsure", closures.chain(1))
-    await eventually(lambda: engine.runtime.driver.actors["p", "d", "unsure"].state.nodes["n0"].attempt_at)
-    assert engine.plugin.started == []
+    async with engine.runtime.ownership.renewing:
+        engine.runtime.driver.tenure.until = 0.0
+        await engine.create("unsure", closures.chain(1))
+        await eventually(lambda: engine.runtime.driver.actors["p", "d", "unsure"].state.nodes["n0"].attempt_at)
+        assert engine.plugin.started == []
     await engine.runtime.ownership.renew()
     assert await engine.wait("unsure") == "SUCCEEDED"
 

@@ -153,6 +153,11 @@ class Either:
         for plugin in self._plugins:
             await plugin.finalize(name)
 
+    async def detach(self, name: str) -> None:
+        """Stop looking after an attempt, whoever has it."""
+        for plugin in self._plugins:
+            await plugin.detach(name)
+
     async def close(self) -> None:
         """They are closed by whoever opened them."""
 

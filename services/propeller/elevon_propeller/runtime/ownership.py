@@ -36,7 +36,7 @@ class Ownership:
     A lease lives `lease_seconds` without renewal and is renewed four times as often, so a dead replica's shards are
     taken over within 1.25 of it. Renewing never waits for the loading of what was taken over: two tasks do the two.
     What was lost is let go of in the same moment that says so, before anything else can rely on the renewed leases.
-    `hears` says that other replicas have been listened to.
+    `renewing` is held while leases are renewed or given up; `hears` says that other replicas are listened to.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class Ownership:
         self._leases = Leases({}, [], 1)
         self._owed: set[int] = set()
         self._answered: set[int] = set()
-        self._renewing = asyncio.Lock()
+        self.renewing = asyncio.Lock()
         self._called = asyncio.Event()
         self._stirred = asyncio.Event()
         self._executor: Executor
@@ -103,7 +103,7 @@ class Ownership:
 
     async def renew(self) -> None:
         """Renew leases, take free ones, and leave lost ones."""
-        async with self._renewing:
+        async with self.renewing:
             asked = asyncio.get_running_loop().time()
             now = self._clock()
             leases = await self._store.take_leases(self.owner, now, now + int(self._lease_seconds * 1_000_000))
@@ -158,7 +158,7 @@ class Ownership:
 
     async def release(self) -> None:
         """Give all shards away, so that another replica need not wait."""
-        async with self._renewing:
+        async with self.renewing:
             self._leases = Leases({}, [], 1)
             self._driver.disown(list(self._driver.epochs))
             await self._executor.left()
@@ -189,7 +189,7 @@ class Ownership:
             self._driver.disown(shards)
         self._owed.update(shards)
         await self._executor.left()
-        async with self._renewing:
+        async with self.renewing:
             await self._store.release_leases(self.owner, self._owed)
             log.info("shards given away", shards=sorted(self._owed))
             kept = {shard: epoch for shard, epoch in self._leases.epochs.items() if shard not in self._owed}
