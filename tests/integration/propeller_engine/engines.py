@@ -42,19 +42,12 @@ class Engine:
         surroundings = Surroundings(
             SqlStore(self.database), self.admin, self.catalog, Registry([plugin]), shared["blobs"], self.service
         )
-<<<<<<< HEAD
-        policy = EnginePolicy(backoff_base=1_000, cache_wait=20_000, child_first_look=20_000)
-        owner = options.pop("owner", "")
-        runtime_options = RuntimeOptions(**{"lease_seconds": 0.4, "retries": FAST, "catalog_retries": FAST, **options})
-        self.runtime = Runtime(surroundings, policy, runtime_options, owner=owner)
-=======
         policy = EnginePolicy(
             backoff_base=1_000, cache_wait=20_000, child_first_look=options.pop("child_first_look", 20_000)
         )
-        options.setdefault("lease_seconds", 0.4)
-        runtime_options = RuntimeOptions(retries=FAST, catalog_retries=FAST, **options)
-        self.runtime = Runtime(surroundings, policy, runtime_options)
->>>>>>> 8af22de (Fence what a replica begins, hear of other replicas at once, let plugins go of what another one runs)
+        owner = options.pop("owner", "")
+        runtime_options = RuntimeOptions(**{"lease_seconds": 0.4, "retries": FAST, "catalog_retries": FAST, **options})
+        self.runtime = Runtime(surroundings, policy, runtime_options, owner=owner)
         self.executions = Executions(self.runtime)
         self.watching = Watching(self.runtime)
 
