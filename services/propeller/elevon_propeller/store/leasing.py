@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from elevon_kit.upserts import insert_into
 from sqlalchemy import delete, select, update
