@@ -75,6 +75,13 @@ class GuardedPlugin:
         except SystemExit as leaving:
             raise self._misbehaved("finalize", leaving) from leaving
 
+    async def detach(self, name: str) -> None:
+        """Stop looking after an attempt."""
+        try:
+            await self._plugin.detach(name)
+        except SystemExit as leaving:
+            raise self._misbehaved("detach", leaving) from leaving
+
     async def close(self) -> None:
         """Close the plugin."""
         await self._plugin.close()
