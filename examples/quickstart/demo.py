@@ -72,7 +72,7 @@ async def control_plane(port: int, data_dir: Path) -> AsyncIterator[None]:
     """Run `elevon up` for as long as the block lasts."""
     began = time.monotonic()
     command = [sys.executable, "-m", "elevon", "up", "--port", str(port), "--data-dir", str(data_dir)]
-    command += ["--python", str(TASKS / "python")]
+    command += ["--python", str(TASKS / "python"), "--config", str(HERE / "elevon.yaml")]
     process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
     assert process.stdout is not None
     drained = None
