@@ -57,6 +57,9 @@ class Broken:
 
     async def finalize(self, name):
         raise RuntimeError("nothing is let go")
+
+    async def detach(self, name):
+        raise RuntimeError("nothing is left to others")
 """
 FAILURES = {
     "raises": ("RetriesExhausted|RuntimeExecutionError", "the warehouse is on fire"),
