@@ -1,176 +1,181 @@
-"""The `elevon` command against a control plane: what it lists, shows, follows, ends and refuses."""
+"""The pyflyte commands that speak with a control plane, each with its options."""
 
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
+import re
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
-import yaml
-from flyteidl.core.literals_pb2 import LiteralMap
+from flyteidl.admin import common_pb2, execution_pb2, launch_plan_pb2
+from flyteidl.core import identifier_pb2
 
-from tests.e2e.harness import Id, Plane, integer, string
+from tests.e2e.features import VERSION
+from tests.e2e.harness import DOMAIN, PROJECT, Id, Phase, Plane
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 
-VERSION = "commands"
+SESSION = Path(__file__).parent / "command_session.py"
+NAME = "named-by-the-user"
+OUTPUTS = f"flyte://v1/{PROJECT}/{DOMAIN}/{NAME}/n0"
 
 
-@pytest.fixture(scope="module", autouse=True)
-def registered(plane: Plane) -> None:
-    plane.register("nested", VERSION)
-    plane.register("basics", VERSION)
-
-
-def elevon(plane: Plane, *arguments: str, code: int = 0) -> str:
-    """What the command prints, to either place."""
-    done = subprocess.run(
-        [sys.executable, "-m", "elevon", *arguments],
-        env={**os.environ, "ELEVON_TARGET": plane.target},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == code, done.stdout + done.stderr
-    return done.stdout + done.stderr
-
-
-@pytest.fixture(scope="module")
-def fan(plane: Plane) -> Id:
-    """An execution of nested dynamic tasks that has succeeded."""
-    inputs = LiteralMap(literals={"count": integer(2)})
-    execution = plane.launch("nested.fan_of_fans_wf", VERSION, inputs)
-    plane.wait(execution)
-    return execution
-
-
-@pytest.fixture(scope="module")
-def failed(plane: Plane) -> Id:
-    """An execution whose child has failed."""
-    execution = plane.launch("nested.parent_of_failure", VERSION)
-    plane.wait(execution)
-    return execution
-
-
-def test_lists(plane: Plane, fan: Id, failed: Id) -> None:
-    listed = elevon(plane, "get", "executions", "--limit", "100")
-    assert fan.name in listed
-    assert failed.name in listed
-    found = json.loads(elevon(plane, "get", "executions", "--phase", "failed", "-o", "json"))
-    assert failed.name in {execution["id"]["name"] for execution in found}
-    assert {execution["closure"]["phase"] for execution in found} == {"FAILED"}
-    versions = yaml.safe_load(elevon(plane, "get", "tasks", "nested.double", "-o", "yaml"))
-    assert VERSION in {task["id"]["version"] for task in versions}
-    assert "nested.fan_wf" in elevon(plane, "get", "workflows", "--limit", "1000")
-    assert "INACTIVE" in elevon(plane, "get", "launch-plans", "nested.fan_wf")
-    assert "development, staging, production" in elevon(plane, "get", "projects")
-    assert "n0" in elevon(plane, "get", "nodes", fan.name)
-
-
-def test_a_tree_with_the_names_of_the_author(plane: Plane, fan: Id) -> None:
-    shown = elevon(plane, "describe", fan.name)
-    assert "fan_of_fans n0" in shown
-    assert "├── fan n0-0-dn0  SUCCEEDED" in shown
-    assert "double n0-0-dn1-0-dn0  SUCCEEDED" in shown
-    assert "count = 2" in shown
-    described = json.loads(elevon(plane, "describe", fan.name, "-o", "json"))
-    assert described["outputs"]["literals"]["o0"]["scalar"]["primitive"]["integer"]
-    assert "n0-0-dn1-0-dn0" in {node["id"]["node_id"] for node in described["nodes"]}
-
-
-def test_the_error_is_shown_where_it_happened(plane: Plane, failed: Id) -> None:
-    shown = elevon(plane, "describe", failed.name)
-    assert "ValueError: 3 is no good" in shown.splitlines()[1]
-    assert "Traceback" in shown
-
-
-def test_following_to_the_end(plane: Plane, failed: Id, fan: Id) -> None:
-    assert f"{failed.name}  FAILED" in elevon(plane, "watch", failed.name, code=1)
-    assert f"{fan.name}  SUCCEEDED" in elevon(plane, "watch", fan.name)
-    name = elevon(plane, "relaunch", fan.name, "--watch").splitlines()
-    assert name[-1] == f"{name[0]}  SUCCEEDED"
-
-
-def test_logs(plane: Plane, tmp_path: Path) -> None:
-    inputs = LiteralMap(literals={"witness": string(str(tmp_path)), "seconds": integer(1)})
-    execution = plane.launch("basics.long_wf", VERSION, inputs)
-    followed = elevon(plane, "logs", execution.name, "--follow")
-    assert "── n0, attempt 0" in followed
-    assert "node n9 has logged nothing" in elevon(plane, "logs", execution.name, "n9")
-
-
-def test_terminating(plane: Plane, tmp_path: Path) -> None:
-    inputs = LiteralMap(literals={"witness": string(str(tmp_path)), "seconds": integer(300)})
-    execution = plane.launch("basics.long_wf", VERSION, inputs)
-    assert elevon(plane, "terminate", execution.name, "--cause", "no need") == f"{execution.name}: aborting\n"
-    plane.wait(execution)
-    assert "aborted because no need" in elevon(plane, "describe", execution.name)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "code", "message"),
-    [
-        (("describe", "absent"), 1, "elevon: missing entity of type execution"),
-        (("get", "nodes", "absent"), 1, "elevon: missing entity of type execution"),
-        (("describe", "a/b"), 2, "'a/b' is neither NAME nor PROJECT/DOMAIN/NAME"),
-        (("get", "executions", "--filter", "nonsense"), 1, "elevon: "),
-        (("get", "executions", "--sort", "phase:up"), 2, "is not FIELD:asc or FIELD:desc"),
-        (("get", "executions", "--target", "localhost:1"), 1, "no control plane answers on localhost:1"),
-        (("signal", "list", "absent"), 1, "elevon: missing entity of type execution"),
-    ],
-)
-def test_what_cannot_be_done_is_said(plane: Plane, arguments: tuple[str, ...], code: int, message: str) -> None:
-    said = elevon(plane, *arguments, code=code)
-    assert message in said
-    assert "Traceback" not in said
-
-
-def test_a_signal_that_is_not_there(plane: Plane, fan: Id) -> None:
-    said = elevon(plane, "signal", "approve", fan.name, "review", code=1)
-    assert said == f"elevon: execution {fan.name} has no signal 'review'; there are: none so far\n"
-
-
-@pytest.fixture(scope="module")
-def kept(plane: Plane) -> list[Id]:
-    """Executions of a cached task: twice the same input, then another one, then another cache version."""
-    plane.register("caching", VERSION)
-    executions = []
-    for name, n in (("unique", 501), ("unique", 501), ("unique", 502)):
-        execution = plane.launch(f"caching.{name}_wf", VERSION, LiteralMap(literals={"n": integer(n)}))
-        plane.wait(execution)
-        executions.append(execution)
-    return executions
-
-
-def test_why_a_task_hit_or_missed(plane: Plane, kept: list[Id]) -> None:
-    first, second, other = (elevon(plane, "cache", "explain", execution.name, "n0") for execution in kept)
-    assert first.startswith("CACHE_POPULATED  Nothing was found for these inputs; the task ran")
-    assert f"CACHE_HIT  The outputs were found: node n0 of execution {kept[0].name} had kept them." in second
-    assert "flyte_task-caching.unique  version 1-" in second
-    assert f"• {kept[0].name} n0, " in other
-    assert "input n: 502 here, 501 there" in other
-    told = json.loads(elevon(plane, "cache", "explain", kept[2].name, "n0", "-o", "json"))
-    assert told["nearby"][0]["differences"] == [
-        {"kind": "KIND_INPUT_VALUE", "name": "n", "here": "502", "there": "501"}
+def run_with_every_option(raw: Path) -> list[str]:
+    return [
+        *("run", "--remote", "--wait", "--poll-interval", "1", "--name", NAME, "--label", "team=blue"),
+        *("--annotation", "note=x", "--env", "WHO=anna", "--tag", "one", "--tag", "two", "--interruptible", "true"),
+        *("--max-parallelism", "3", "--overwrite-cache", "--raw-output-data-prefix", str(raw)),
+        *("--service-account", "robot", "--disable-notifications", "--cluster-pool", "pool", "--copy", "all"),
+        *("--destination-dir", "/tmp", "--resource-requests", "cpu=1,mem=200Mi", "--resource-limits", "mem=300Mi"),
+        *("composed.py", "surrounded", "--name", "WHO"),
     ]
 
 
-def test_a_task_that_is_not_cached(plane: Plane, fan: Id) -> None:
-    assert elevon(plane, "cache", "explain", fan.name, "n1").startswith("CACHE_DISABLED  The task is not cached")
-    assert "is not cached: there is no entry to evict" in elevon(plane, "cache", "evict", fan.name, "n1", code=1)
-    assert elevon(plane, "cache", "evict", fan.name) == "no node of this execution is cached\n"
-    assert "missing entity of type node execution" in elevon(plane, "cache", "explain", fan.name, "n9", code=1)
+def commands(raw: Path) -> dict[str, list[str]]:
+    plan, workflow = f"composed.fixed_plan:{VERSION}", f"composed.inner:{VERSION}"
+    waiting = ["run", "--wait", "--poll-interval", "1"]
+    return {
+        "run": run_with_every_option(raw),
+        "run again": ["run", "--remote", "--name", NAME, "composed.py", "surrounded"],
+        "run, two clusters": ["run", "--remote", "--execution-cluster-label", "b", "composed.py", "surrounded"],
+        "run plan": [*waiting, "remote-launchplan", plan, "--a", "4"],
+        "run latest plan": ["run", "remote-launchplan", "composed.fixed_plan", "--a", "4"],
+        "run plan, fixed": ["run", "remote-launchplan", plan, "--b", "4"],
+        "run workflow": [*waiting, "remote-workflow", workflow, "--a", "4", "--b", "3"],
+        "run task": [*waiting, "remote-task", f"composed.double:{VERSION}", "--a", "4"],
+        "run eager": [*waiting, "remote-task", f"eagerly.inner:{VERSION}", "--a", "4"],
+        "plans": ["get", "launchplan"],
+        "plan": ["get", "launchplan", "composed.daily_plan", VERSION],
+        "activate": ["launchplan", "composed.daily_plan", VERSION, "--activate"],
+        "active plans": ["get", "launchplan", "--active-only"],
+        "deactivate": ["launchplan", "composed.daily_plan", "--deactivate"],
+        "backfill": ["backfill", "composed.daily_plan", "--from-date", "2024-01-01", "--to-date", "2024-01-04"],
+        "relaunch": ["execution", "--execution-id", NAME, "relaunch"],
+        "recover": ["execution", "--execution-id", NAME, "recover"],
+        "fetch outputs": ["fetch", f"{OUTPUTS}/o"],
+        "fetch inputs": ["fetch", f"{OUTPUTS}/i"],
+        "fetch one": ["fetch", f"{OUTPUTS}/0/o/o0"],
+        "dump": ["metrics", "dump", NAME],
+        "explain": ["metrics", "explain", NAME],
+        "info": ["info"],
+    }
 
 
-def test_evicting(plane: Plane, kept: list[Id]) -> None:
-    before = plane.outputs(kept[1])["o0"]
-    assert elevon(plane, "cache", "evict", kept[1].name) == "n0: evicted\n"
-    assert elevon(plane, "cache", "evict", kept[1].name, "n0") == "n0: nothing was there any more\n"
-    assert "The entry is gone since." in elevon(plane, "cache", "explain", kept[1].name, "n0")
-    again = plane.launch("caching.unique_wf", VERSION, LiteralMap(literals={"n": integer(501)}))
-    plane.wait(again)
-    assert plane.outputs(again)["o0"] != before
+@pytest.fixture(scope="module")
+def told(features: Plane, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Any]:
+    given = commands(tmp_path_factory.mktemp("raw"))
+    done = features.flytekit("python", SESSION, given=json.dumps(list(given.values())))
+    return dict(zip(given, json.loads(done.stdout.splitlines()[-1]), strict=True))
+
+
+def output(told: Mapping[str, Any], command: str) -> str:
+    """What a command printed, which must have ended well."""
+    assert told[command]["code"] == 0, told[command]["output"]
+    return str(told[command]["output"])
+
+
+def execution_of(plane: Plane, text: str) -> Id:
+    """The execution whose address, or identifier, was printed."""
+    found = re.search(rf"(?:executions/|ex:{PROJECT}:{DOMAIN}:)([a-z0-9-]+)", text.replace("\n", ""))
+    assert found is not None, text
+    return plane.execution_named(found.group(1))
+
+
+def integers(plane: Plane, execution: Id) -> dict[str, int]:
+    assert Phase.Name(plane.wait(execution).closure.phase) == "SUCCEEDED"
+    return {name: literal.scalar.primitive.integer for name, literal in plane.outputs(execution).items()}
+
+
+def test_every_option_of_run_arrives(features: Plane, told: Mapping[str, Any]) -> None:
+    assert "has succeeded" in output(told, "run")
+    execution = features.execution_named(NAME)
+    spec = features.execution(execution).spec
+    assert dict(spec.labels.values) == {"team": "blue"}
+    assert dict(spec.annotations.values) == {"note": "x"}
+    assert [(pair.key, pair.value) for pair in spec.envs.values] == [("WHO", "anna")]
+    assert list(spec.tags) == ["one", "two"]
+    assert spec.interruptible.value
+    assert spec.max_parallelism == 3
+    assert spec.overwrite_cache
+    assert spec.raw_output_data_config.output_location_prefix
+    assert spec.security_context.run_as.k8s_service_account == "robot"
+    assert spec.disable_all
+    assert spec.cluster_assignment.cluster_pool_name == "pool"
+    assert features.outputs(execution)["o0"].scalar.primitive.string_value == "anna"
+
+
+def test_a_name_is_run_once(told: Mapping[str, Any]) -> None:
+    assert f"/executions/{NAME}" in output(told, "run again").replace("\n", "")
+
+
+def test_what_this_installation_has_not_is_said(told: Mapping[str, Any]) -> None:
+    assert told["run, two clusters"]["code"] != 0
+    assert "execution_cluster_label" in told["run, two clusters"]["output"]
+
+
+def test_what_is_registered_runs_by_its_name(features: Plane, told: Mapping[str, Any]) -> None:
+    expected = {
+        "run plan": {"quotient": 1, "remainder": 2},
+        "run latest plan": {"quotient": 1, "remainder": 2},
+        "run workflow": {"quotient": 2, "remainder": 2},
+        "run task": {"o0": 8},
+        "run eager": {"o0": 9},
+    }
+    found = {command: integers(features, execution_of(features, output(told, command))) for command in expected}
+    assert found == expected
+    assert told["run plan, fixed"]["code"] != 0
+
+
+def test_launch_plans_are_listed_shown_and_switched(features: Plane, told: Mapping[str, Any]) -> None:
+    assert "composed.fixed_plan" in output(told, "plans")
+    assert '"cronSchedule"' in output(told, "plan")
+    assert "ACTIVE" in output(told, "activate")
+    assert "composed.daily_plan" in output(told, "active plans")
+    assert "INACTIVE" in output(told, "deactivate")
+    identifier = identifier_pb2.Identifier(
+        resource_type=identifier_pb2.LAUNCH_PLAN,
+        project=PROJECT,
+        domain=DOMAIN,
+        name="composed.daily_plan",
+        version=VERSION,
+    )
+    found = features.admin.GetLaunchPlan(common_pb2.ObjectGetRequest(id=identifier))
+    assert found.closure.state == launch_plan_pb2.INACTIVE
+
+
+def test_a_backfill_launches_the_plan_for_every_day(features: Plane, told: Mapping[str, Any]) -> None:
+    execution = execution_of(features, output(told, "backfill"))
+    assert Phase.Name(features.wait(execution).closure.phase) == "SUCCEEDED"
+    children = [
+        node.closure.workflow_node_metadata.executionId
+        for node in features.nodes(execution).values()
+        if node.closure.workflow_node_metadata.executionId.name
+    ]
+    days = sorted(features.outputs(child)["o0"].scalar.primitive.string_value for child in children)
+    assert days == ["2024-01-02 2", "2024-01-03 2"]
+
+
+def test_executions_are_launched_again(features: Plane, told: Mapping[str, Any]) -> None:
+    modes = {"relaunch": execution_pb2.ExecutionMetadata.RELAUNCH, "recover": execution_pb2.ExecutionMetadata.RECOVERED}
+    for command, mode in modes.items():
+        ended = features.wait(execution_of(features, output(told, command)))
+        assert Phase.Name(ended.closure.phase) == "SUCCEEDED"
+        assert ended.spec.metadata.mode == mode
+        assert ended.spec.metadata.reference_execution.name == NAME
+
+
+@pytest.mark.parametrize(
+    ("command", "expected"),
+    [
+        ("fetch outputs", "{'o0': 'anna'}"),
+        ("fetch inputs", "{'name': 'WHO'}"),
+        ("fetch one", "'anna'"),
+        ("dump", "TASK_RUNTIME"),
+        ("explain", "NODE_SETUP"),
+        ("info", "Flyte Backend Version: v"),
+    ],
+)
+def test_what_is_known_of_an_execution_is_shown(told: Mapping[str, Any], command: str, expected: str) -> None:
+    assert expected in output(told, command)
