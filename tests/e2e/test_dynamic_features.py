@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import pytest
+from flyteidl.core import literals_pb2
+from flyteidl.core.execution_pb2 import TaskExecution
 
-from tests.e2e.features import SUCCEEDED, Case, Ended, run_cases
-from tests.e2e.harness import Plane
+from tests.e2e.features import SUCCEEDED, VERSION, Case, Ended, run_cases
+from tests.e2e.harness import Phase, Plane, integer
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module")
@@ -68,3 +71,22 @@ def test_order_without_data_within_a_dynamic_task(ended: Mapping[str, Ended], fo
 
 def test_a_dynamic_task_may_yield_nothing(ended: Mapping[str, Ended]) -> None:
     assert ended["nothing"].value == 0
+
+
+def test_a_map_over_a_thousand_with_half_of_them_failing(features: Plane) -> None:
+    execution = features.launch("dynamics.thousand", VERSION, list_of(range(1000)))
+    closure = features.wait(execution, 500).closure
+    assert Phase.Name(closure.phase) == "SUCCEEDED", closure.error.message
+    found = features.outputs(execution)["o0"].collection.literals
+    assert len(found) == 1000
+    kept = [item.scalar.union.value.scalar for item in found]
+    assert [scalar.primitive.integer for scalar in kept[::2]] == list(range(0, 1000, 2))
+    assert all(scalar.HasField("none_type") for scalar in kept[1::2])
+    (attempt,) = features.attempts(features.nodes(execution)["n0"])
+    ended = Counter(resource.phase for resource in attempt.closure.metadata.external_resources)
+    assert ended == {TaskExecution.SUCCEEDED: 500, TaskExecution.FAILED: 500}
+
+
+def list_of(values: Iterable[int]) -> literals_pb2.LiteralMap:
+    items = literals_pb2.LiteralCollection(literals=[integer(value) for value in values])
+    return literals_pb2.LiteralMap(literals={"values": literals_pb2.Literal(collection=items)})
