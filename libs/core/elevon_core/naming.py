@@ -64,6 +64,18 @@ def attempt_name(
     return f"{readable}-{_base32(_fnv1a(whole.encode(), 64), 64)}"
 
 
+def metadata_folder(project: str, domain: str, execution_name: str) -> str:
+    """The folder of an execution's files below the metadata prefix, different for different executions.
+
+    Joined with hyphens, as clients know it; a hash of 64 bits follows where a hyphen in project or domain would let two
+    executions have the same text.
+    """
+    joined = f"{project}-{domain}-{execution_name}"
+    if "-" not in project + domain:
+        return joined
+    return f"{joined}-{_base32(_fnv1a('/'.join((project, domain, execution_name)).encode(), 64), 64)}"
+
+
 def child_execution_name(execution_name: str, unique_node_id: str, attempt: int) -> str:
     """The name of the execution that an attempt of a launch plan node starts: at most 20 characters."""
     return fit(f"{execution_name}-{unique_node_id}-{attempt}", CHILD_EXECUTION_NAME_LIMIT, bits=64)

@@ -73,6 +73,23 @@ def test_attempts_of_all_executions_have_names_of_their_own(
     assert len(name) <= 63
 
 
+@given(st.text("ab-", min_size=1, max_size=5), st.text("ab-", min_size=1, max_size=5), st.text("ab-", min_size=1))
+def test_executions_have_folders_of_their_own(project: str, domain: str, execution: str) -> None:
+    """However their parts are cut out of one text."""
+    folder = naming.metadata_folder(project, domain, execution)
+    assert folder.startswith(f"{project}-{domain}-{execution}")
+    parts = f"{project}-{domain}-{execution}".split("-")
+    cuts = [(first, second) for second in range(2, len(parts)) for first in range(1, second)]
+    others = {
+        ("-".join(parts[:first]), "-".join(parts[first:second]), "-".join(parts[second:])) for first, second in cuts
+    }
+    assert len({naming.metadata_folder(*other) for other in others}) == len(others)
+
+
+def test_a_folder_is_the_plain_text_where_that_says_it_all() -> None:
+    assert naming.metadata_folder("flytesnacks", "development", "a-b") == "flytesnacks-development-a-b"
+
+
 def test_a_name_of_an_attempt_begins_readably() -> None:
     assert re.fullmatch(r"exec-n0-0-[a-z1-6]{13}", naming.attempt_name("p", "d", "exec", "n0", 0))
 

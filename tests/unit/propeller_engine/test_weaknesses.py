@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 from elevon_idl.core import v1 as core
 from elevon_idl.propeller import v1 as propeller
-from elevon_propeller.engine.observations import AbortRequested
+from elevon_propeller.engine.commands import Command, LoadMany, ReserveCache
+from elevon_propeller.engine.observations import AbortRequested, ManyLoaded
 from elevon_propeller.engine.phases import ExecutionPhase
 from elevon_propeller.engine.policy import EnginePolicy
 from elevon_propeller.plugins.contract import Attempt
 from elevon_propeller.simulation import closures
-from elevon_propeller.simulation.closures import ArraySpec
+from elevon_propeller.simulation.closures import ArraySpec, TaskNodeSpec
 from elevon_propeller.simulation.ledger import Ledger
 from elevon_propeller.simulation.world import Fate, World
 
@@ -104,6 +105,37 @@ def test_elements_of_an_array_have_no_input_files_of_their_own() -> None:
     inputs = [uri for uri in played.files if uri.endswith("/inputs.pb")]
     assert len(inputs) == 1
     assert inputs[0].endswith("/n0/data/inputs.pb")
+
+
+class Unreadable(World):
+    """Files of elements that are gone."""
+
+    def _load_many(self, command: LoadMany) -> ManyLoaded:
+        return ManyLoaded(self.now, command.node_id, command.number, failure="n0/data/0/1/0/outputs.pb is gone")
+
+
+def test_outputs_that_cannot_be_gathered_fail_the_array_and_never_shorten_it() -> None:
+    inputs, policy = closures.lists(x=range(3), y=range(3)), EnginePolicy(element_inline_limit=0)
+    played = Unreadable(closures.array(ArraySpec()), random.Random(1), inputs=inputs, policy=policy)
+    assert played.run() == ExecutionPhase.FAILED
+    assert "is gone" in played.events[-1].workflow.error.message
+
+
+class Counting(World):
+    """Counts how often a reservation is asked for."""
+
+    reserved = 0
+
+    def _carry_out(self, command: Command) -> None:
+        self.reserved += isinstance(command, ReserveCache)
+        super()._carry_out(command)
+
+
+def test_a_reservation_is_extended_for_as_long_as_the_task_runs() -> None:
+    closure = closures.closure([TaskNodeSpec("n0", cached=True, serializable=True, timeout_seconds=300)])
+    played = Counting(closure, random.Random(1), inputs=closures.integers(x=1), fates={"n0": [Fate.HANGS]})
+    played.run()
+    assert played.reserved >= 300 * SECOND // played.policy.reservation_heartbeat
 
 
 class Places(Ledger):

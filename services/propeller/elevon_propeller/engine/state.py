@@ -227,7 +227,8 @@ class ExecutionState:
         self.inputs = inputs
         self.options = options
         self.accepted_at = accepted_at
-        self.metadata_prefix = f"{metadata_root}/{identifier.project}-{identifier.domain}-{identifier.name}"
+        folder = naming.metadata_folder(identifier.project, identifier.domain, identifier.name)
+        self.metadata_prefix = f"{metadata_root}/{folder}"
         self.raw_output_prefix = (options.raw_output_prefix or raw_output_prefix).rstrip("/")
         self.phase = ExecutionPhase.NEW
         self.error: core.ExecutionError | None = None

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from elevon_core import naming
 from elevon_core.errors import AlreadyExists, ElevonError, FailedPrecondition, NotFound
 from elevon_idl.core import v1 as core
 from elevon_kit.blobs import BlobStore
@@ -245,7 +246,7 @@ class Children:
         if phase != Workflow.SUCCEEDED:
             error = core.ExecutionError.FromString(row.error) if row.error is not None else None
             return ChildOutcome(phase, error=error)
-        folder = f"{self._policy.metadata_root}/{row.project}-{row.domain}-{row.name}"
+        folder = f"{self._policy.metadata_root}/{naming.metadata_folder(row.project, row.domain, row.name)}"
         return ChildOutcome(phase, outputs_uri=f"{folder}/{END_NODE}/data/0/outputs.pb")
 
     async def _with_outputs(self, seen: ChildEnded, outcome: ChildOutcome) -> ChildEnded:
