@@ -13,7 +13,10 @@ from elevon_core import binaries, literals, structs
 from elevon_core.errors import InvalidArgument, OffloadedLiteral
 
 OutputOf = Callable[[str, str], core.Literal]
+Loaded = Mapping[str, core.Literal]
+"""Literals that lie in files of their own, by address, as far as they were loaded."""
 
+_NOTHING: Loaded = {}
 _INDEXED = re.compile(r"\[(\d+)\]\.(.+)", re.DOTALL)
 
 
@@ -28,28 +31,30 @@ def parse_variable(text: str) -> tuple[int | None, str]:
     return (int(match[1]), match[2]) if match else (None, text)
 
 
-def resolve_binding(data: core.BindingData, output_of: OutputOf) -> core.Literal:
+def resolve_binding(data: core.BindingData, output_of: OutputOf, loaded: Loaded = _NOTHING) -> core.Literal:
     """The literal a binding stands for; `output_of(node_id, variable)` tells the outputs of upstream nodes.
 
     What `output_of` raises passes through. InvalidArgument for a binding without a value or a path that leads nowhere;
-    OffloadedLiteral if a literal must be loaded before its inside can be reached.
+    OffloadedLiteral if a literal must be loaded before its inside can be reached, and is not among those `loaded`.
     """
     kind = data.WhichOneof("value")
     if kind == "scalar":
         return core.Literal(scalar=data.scalar)
     if kind == "promise":
-        return _resolve_promise(data.promise, output_of)
+        return _resolve_promise(data.promise, output_of, loaded)
     if kind == "collection":
-        return literals.collection([resolve_binding(element, output_of) for element in data.collection.bindings])
+        return literals.collection([resolve_binding(each, output_of, loaded) for each in data.collection.bindings])
     if kind == "map":
         elements = data.map.bindings
-        return literals.map_({name: resolve_binding(elements[name], output_of) for name in elements})
+        return literals.map_({name: resolve_binding(elements[name], output_of, loaded) for name in elements})
     if kind == "offloaded_metadata":
         return core.Literal(offloaded_metadata=data.offloaded_metadata)
     raise InvalidArgument("a binding without a value cannot be resolved")
 
 
-def resolve_attribute_path(literal: core.Literal, path: Sequence[core.PromiseAttribute]) -> core.Literal:
+def resolve_attribute_path(
+    literal: core.Literal, path: Sequence[core.PromiseAttribute], loaded: Loaded = _NOTHING
+) -> core.Literal:
     """What lies at the path within a literal: through maps, lists, unions, msgpack and protobuf structs.
 
     Where the path ends within a struct, the value found becomes a literal: numbers, strings and booleans primitives,
@@ -58,7 +63,7 @@ def resolve_attribute_path(literal: core.Literal, path: Sequence[core.PromiseAtt
     """
     current = literal
     for position, step in enumerate(path):
-        current = _inside(current)
+        current = _inside(current, loaded)
         if current.WhichOneof("value") == "scalar":
             return _resolve_in_scalar(current.scalar, path, position)
         current = _element(current, step, path[:position])
@@ -72,25 +77,29 @@ def path_text(path: Sequence[core.PromiseAttribute]) -> str:
     )
 
 
-def _resolve_promise(promise: core.OutputReference, output_of: OutputOf) -> core.Literal:
+def _resolve_promise(promise: core.OutputReference, output_of: OutputOf, loaded: Loaded) -> core.Literal:
     index, name = parse_variable(promise.var)
     literal = output_of(promise.node_id, name)
     if index is not None:
-        elements = _inside(literal).collection.literals
+        elements = _inside(literal, loaded).collection.literals
         if index >= len(elements):
             place = f"output {name} of node {promise.node_id}"
             raise InvalidArgument(f"{place} has no element {index}: it is a list of {len(elements)}")
         literal = elements[index]
-    return resolve_attribute_path(literal, promise.attr_path)
+    return resolve_attribute_path(literal, promise.attr_path, loaded)
 
 
-def _inside(literal: core.Literal) -> core.Literal:
-    """The literal itself, or what a union holds; its inside is about to be looked at, so it must be loaded."""
-    while literal.scalar.WhichOneof("value") == "union":
-        literal = literal.scalar.union.value
-    if literal.WhichOneof("value") == "offloaded_metadata":
-        raise OffloadedLiteral(literal.offloaded_metadata.uri, literal.offloaded_metadata.size_bytes)
-    return literal
+def _inside(literal: core.Literal, loaded: Loaded) -> core.Literal:
+    """The literal itself, or what a union or a file holds; its inside is about to be looked at."""
+    while True:
+        if literal.scalar.WhichOneof("value") == "union":
+            literal = literal.scalar.union.value
+        elif literal.WhichOneof("value") != "offloaded_metadata":
+            return literal
+        elif literal.offloaded_metadata.uri in loaded:
+            literal = loaded[literal.offloaded_metadata.uri]
+        else:
+            raise OffloadedLiteral(literal.offloaded_metadata.uri, literal.offloaded_metadata.size_bytes)
 
 
 def _is_struct(literal: core.Literal) -> bool:

@@ -28,7 +28,7 @@ from elevon_propeller.ports import Catalog
 from elevon_propeller.rpc.propeller_service import PropellerService
 from elevon_propeller.runtime.leftovers import Leftovers
 from elevon_propeller.runtime.runtime import Runtime, RuntimeOptions, Surroundings
-from elevon_propeller.settings import PropellerSettings
+from elevon_propeller.settings import MEBIBYTE, PropellerSettings
 from elevon_propeller.store.plugin_state import SqlPluginStates
 from elevon_propeller.store.sql import SqlStore
 from elevon_propeller.usecases.executions import Executions
@@ -162,10 +162,16 @@ def policy_of(settings: PropellerSettings) -> EnginePolicy:
         array_parallelism=engine.array_parallelism,
         array_live_elements=engine.array_live_elements,
         array_event_pause=int(engine.array_event_seconds * MICROSECONDS),
+        offload_from=_offload_from(settings),
         caches=bool(settings.catalog.address),
         cache_wait=int(settings.catalog.wait_seconds * MICROSECONDS),
         reservation_heartbeat=int(settings.catalog.heartbeat_seconds * MICROSECONDS),
     )
+
+
+def _offload_from(settings: PropellerSettings) -> int | None:
+    offloading = settings.plugins.literal_offloading
+    return offloading.minimum_mib * MEBIBYTE if offloading.enabled else None
 
 
 def http_server(settings: HttpSettings, health: Health) -> HttpServer:

@@ -35,6 +35,14 @@ def incomplete() -> bytes:
     return outputs.SerializeToString()
 
 
+def too_large() -> bytes:
+    """Right in every respect but for its size."""
+    outputs = LiteralMap()
+    outputs.literals["o0"].scalar.primitive.integer = 1
+    outputs.literals["o1"].scalar.primitive.string_value = "x" * (11 * 1024 * 1024)
+    return outputs.SerializeToString()
+
+
 def empty_graph() -> bytes:
     """A job without nodes, whose output is that of a node that is not there."""
     job = DynamicJobSpec()
@@ -72,7 +80,8 @@ def bad(kind: str) -> tuple[int, str]:
         leave("futures.pb", absent_task())
     elif kind == "nothing":
         os._exit(0)
-    return 1, "x" * (11 * 1024 * 1024)
+    leave("outputs.pb", too_large())
+    return 1, ""
 
 
 @task

@@ -255,3 +255,12 @@ def test_bindings(data: core.BindingData, expected: core.Literal) -> None:
 def test_bindings_that_cannot_be_resolved(data: core.BindingData, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         promises.resolve_binding(data, _output_of)
+
+
+def test_what_was_loaded_can_be_looked_into() -> None:
+    loaded = {"s3://b/o": literals.collection([literals.integer(1), literals.map_({"k": literals.integer(2)})])}
+    assert promises.resolve_binding(_promise("far", 1, "k"), _output_of, loaded) == literals.integer(2)
+    assert promises.resolve_binding(_promise("[0].far"), _output_of, loaded) == literals.integer(1)
+    assert promises.resolve_binding(_promise("far"), _output_of, loaded) == _OFFLOADED
+    with pytest.raises(InvalidArgument, match="the list has 2 elements"):
+        promises.resolve_binding(_promise("far", 2), _output_of, loaded)

@@ -8,7 +8,8 @@ from dataclasses import replace
 import pytest
 from elevon_idl.core import v1 as core
 from elevon_propeller.plugins.contract import Attempt
-from elevon_propeller.plugins.environment import LiteralOffloading, task_environment
+from elevon_propeller.plugins.environment import task_environment
+from elevon_propeller.plugins.settings import LiteralOffloadingSettings
 
 
 @pytest.fixture
@@ -52,5 +53,6 @@ def test_the_console_is_linked_when_the_task_asks_for_links(attempt: Attempt) ->
 
 
 def test_offloading_and_tracing_are_told_when_there_are_any(attempt: Attempt) -> None:
-    made = task_environment(replace(attempt, traceparent="00-a-b-01"), offloading=LiteralOffloading(5, 50))
+    offloading = LiteralOffloadingSettings(minimum_mib=5, maximum_mib=50)
+    made = task_environment(replace(attempt, traceparent="00-a-b-01"), offloading=offloading)
     assert (made["_F_L_MIN_SIZE_MB"], made["_F_L_MAX_SIZE_MB"], made["TRACEPARENT"]) == ("5", "50", "00-a-b-01")

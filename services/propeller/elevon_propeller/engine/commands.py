@@ -66,12 +66,16 @@ class LoadData:
 
 @dataclass(slots=True)
 class WriteData:
-    """Write a literal map; answered by DataWritten."""
+    """Write a literal map; answered by DataWritten.
+
+    Literals of at least `offload_from` bytes go to files of their own, unless it is None.
+    """
 
     node_id: str
     kind: DataKind
     uri: str
     data: core.LiteralMap
+    offload_from: int | None = None
 
 
 @dataclass(slots=True)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from elevon_core import promises
-from elevon_core.errors import ElevonError, NotFound
+from elevon_core.errors import ElevonError, NotFound, OffloadedLiteral
 from elevon_idl.core import v1 as core
 
 from elevon_propeller.engine import failure_node, lifecycle, paths
-from elevon_propeller.engine.commands import DataKind, LoadData, WriteData
-from elevon_propeller.engine.observations import DataLoaded
+from elevon_propeller.engine.commands import DataKind, LoadData, LoadMany, WriteData
+from elevon_propeller.engine.observations import DataLoaded, ManyLoaded
 from elevon_propeller.engine.phases import NodePhase
 from elevon_propeller.engine.state import NodeState
 from elevon_propeller.engine.turn import Turn
@@ -36,7 +36,11 @@ def again(turn: Turn, node: NodeState) -> bool:
     if node.inputs is None:
         if not _fetch(turn, node):
             return False
-        node.inputs = _bind(node)
+        try:
+            node.inputs = _bind(turn, node)
+        except OffloadedLiteral as literal:
+            _unpack(turn, node, literal.uri)
+            return False
     return True
 
 
@@ -51,6 +55,18 @@ def loaded(turn: Turn, source: NodeState, seen: DataLoaded) -> list[NodeState]:
         return []
     source.outputs = seen.outputs
     return waiting
+
+
+def unpacked(turn: Turn, node: NodeState, seen: ManyLoaded) -> bool:
+    """Take a literal out of its file, for a node that needs a part of it; False when it does not need it any more."""
+    if node.inputs is not None or node.phase.is_terminal or seen.number != node.attempt:
+        return False
+    if seen.failure:
+        turn.state.unpacked.pop(node.id, None)
+        lifecycle.fail(turn, node, lifecycle.system_error("BindingResolutionFailure", seen.failure))
+        return False
+    turn.state.unpacked.setdefault(node.id, {}).update(seen.literals)
+    return True
 
 
 def drop_loaded(turn: Turn, nodes: list[NodeState]) -> None:
@@ -71,8 +87,13 @@ def _resolve(turn: Turn, node: NodeState) -> bool:
         turn.enter(node, NodePhase.PREPARING, "fetches its inputs")
         return False
     try:
-        node.inputs = _bind(node)
+        node.inputs = _bind(turn, node)
+    except OffloadedLiteral as literal:
+        turn.enter(node, NodePhase.PREPARING, "reads an offloaded literal")
+        _unpack(turn, node, literal.uri)
+        return False
     except ElevonError as error:
+        turn.state.unpacked.pop(node.id, None)
         lifecycle.fail(turn, node, lifecycle.system_error("BindingResolutionFailure", error.message))
         return False
     return True
@@ -93,14 +114,18 @@ def _fetch(turn: Turn, node: NodeState) -> bool:
     return complete
 
 
-def _bind(node: NodeState) -> core.LiteralMap:
+def _unpack(turn: Turn, node: NodeState, uri: str) -> None:
+    turn.command(LoadMany(node.id, node.attempt, {uri: uri}, literals=True))
+
+
+def _bind(turn: Turn, node: NodeState) -> core.LiteralMap:
     if node is node.scope.failure:
-        return failure_node.with_error(node, _literals(node))
-    return _literals(node) if node.plan.bindings else _NO_BINDINGS
+        return failure_node.with_error(node, _literals(turn, node))
+    return _literals(turn, node) if node.plan.bindings else _NO_BINDINGS
 
 
-def _literals(node: NodeState) -> core.LiteralMap:
-    scope = node.scope
+def _literals(turn: Turn, node: NodeState) -> core.LiteralMap:
+    scope, unpacked_literals = node.scope, turn.state.unpacked.get(node.id, {})
 
     def output_of(node_id: str, name: str) -> core.Literal:
         outputs = scope.find(node_id).outputs
@@ -110,5 +135,6 @@ def _literals(node: NodeState) -> core.LiteralMap:
 
     literals = {}
     for binding in node.plan.bindings:
-        literals[binding.var] = promises.resolve_binding(binding.binding, output_of)
+        literals[binding.var] = promises.resolve_binding(binding.binding, output_of, unpacked_literals)
+    turn.state.unpacked.pop(node.id, None)
     return core.LiteralMap(literals=literals)

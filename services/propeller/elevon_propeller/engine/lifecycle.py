@@ -58,7 +58,8 @@ def publish(turn: Turn, node: NodeState, outputs: core.LiteralMap, always_file: 
 
 def write_outputs(turn: Turn, node: NodeState, outputs: core.LiteralMap) -> WriteData:
     """The command that writes the node's outputs file."""
-    return WriteData(node.id, DataKind.OUTPUTS, outputs_uri(turn, node), outputs)
+    offload_from = turn.policy.offload_from if node.plan.kind == "array" else None
+    return WriteData(node.id, DataKind.OUTPUTS, outputs_uri(turn, node), outputs, offload_from)
 
 
 def resume_publishing(turn: Turn, node: NodeState) -> None:

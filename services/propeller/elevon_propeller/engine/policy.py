@@ -17,6 +17,7 @@ class EnginePolicy:
     events; larger ones go to files. A launched execution is looked at after `child_first_look`, then after ever longer
     pauses up to `child_longest_pause`, in case its end was not heard of.
 
+    Lists that an array yields go to files of their own from `offload_from` on, None for never.
     Outputs of an array's element stay in rows up to `element_inline_limit`. `array_parallelism` says what bounds arrays
     that set no parallelism: nothing (`unlimited`), max_parallelism (`workflow`), or `hybrid`, which is the latter
     unless the array says 0. At most `array_live_elements` of one array are under way at a time, 0 for any number. News
@@ -37,6 +38,7 @@ class EnginePolicy:
     array_parallelism: str = "unlimited"
     array_live_elements: int = 10_000
     array_event_pause: int = MICROSECONDS // 10
+    offload_from: int | None = None
     caches: bool = True
     cache_wait: int = 2 * MICROSECONDS
     reservation_heartbeat: int = 10 * MICROSECONDS

@@ -186,7 +186,8 @@ class ExecutionState:
 
     `ready` holds the nodes that wait for a slot, longest first; `slots` counts those that have one. `loading` maps a
     finished node whose outputs are being fetched to the nodes that wait for them. `held` are the nodes that wait until
-    `original`, the execution that this one recovers, has been read.
+    `original`, the execution that this one recovers, has been read. `unpacked` holds, by node and address, literals out
+    of files of their own, for nodes that take only a part of them.
     """
 
     __slots__ = (
@@ -210,6 +211,7 @@ class ExecutionState:
         "signals",
         "slots",
         "started_at",
+        "unpacked",
         "waiting_for_signal",
     )
 
@@ -238,6 +240,7 @@ class ExecutionState:
         self.slots = 0
         self.ready: deque[NodeState] = deque()
         self.loading: dict[str, list[NodeState]] = {}
+        self.unpacked: dict[str, dict[str, core.Literal]] = {}
         self.signals: dict[str, core.Literal] = {}
         self.original: Original | None = None
         self.reading_original = False

@@ -159,6 +159,17 @@ def _loaded(turn: Turn, seen: DataLoaded) -> None:
     inputs.drop_loaded(turn, waiting)
 
 
+def _many_loaded(turn: Turn, node: NodeState, seen: ManyLoaded) -> None:
+    if node.inputs is not None:
+        array.loaded(turn, node, seen)
+    elif inputs.unpacked(turn, node, seen):
+        turn.resuming = True
+        if node.phase == NodePhase.PREPARING:
+            _begin(turn, node)
+        else:
+            _resume_node(turn, node)
+
+
 def _written(turn: Turn, seen: DataWritten) -> None:
     node = turn.state.nodes.get(seen.node_id)
     if node is None:
@@ -196,7 +207,7 @@ _OBSERVERS: dict[type, Callable[[Turn, Any], None]] = {
     CacheLookedUp: _for_node(caching.looked_up),
     CacheReserved: _for_node(caching.reserved),
     CacheStored: _for_node(caching.stored),
-    ManyLoaded: _for_node(array.loaded),
+    ManyLoaded: _for_node(_many_loaded),
     ChildLaunched: _for_node(launch_plan.launched),
     ChildEnded: _for_node(launch_plan.ended),
     ChildStopped: _for_node(launch_plan.stopped),

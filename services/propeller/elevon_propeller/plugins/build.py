@@ -46,7 +46,9 @@ def build_registry(settings: PluginSettings, blobs: BlobStore, data_folder: Path
     plugins: list[Plugin] = [EchoPlugin(settings.echo.delay), CoreSleepPlugin()]
     limit = settings.max_outputs_mib * 1024 * 1024
     if settings.process.enabled:
-        plugins.append(ProcessPlugin(settings.process, blobs, data_folder, outputs_limit=limit))
+        offloading = settings.literal_offloading if settings.literal_offloading.enabled else None
+        process = ProcessPlugin(settings.process, blobs, data_folder, outputs_limit=limit, offloading=offloading)
+        plugins.append(process)
     plugins += _others(settings, blobs, data_folder, states)
     remote = ConnectorPlugin.id if settings.connector.endpoints else ""
     if remote:

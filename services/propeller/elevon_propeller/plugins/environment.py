@@ -3,19 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
 from elevon_idl.core import v1 as core
 
 from elevon_propeller.plugins.contract import Attempt
-
-
-@dataclass(frozen=True, slots=True)
-class LiteralOffloading:
-    """From which size tasks write an output literal to a file of its own, and above which they fail; MiB."""
-
-    minimum_mib: int = 10
-    maximum_mib: int = 1000
+from elevon_propeller.plugins.settings import LiteralOffloadingSettings
 
 
 def task_environment(
@@ -23,7 +15,7 @@ def task_environment(
     container: Iterable[core.KeyValuePair] = (),
     *,
     defaults: Mapping[str, str] | None = None,
-    offloading: LiteralOffloading | None = None,
+    offloading: LiteralOffloadingSettings | None = None,
 ) -> dict[str, str]:
     """All variables of an attempt; where two sources name one, the later wins.
 

@@ -119,6 +119,16 @@ class ProcessSettings(BaseModel):
     limits: ProcessLimits = Field(default_factory=ProcessLimits, description="Limits of each process.")
 
 
+class LiteralOffloadingSettings(BaseModel):
+    """Large output literals in files of their own, which SDKs read when they need them; outputs.pb stays small."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    enabled: bool = Field(True, description="Whether large literals go to files of their own.")
+    minimum_mib: int = Field(10, ge=0, description="From which size on, MiB.")
+    maximum_mib: int = Field(1000, ge=1, description="Above which size a task fails instead, MiB.")
+
+
 class PluginSettings(BaseModel):
     """All plugins."""
 
@@ -136,6 +146,9 @@ class PluginSettings(BaseModel):
     )
     max_outputs_mib: int = Field(
         10, ge=1, description="Largest outputs.pb and futures.pb, MiB; larger ones fail the attempt for good."
+    )
+    literal_offloading: LiteralOffloadingSettings = Field(
+        default_factory=LiteralOffloadingSettings, description="Large literals in files of their own."
     )
     console_url: str = Field("", description="Address of the console, for links given to tasks; empty: none.")
     echo: EchoSettings = Field(default_factory=EchoSettings, description="The echo plugin.")

@@ -54,6 +54,7 @@ from elevon_propeller.ports import Catalog, Plugins
 from elevon_propeller.runtime import tracing
 from elevon_propeller.runtime.actors import Actor
 from elevon_propeller.runtime.clock import Clock
+from elevon_propeller.runtime.offloading import offloaded
 from elevon_propeller.runtime.tenure import Tenure
 
 log = get_logger("executor")
@@ -301,13 +302,18 @@ class Executor:
         self._post(actor, seen)
 
     async def _write(self, actor: Actor, command: WriteData) -> None:
-        data = command.data.SerializeToString(deterministic=True)
-        failure = ""
+        failure, written = "", command.data
         try:
-            await self._retries.run(lambda: self._blobs.write(command.uri, data), what=f"write {command.uri}")
+            if command.offload_from is not None:
+                folder = command.uri.rpartition("/")[0]
+                written = await offloaded(command.data, folder, command.offload_from, self._write_blob)
+            await self._write_blob(command.uri, written.SerializeToString(deterministic=True))
         except Exception as error:
             failure = f"{command.uri}: {_text(error)}"
         self._post(actor, DataWritten(self._clock(), command.node_id, command.kind, failure))
+
+    async def _write_blob(self, uri: str, data: bytes) -> None:
+        await self._retries.run(lambda: self._blobs.write(uri, data), what=f"write {uri}")
 
     async def _look_up(self, actor: Actor, command: LookUpCache) -> None:
         try:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-from elevon_core.errors import ElevonError, FailedPrecondition
+from elevon_core.errors import ElevonError, FailedPrecondition, InvalidArgument
 from elevon_idl.core import v1 as core
 from elevon_kit.blobs import BlobStore
 from elevon_kit.logging import get_logger
@@ -20,6 +20,7 @@ from elevon_propeller.plugins import reports
 from elevon_propeller.plugins.clock import Clock, system_clock
 from elevon_propeller.plugins.contract import Attempt, AttemptPhase, Leftover, Report, ReportSink
 from elevon_propeller.plugins.in_time import in_time
+from elevon_propeller.plugins.offloaded import has_offloaded, loaded, reads_offloaded
 from elevon_propeller.plugins.process.checkpoints import with_latest_checkpoint
 from elevon_propeller.plugins.process.client import ServerLost
 from elevon_propeller.plugins.process.copilot import copilot_of, lay_out_inputs, take_outputs
@@ -32,7 +33,7 @@ from elevon_propeller.plugins.process.servers import ForkServer, ForkServers, py
 from elevon_propeller.plugins.process.slots import Slots
 from elevon_propeller.plugins.process.sweep import sweep
 from elevon_propeller.plugins.results import Ending, Examiner
-from elevon_propeller.plugins.settings import ProcessSettings
+from elevon_propeller.plugins.settings import LiteralOffloadingSettings, ProcessSettings
 
 log = get_logger("process plugin")
 
@@ -107,10 +108,12 @@ class ProcessPlugin:
         data_folder: Path,
         *,
         outputs_limit: int = 10 * 1024 * 1024,
+        offloading: LiteralOffloadingSettings | None = None,
         clock: Clock = system_clock,
     ) -> None:
         root = (settings.folder or data_folder / "processes").absolute()
         self._settings = settings
+        self._offloading = offloading
         self._blobs = blobs
         self._clock = clock
         self._parts = _Parts(
@@ -248,7 +251,8 @@ class ProcessPlugin:
     async def _launch(self, attempt: Attempt, folder: AttemptFolder, runs: int, entry: _Entry) -> Exit | None:
         """Run an attempt to its end; None when its server died with it."""
         attempt = replace(attempt, paths=await with_latest_checkpoint(attempt.paths, self._blobs))
-        preparation = prepare(attempt, folder, self._settings)
+        attempt = await self._with_readable_inputs(attempt)
+        preparation = prepare(attempt, folder, self._settings, self._offloading)
         await self._take_slot(attempt, entry)
         await in_time(attempt)
         await self._write_inputs(attempt, preparation, again=runs > 0)
@@ -276,6 +280,17 @@ class ProcessPlugin:
             return ended
         self._running(attempt, folder, entry)
         return await self._await_end(attempt.name, folder, launch, end)
+
+    async def _with_readable_inputs(self, attempt: Attempt) -> Attempt:
+        """The attempt with all inputs in place, if what it runs would not look for them in files of their own."""
+        if not has_offloaded(attempt.inputs):
+            return attempt
+        if reads_offloaded(attempt.task) and copilot_of(attempt.task, Path()) is None:
+            return attempt
+        try:
+            return replace(attempt, inputs=await loaded(attempt.inputs, self._blobs))
+        except InvalidArgument as error:
+            raise Refusal("InputDownloadFailed", error.message) from error
 
     async def _send(
         self, attempt: Attempt, folder: AttemptFolder, server: ForkServer, preparation: Preparation

@@ -20,7 +20,7 @@ from elevon_propeller.plugins.process.refusal import Refusal
 from elevon_propeller.plugins.process.secrets import secret_variables
 from elevon_propeller.plugins.process.servers import python_of
 from elevon_propeller.plugins.process.sweep import MARK
-from elevon_propeller.plugins.settings import ProcessSettings
+from elevon_propeller.plugins.settings import LiteralOffloadingSettings, ProcessSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,12 @@ class Preparation:
         }
 
 
-def prepare(attempt: Attempt, folder: AttemptFolder, settings: ProcessSettings) -> Preparation:
+def prepare(
+    attempt: Attempt,
+    folder: AttemptFolder,
+    settings: ProcessSettings,
+    offloading: LiteralOffloadingSettings | None = None,
+) -> Preparation:
     """Find out how an attempt is run here; changes nothing. Raises Refusal when it cannot be."""
     container = container_of(attempt)
     copilot = copilot_of(attempt.task, folder.path)
@@ -57,7 +62,8 @@ def prepare(attempt: Attempt, folder: AttemptFolder, settings: ProcessSettings) 
     image = image_of(attempt, container)
     command = parse([copilot.translated(word) for word in rendered] if copilot else rendered, image)
     python = settings.images.get(image) or python_of(settings)
-    environment = _environment(attempt, container, folder, settings, python, command)
+    given = task_environment(attempt, container.env, defaults=settings.environment, offloading=offloading)
+    environment = _environment(attempt, given, folder, settings, python, command)
     if copilot:
         environment |= {pair.key: copilot.translated(environment[pair.key]) for pair in container.env}
     return Preparation(
@@ -91,7 +97,7 @@ def as_local_paths(paths: AttemptPaths) -> AttemptPaths:
 
 def _environment(
     attempt: Attempt,
-    container: core.Container,
+    given: dict[str, str],
     folder: AttemptFolder,
     settings: ProcessSettings,
     python: Path,
@@ -104,7 +110,7 @@ def _environment(
     if settings.platform_url:
         environment["FLYTE_PLATFORM_URL"] = settings.platform_url
         environment["FLYTE_PLATFORM_INSECURE"] = str(settings.platform_insecure).lower()
-    environment |= task_environment(attempt, container.env, defaults=settings.environment)
+    environment |= given
     environment |= secret_variables(_secrets(attempt), settings.secrets_folder)
     environment["PATH"] = os.pathsep.join([str(python.parent), environment.get("PATH") or settings.path])
     environment["PYTHONPATH"] = _python_path(environment.get("PYTHONPATH", ""), folder, settings, command)
