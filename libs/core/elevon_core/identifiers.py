@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 from typing import Final, TypeVar
 
 from elevon_idl.core import v1 as core
@@ -29,17 +30,13 @@ def validate_identifier(
     if present.resource_type != resource_type:
         found, expected = _type_name(present.resource_type), _type_name(resource_type)
         raise InvalidArgument(f"unexpected resource type {found} for identifier [{text(present)}], expected {expected}")
-    for name in ("project", "domain", "name", "version"):
-        validate_part(getattr(present, name), name)
-    _validate_text(present.org, "org")
+    _validate_parts(present.project, present.domain, present.name, present.version, org=present.org)
 
 
 def validate_execution_identifier(identifier: core.WorkflowExecutionIdentifier | None, field: str = "id") -> None:
     """Checks that an execution is named by project, domain and name; the name's own rule holds at creation only."""
     present = _present(identifier, field)
-    for name in ("project", "domain", "name"):
-        validate_part(getattr(present, name), name)
-    _validate_text(present.org, "org")
+    _validate_parts(present.project, present.domain, present.name, org=present.org)
 
 
 def validate_node_execution_identifier(identifier: core.NodeExecutionIdentifier | None, field: str = "id") -> None:
@@ -93,6 +90,14 @@ def _present(identifier: _AnyIdentifier | None, field: str) -> _AnyIdentifier:
     if identifier is None or not identifier.ByteSize():
         raise InvalidArgument.missing(field)
     return identifier
+
+
+@lru_cache(maxsize=4096)
+def _validate_parts(*parts: str, org: str) -> None:
+    """The rule for each part in its order; what passed is remembered, since events name the same few again."""
+    for name, value in zip(("project", "domain", "name", "version"), parts, strict=False):
+        validate_part(value, name)
+    _validate_text(org, "org")
 
 
 def _validate_text(value: str, field: str) -> None:

@@ -17,6 +17,7 @@ from elevon_idl.event import v1 as event
 from elevon_admin.domain import execution_closure, node_closure, task_closure
 from elevon_admin.domain.phases import check_producer
 from elevon_admin.domain.records import (
+    NO_DATA,
     EventData,
     ExecutionFamily,
     ExecutionKey,
@@ -26,15 +27,30 @@ from elevon_admin.domain.records import (
 )
 
 AnyEvent = event.WorkflowExecutionEvent | event.NodeExecutionEvent | event.TaskExecutionEvent
+AnyKey = ExecutionKey | NodeKey | TaskKey
 
 
 @dataclass(slots=True)
 class PreparedEvent:
-    """A valid event; `replayable` if its sender repeats whole batches, so that old events are told from new ones."""
+    """A valid event; `replayable` if its sender repeats whole batches, so that old events are told from new ones.
+
+    `key` names what the event is about, by the kind of the event.
+    """
 
     reported: AnyEvent
-    data: EventData = field(default_factory=EventData)
+    data: EventData = field(default_factory=lambda: NO_DATA)
     replayable: bool = False
+    key: AnyKey = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.key = _key_of(self.reported)
+
+    @property
+    def execution(self) -> ExecutionKey:
+        """The execution that the event belongs to."""
+        if isinstance(self.key, TaskKey):
+            return self.key.node.execution
+        return self.key.execution if isinstance(self.key, NodeKey) else self.key
 
 
 @dataclass(slots=True)
@@ -88,21 +104,19 @@ def wanted_rows(events: Sequence[PreparedEvent]) -> Wanted:
     """The rows that applying the events will look at."""
     wanted = Wanted()
     for prepared in events:
-        reported = prepared.reported
-        if isinstance(reported, event.WorkflowExecutionEvent):
-            wanted.executions.add(ExecutionKey.of(reported.execution_id))
-        elif isinstance(reported, event.NodeExecutionEvent):
-            _want_node(wanted, reported)
-        else:
-            key = _task_key(reported)
+        key = prepared.key
+        if isinstance(key, ExecutionKey):
+            wanted.executions.add(key)
+        elif isinstance(prepared.reported, event.NodeExecutionEvent) and isinstance(key, NodeKey):
+            _want_node(wanted, key, prepared.reported)
+        elif isinstance(key, TaskKey):
             wanted.executions.add(key.node.execution)
             wanted.nodes.add(key.node)
             wanted.tasks.add(key)
     return wanted
 
 
-def _want_node(wanted: Wanted, reported: event.NodeExecutionEvent) -> None:
-    key = NodeKey.of(reported.id)
+def _want_node(wanted: Wanted, key: NodeKey, reported: event.NodeExecutionEvent) -> None:
     wanted.executions.add(key.execution)
     wanted.nodes.add(key)
     if reported.HasField("parent_node_metadata"):
@@ -129,13 +143,13 @@ def apply_events(families: Families, events: Sequence[PreparedEvent]) -> list[El
 
 
 def _apply(families: Families, prepared: PreparedEvent) -> None:
-    reported = prepared.reported
-    if isinstance(reported, event.WorkflowExecutionEvent):
-        _apply_workflow(families.of(ExecutionKey.of(reported.execution_id)), reported, prepared)
-    elif isinstance(reported, event.NodeExecutionEvent):
-        _apply_node(families, reported, prepared)
-    else:
-        _apply_task(families, reported, prepared)
+    reported, key = prepared.reported, prepared.key
+    if isinstance(reported, event.NodeExecutionEvent) and isinstance(key, NodeKey):
+        _apply_node(families, key, reported, prepared)
+    elif isinstance(reported, event.TaskExecutionEvent) and isinstance(key, TaskKey):
+        _apply_task(families, key, reported, prepared)
+    elif isinstance(reported, event.WorkflowExecutionEvent) and isinstance(key, ExecutionKey):
+        _apply_workflow(families.of(key), reported, prepared)
 
 
 def _apply_workflow(family: ExecutionFamily, reported: event.WorkflowExecutionEvent, prepared: PreparedEvent) -> None:
@@ -145,10 +159,9 @@ def _apply_workflow(family: ExecutionFamily, reported: event.WorkflowExecutionEv
     execution_closure.apply_workflow_event(record, reported, prepared.data)
 
 
-def _apply_node(families: Families, reported: event.NodeExecutionEvent, prepared: PreparedEvent) -> None:
-    key = NodeKey.of(reported.id)
+def _apply_node(families: Families, key: NodeKey, reported: event.NodeExecutionEvent, prepared: PreparedEvent) -> None:
     family = families.of(key.execution)
-    check_producer(f"workflow execution {key.execution}", family.execution.cluster, reported.producer_id)
+    _check_producer(family, reported.producer_id)
     record = family.nodes.get(key.node_id)
     if record is None:
         parent = _parent_of(families, family, reported)
@@ -183,10 +196,9 @@ def _parent_of(families: Families, family: ExecutionFamily, reported: event.Node
     return parent
 
 
-def _apply_task(families: Families, reported: event.TaskExecutionEvent, prepared: PreparedEvent) -> None:
-    key = _task_key(reported)
+def _apply_task(families: Families, key: TaskKey, reported: event.TaskExecutionEvent, prepared: PreparedEvent) -> None:
     family = families.of(key.node.execution)
-    check_producer(f"workflow execution {key.node.execution}", family.execution.cluster, reported.producer_id)
+    _check_producer(family, reported.producer_id)
     record = family.tasks.get(key)
     if record is None:
         if key.node.node_id not in family.nodes:
@@ -198,5 +210,14 @@ def _apply_task(families: Families, reported: event.TaskExecutionEvent, prepared
     task_closure.next_task_event(record, reported, prepared.data)
 
 
-def _task_key(reported: event.TaskExecutionEvent) -> TaskKey:
-    return TaskKey.of(reported.task_id, reported.parent_node_execution_id, reported.retry_attempt)
+def _check_producer(family: ExecutionFamily, producer: str) -> None:
+    if producer != family.execution.cluster:
+        check_producer(f"workflow execution {family.execution.key}", family.execution.cluster, producer)
+
+
+def _key_of(reported: AnyEvent) -> AnyKey:
+    if isinstance(reported, event.NodeExecutionEvent):
+        return NodeKey.of(reported.id)
+    if isinstance(reported, event.TaskExecutionEvent):
+        return TaskKey.of(reported.task_id, reported.parent_node_execution_id, reported.retry_attempt)
+    return ExecutionKey.of(reported.execution_id)

@@ -15,7 +15,7 @@ from elevon_admin.domain.records import NO_DATA, EventData, NodeKey, NodeRecord,
 from elevon_admin.domain.times import check_timestamp, nanoseconds, set_elapsed
 
 _RUNNING = core.NodeExecution.RUNNING
-_PHASES = core.NodeExecution.Phase.values()
+_PHASES = frozenset(core.NodeExecution.Phase.values())
 
 
 def validate_node_event(reported: event.NodeExecutionEvent) -> None:

@@ -19,7 +19,7 @@ from elevon_admin.domain.times import check_timestamp, nanoseconds, set_elapsed
 
 _RUNNING = core.TaskExecution.RUNNING
 _WAITING_PHASES = frozenset({core.TaskExecution.QUEUED, core.TaskExecution.INITIALIZING})
-_PHASES = core.TaskExecution.Phase.values()
+_PHASES = frozenset(core.TaskExecution.Phase.values())
 
 
 def validate_task_event(reported: event.TaskExecutionEvent) -> None:

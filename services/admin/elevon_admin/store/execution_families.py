@@ -8,6 +8,7 @@ from typing import Any
 from elevon_core.errors import ElevonError
 from elevon_idl.admin import v1 as admin
 from elevon_kit.database import Database
+from elevon_kit.many_rows import ManyRows
 from sqlalchemy import Row, Select, bindparam, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -161,6 +162,20 @@ _ADD_NODES = insert(node_executions)
 _ADD_TASKS = insert(task_executions)
 
 
+class _Writes:
+    """The statements that write, for one dialect, compiled once."""
+
+    def __init__(self) -> None:
+        self.executions = ManyRows(_CHANGE_EXECUTIONS, "new_")
+        self.new_nodes = ManyRows(_ADD_NODES)
+        self.nodes = ManyRows(_CHANGE_NODES, "new_")
+        self.new_tasks = ManyRows(_ADD_TASKS)
+        self.tasks = ManyRows(_CHANGE_TASKS, "new_")
+
+
+_WRITES: dict[str, _Writes] = {}
+
+
 class SqlEvents:
     """The EventRepository of a Database."""
 
@@ -218,8 +233,8 @@ class SqlEvents:
             if key.execution in by_execution
         ]
         for row in await _rows(connection, self._statements.nodes, keys):
-            family = by_row[row.execution_id]
-            family.nodes[row.node_id] = _node(row, family.execution.key)
+            family = by_row[row[1]]
+            family.nodes[row[2]] = _node(row, family.execution.key)
 
     async def _load_tasks(
         self,
@@ -242,7 +257,7 @@ class SqlEvents:
             if key.node.execution in by_execution
         ]
         for row in await _rows(connection, self._statements.tasks, keys):
-            family = by_row[row.execution_id]
+            family = by_row[row[1]]
             record = _task(row, family.execution.key)
             family.tasks[record.key] = record
 
@@ -258,43 +273,31 @@ async def _rows(
 
 async def store_families(connection: AsyncConnection, families: Iterable[ExecutionFamily], now: int) -> None:
     """Write what changed, one statement for each kind of change; rows nobody touched are not written."""
-    changed_executions: list[dict[str, Any]] = []
-    changes: dict[str, list[dict[str, Any]]] = {"new nodes": [], "nodes": [], "new tasks": [], "tasks": []}
+    executions: list[dict[str, Any]] = []
+    new_nodes: list[dict[str, Any]] = []
+    nodes: list[dict[str, Any]] = []
+    new_tasks: list[dict[str, Any]] = []
+    tasks: list[dict[str, Any]] = []
     for family in families:
-        if family.execution.changed:
-            changed_executions.append(_renamed(execution_values(family.execution, now), family.execution.row_id))
         row_id = family.execution.row_id
+        if family.execution.changed:
+            executions.append({**execution_values(family.execution, now), "row_id": row_id})
         for node in family.nodes.values():
             if node.changed:
-                _collect(changes, "nodes", node.row_id, node_values(node, row_id, now), now)
+                (new_nodes if node.row_id is None else nodes).append(node_values(node, row_id, now))
         for task in family.tasks.values():
             if task.changed:
-                _collect(changes, "tasks", task.row_id, task_values(task, row_id, now), now)
+                (new_tasks if task.row_id is None else tasks).append(task_values(task, row_id, now))
+    writes = _WRITES.setdefault(connection.dialect.name, _Writes())
     for statement, values in (
-        (_CHANGE_EXECUTIONS, changed_executions),
-        (_ADD_NODES, changes["new nodes"]),
-        (_CHANGE_NODES, changes["nodes"]),
-        (_ADD_TASKS, changes["new tasks"]),
-        (_CHANGE_TASKS, changes["tasks"]),
+        (writes.executions, executions),
+        (writes.new_nodes, new_nodes),
+        (writes.nodes, nodes),
+        (writes.new_tasks, new_tasks),
+        (writes.tasks, tasks),
     ):
         if values:
-            await connection.execute(statement, values)
-
-
-def _collect(
-    changes: dict[str, list[dict[str, Any]]], kind: str, row_id: int | None, values: dict[str, Any], now: int
-) -> None:
-    if row_id is None:
-        values["created_at"] = now
-        changes[f"new {kind}"].append(values)
-    else:
-        changes[kind].append(_renamed(values, row_id))
-
-
-def _renamed(values: Mapping[str, Any], row_id: int) -> dict[str, Any]:
-    parameters = {f"new_{name}": value for name, value in values.items()}
-    parameters["row_id"] = row_id
-    return parameters
+            await statement.execute(connection, values)
 
 
 def _execution(row: Row[*tuple[Any, ...]]) -> ExecutionRecord:
@@ -308,28 +311,30 @@ def _execution(row: Row[*tuple[Any, ...]]) -> ExecutionRecord:
 
 
 def _node(row: Row[*tuple[Any, ...]], execution: ExecutionKey) -> NodeRecord:
+    row_id, _, node_id, parent, parent_task, version, seen, input_uri, has_inputs, metadata, closure = row
     return NodeRecord(
-        key=NodeKey(execution, row.node_id),
-        closure=admin.NodeExecutionClosure.FromString(row.closure),
-        metadata=admin.NodeExecutionMetaData.FromString(row.metadata),
-        row_id=row.id,
-        parent_node_id=row.parent_node_id,
-        parent_task=row.parent_task,
-        input_uri=row.input_uri,
-        has_inputs=bool(row.has_inputs),
-        event_version=row.event_version,
-        phases_seen=row.phases_seen,
+        key=NodeKey(execution, node_id),
+        closure=admin.NodeExecutionClosure.FromString(closure),
+        metadata=admin.NodeExecutionMetaData.FromString(metadata),
+        row_id=row_id,
+        parent_node_id=parent,
+        parent_task=parent_task,
+        input_uri=input_uri,
+        has_inputs=bool(has_inputs),
+        event_version=version,
+        phases_seen=seen,
     )
 
 
 def _task(row: Row[*tuple[Any, ...]], execution: ExecutionKey) -> TaskRecord:
-    node = NodeKey(execution, row.node_id)
+    row_id, _, node_id, attempt, project, domain, name, version, *rest = row
+    phase_version, seen, input_uri, has_inputs, closure = rest
     return TaskRecord(
-        key=TaskKey(node, row.project, row.domain, row.name, row.version, row.retry_attempt),
-        closure=admin.TaskExecutionClosure.FromString(row.closure),
-        row_id=row.id,
-        phase_version=row.phase_version,
-        input_uri=row.input_uri,
-        has_inputs=bool(row.has_inputs),
-        phases_seen=row.phases_seen,
+        key=TaskKey(NodeKey(execution, node_id), project, domain, name, version, attempt),
+        closure=admin.TaskExecutionClosure.FromString(closure),
+        row_id=row_id,
+        phase_version=phase_version,
+        input_uri=input_uri,
+        has_inputs=bool(has_inputs),
+        phases_seen=seen,
     )

@@ -22,12 +22,12 @@ def column_time(moment: Timestamp) -> int:
 
 
 def _clamped(number: int) -> int:
-    return max(-_LARGEST, min(_LARGEST, number))
+    return number if -_LARGEST <= number <= _LARGEST else max(-_LARGEST, min(_LARGEST, number))
 
 
 def column_text(text: str) -> str:
     """The text without NUL characters, which PostgreSQL does not store."""
-    return text.replace("\0", "")
+    return text.replace("\0", "") if text else ""
 
 
 def _times(closure: admin.ExecutionClosure | admin.NodeExecutionClosure | admin.TaskExecutionClosure) -> dict[str, Any]:
@@ -67,7 +67,7 @@ def execution_values(record: ExecutionRecord, now: int) -> dict[str, Any]:
 
 
 def node_values(record: NodeRecord, execution_row: int, now: int) -> dict[str, Any]:
-    """The columns of a node execution, `created_at` aside."""
+    """The columns of a node execution: all of a new one, of another those that events change, and its `row_id`."""
     closure = record.closure
     cached = closure.HasField("task_node_metadata") and closure.task_node_metadata.HasField("catalog_key")
     status = closure.task_node_metadata.cache_status
@@ -95,12 +95,15 @@ def node_values(record: NodeRecord, execution_row: int, now: int) -> dict[str, A
             "parent_task": record.parent_task,
             "event_version": record.event_version,
             "node_execution_created_at": column_time(closure.created_at),
+            "created_at": now,
         }
+    else:
+        values["row_id"] = record.row_id
     return values
 
 
 def task_values(record: TaskRecord, execution_row: int, now: int) -> dict[str, Any]:
-    """The columns of a task execution, `created_at` aside."""
+    """The columns of a task execution, as `node_values` has those of a node execution."""
     closure = record.closure
     values = {
         "updated_at": now,
@@ -124,5 +127,8 @@ def task_values(record: TaskRecord, execution_row: int, now: int) -> dict[str, A
             "name": record.key.name,
             "version": record.key.version,
             "task_execution_created_at": column_time(closure.created_at),
+            "created_at": now,
         }
+    else:
+        values["row_id"] = record.row_id
     return values

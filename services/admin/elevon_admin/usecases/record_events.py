@@ -82,28 +82,27 @@ class RecordEvents:
         reported = prepared.reported
         validate_event(reported)
         if isinstance(reported, event.WorkflowExecutionEvent):
-            prepared.data = await self._workflow_data(reported)
+            prepared.data = await self._workflow_data(prepared.execution, reported)
         elif isinstance(reported, event.NodeExecutionEvent):
-            prepared.data = await self._node_data(reported)
+            prepared.data = await self._node_data(prepared.execution, reported)
         else:
-            prepared.data = await self._task_data(reported)
+            prepared.data = await self._task_data(prepared.execution, reported)
 
-    async def _workflow_data(self, reported: event.WorkflowExecutionEvent) -> EventData:
+    async def _workflow_data(self, key: ExecutionKey, reported: event.WorkflowExecutionEvent) -> EventData:
         if not reported.HasField("output_data"):
             return NO_DATA
-        key = ExecutionKey.of(reported.execution_id)
         outputs = await self._keep(reported.output_data, key, "offloaded_outputs")
         # The closure names the outputs by URI in any case: clients cannot read them inside it.
         return EventData(
             outputs=StoredLiterals(outputs.uri or self._literals.place(key, "offloaded_outputs"), outputs.data)
         )
 
-    async def _node_data(self, reported: event.NodeExecutionEvent) -> EventData:
+    async def _node_data(self, key: ExecutionKey, reported: event.NodeExecutionEvent) -> EventData:
         dynamic = reported.HasField("task_node_metadata") and reported.task_node_metadata.HasField("dynamic_workflow")
         if not (dynamic or reported.HasField("input_data") or reported.HasField("output_data")):
             return NO_DATA
         data = EventData()
-        key, node_id = ExecutionKey.of(reported.id.execution_id), reported.id.node_id
+        node_id = reported.id.node_id
         if reported.HasField("input_data"):
             data.inputs = await self._keep(reported.input_data, key, node_id, "offloaded_inputs")
         if reported.HasField("output_data"):
@@ -114,14 +113,13 @@ class RecordEvents:
             data.dynamic_workflow = await self._literals.keep(content, key, node_id, "dynamic_workflow")
         return data
 
-    async def _task_data(self, reported: event.TaskExecutionEvent) -> EventData:
+    async def _task_data(self, key: ExecutionKey, reported: event.TaskExecutionEvent) -> EventData:
         if not (reported.HasField("input_data") or reported.HasField("output_data")):
             return NO_DATA
         data = EventData()
-        node = reported.parent_node_execution_id
-        key = ExecutionKey.of(node.execution_id)
         task = reported.task_id
-        folder = (node.node_id, task.project, task.domain, task.name, task.version, str(reported.retry_attempt))
+        node_id, attempt = reported.parent_node_execution_id.node_id, str(reported.retry_attempt)
+        folder = (node_id, task.project, task.domain, task.name, task.version, attempt)
         if reported.HasField("input_data"):
             data.inputs = await self._keep(reported.input_data, key, *folder, "offloaded_inputs")
         if reported.HasField("output_data"):
@@ -130,6 +128,8 @@ class RecordEvents:
 
     async def _keep(self, values: core.LiteralMap, execution: ExecutionKey, *parts: str) -> StoredLiterals:
         data = values.SerializeToString()
+        if self._literals.fits_inline(len(data)):
+            return StoredLiterals(data=data)
         self._literals.check_size(len(data), parts[-1].removeprefix("offloaded_"))
         return await self._literals.keep(data, execution, *parts)
 

@@ -265,7 +265,7 @@ class Driver:
         return commit
 
     def _chunks(self, shard: int, shares: list[ActorBatch]) -> list[EventChunk]:
-        told = [event for part in shares for event in part.events]
+        told = [event for part in shares for event in framing.side_by_side(part.events)]
         return list(framing.chunks(shard, self._numbers.get(shard, 0) + 1, told))
 
     async def _screen(self, parts: list[ActorBatch]) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from elevon_idl.admin import v1 as admin
+from elevon_idl.core import v1 as core
 
 from elevon_propeller.ports import EventChunk
 
@@ -28,6 +29,25 @@ def chunks(shard: int, first: int, events: list[admin.ExecutionEvent]) -> Iterat
         size += length
     if start < len(events):
         yield EventChunk(shard, number, frame(events[start:]), len(events) - start)
+
+
+def side_by_side(events: Iterable[admin.ExecutionEvent]) -> list[admin.ExecutionEvent]:
+    """The events of one execution, with RUNNING of a node right behind its QUEUED where both are there.
+
+    A wide step queues all its nodes before it lets them begin. Both events in one batch are one row for admin to write.
+    """
+    told: list[list[admin.ExecutionEvent]] = []
+    queued: dict[str, list[admin.ExecutionEvent]] = {}
+    for event in events:
+        node_id = event.node.id.node_id if event.HasField("node") else ""
+        before = queued.pop(node_id, None) if node_id else None
+        if before is not None and event.node.phase == core.NodeExecution.RUNNING:
+            before.append(event)
+            continue
+        told.append([event])
+        if node_id and event.node.phase == core.NodeExecution.QUEUED:
+            queued[node_id] = told[-1]
+    return [event for together in told for event in together]
 
 
 def split(payload: bytes) -> tuple[bytes, bytes]:

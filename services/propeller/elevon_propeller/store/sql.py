@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Any, cast
 
 from elevon_kit.database import Database, UniqueViolation
+from elevon_kit.many_rows import ManyRows
 from elevon_kit.upserts import insert_into
 from sqlalchemy import Row, Table, bindparam, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -54,9 +55,13 @@ class SqlStore:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._upsert_nodes = _upsert(nodes, database.dialect)
-        self._upsert_chunks = _upsert(chunks, database.dialect)
-        self._upsert_events = _upsert(events, database.dialect)
+        self._add_executions = ManyRows(_INSERT_EXECUTIONS)
+        self._change_executions = ManyRows(_CHANGE_EXECUTION, "new_")
+        self._upsert_nodes = ManyRows(_upsert(nodes, database.dialect))
+        self._drop_chunks = ManyRows(_DROP_CHUNKS)
+        self._upsert_chunks = ManyRows(_upsert(chunks, database.dialect))
+        self._upsert_events = ManyRows(_upsert(events, database.dialect))
+        self._acknowledge = ManyRows(_ACKNOWLEDGE)
 
     async def save_workflow(self, digest: bytes, closure: bytes) -> None:
         """Keep a closure under its digest."""
@@ -96,23 +101,23 @@ class SqlStore:
 
     async def _write(self, connection: AsyncConnection, commit: Commit) -> None:
         if commit.created:
-            await connection.execute(_INSERT_EXECUTIONS, [_execution_values(row) for row in commit.created])
+            await self._add_executions.execute(connection, [_execution_values(row) for row in commit.created])
         if commit.changed:
-            await connection.execute(_CHANGE_EXECUTION, [_changed_values(row) for row in commit.changed])
+            await self._change_executions.execute(connection, [_changed_values(row) for row in commit.changed])
         if commit.nodes:
             values = [{"execution": key, **row} for key, row in commit.nodes]
-            await connection.execute(self._upsert_nodes, values)
+            await self._upsert_nodes.execute(connection, values)
         if commit.dropped:
             values = [{"row_execution": key, "row_node": node_id} for key, node_id in commit.dropped]
-            await connection.execute(_DROP_CHUNKS, values)
+            await self._drop_chunks.execute(connection, values)
         if commit.chunks:
             values = [{"execution": key, **chunk} for key, chunk in commit.chunks]
-            await connection.execute(self._upsert_chunks, values)
+            await self._upsert_chunks.execute(connection, values)
         if commit.events:
-            await connection.execute(self._upsert_events, [_event_values(chunk) for chunk in commit.events])
+            await self._upsert_events.execute(connection, [_event_values(chunk) for chunk in commit.events])
         if commit.acknowledged:
             values = [{"row_shard": shard, "row_number": number} for shard, number in commit.acknowledged]
-            await connection.execute(_ACKNOWLEDGE, values)
+            await self._acknowledge.execute(connection, values)
         if commit.answered:
             await connection.execute(delete(requests).where(requests.c.id.in_(commit.answered)))
         if commit.words:
@@ -257,7 +262,7 @@ def _execution_values(row: ExecutionRow) -> dict[str, Any]:
 
 
 def _changed_values(row: ExecutionRow) -> dict[str, Any]:
-    return {"row_key": row.key, **{f"new_{name}": getattr(row, name) for name in _CHANGING}}
+    return {"row_key": row.key, **{name: getattr(row, name) for name in _CHANGING}}
 
 
 def _event_values(chunk: EventChunk) -> dict[str, Any]:
