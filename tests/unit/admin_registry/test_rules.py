@@ -14,6 +14,7 @@ from elevon_admin.domain.skeletons import skeleton_launch_plan, skeleton_workflo
 from elevon_core.errors import InvalidArgument
 from elevon_idl.admin import v1 as admin
 from elevon_idl.core import v1 as core
+from google.protobuf.duration_pb2 import Duration
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -155,6 +156,14 @@ def test_a_single_task_gets_three_retries_unless_it_says_otherwise() -> None:
     assert skeleton_workflow(a_task("t")).nodes[0].metadata.retries.retries == 3
     own = a_task("t", retries=core.RetryStrategy())
     assert skeleton_workflow(own).nodes[0].metadata.retries.retries == 0
+
+
+def test_a_single_task_keeps_its_timeout_and_whether_it_may_be_interrupted() -> None:
+    metadata = skeleton_workflow(a_task("t", timeout=Duration(seconds=7), interruptible=False)).nodes[0].metadata
+    assert metadata.timeout.seconds == 7
+    assert metadata.WhichOneof("interruptible_value") == "interruptible"
+    assert metadata.interruptible is False
+    assert skeleton_workflow(a_task("t")).nodes[0].metadata.WhichOneof("interruptible_value") is None
 
 
 def test_the_plan_of_a_single_task_points_at_the_workflow_that_exists() -> None:

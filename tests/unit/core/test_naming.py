@@ -79,7 +79,7 @@ def test_executions_have_folders_of_their_own(project: str, domain: str, executi
     folder = naming.metadata_folder(project, domain, execution)
     assert folder.startswith(f"{project}-{domain}-{execution}")
     parts = f"{project}-{domain}-{execution}".split("-")
-    cuts = [(first, second) for second in range(2, len(parts)) for first in range(1, second)]
+    cuts = [(one, two) for two in range(2, len(parts)) for one in range(1, two)]
     others = {
         ("-".join(parts[:first]), "-".join(parts[first:second]), "-".join(parts[second:])) for first, second in cuts
     }
