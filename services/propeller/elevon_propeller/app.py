@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import gc
 from typing import TYPE_CHECKING
 
@@ -40,7 +39,6 @@ if TYPE_CHECKING:
 MIGRATIONS = Migrations(package="elevon_propeller.store.migrations")
 SERVICE = "elevon.propeller.v1.PropellerService"
 SECONDS_PER_DAY = 86_400
-SWEEP_SECONDS = 3600.0
 COLLECTION_THRESHOLD = 50_000
 """Long-lived states make the cyclic collector's default of 700 new objects a waste."""
 
@@ -55,10 +53,9 @@ class App:
         self.database = Database(
             settings.database.url, readers=settings.database.readers, group_size=settings.database.group_size
         )
-        self._states = SqlPluginStates(self.database)
-        self.registry = build_registry(settings.plugins, blobs, settings.data_folder, self._states)
+        states = SqlPluginStates(self.database)
+        self.registry = build_registry(settings.plugins, blobs, settings.data_folder, states)
         self._blobs = blobs
-        self._tasks = BackgroundTasks("propeller")
         self._channels: list[grpc.aio.Channel] = []
         self._started = False
         self.runtime = self._compose()
@@ -113,7 +110,6 @@ class App:
             await MIGRATIONS.upgrade(self.settings.database.url)
         await self.database.open()
         await MIGRATIONS.check(self.database)
-        self._tasks.keep_running(self._sweep, "sweep")
         await self.registry.open()
         await self.runtime.start()
         self._started = True
@@ -131,17 +127,10 @@ class App:
         if self._started:
             await self.runtime.stop()
         await self.registry.close()
-        await self._tasks.stop()
         for opened in self._channels:
             await opened.close()
         await self.database.close()
         await self._blobs.close()
-
-    async def _sweep(self) -> None:
-        """Remove what plugins remembered of executions that have ended without a word to them."""
-        while True:
-            await self._states.sweep()
-            await asyncio.sleep(SWEEP_SECONDS)
 
 
 def policy_of(settings: PropellerSettings) -> EnginePolicy:

@@ -10,6 +10,7 @@ from elevon_core.errors import ElevonError, Internal, NotFound, Unavailable, Uni
 from elevon_idl.connector import v1 as connector
 from elevon_idl.core import v1 as core
 from elevon_propeller.plugins.connector import plugin as plugin_module
+from elevon_propeller.plugins.connector.plugin import ConnectorPlugin
 from elevon_propeller.plugins.contract import AttemptPhase
 
 from tests.unit.propeller_connector.conftest import Make, Sink, World, eventually, literals
@@ -71,7 +72,7 @@ async def test_an_abort_before_anything_was_created_deletes_nothing(world: World
 async def test_an_abort_after_a_restart_deletes_the_job(world: World, attempt: Make) -> None:
     plugin = await world.plugin()
     await plugin.start(attempt(), Sink())
-    await eventually(lambda: "x-n0-0" in world.state.records)
+    await eventually(lambda: "job/x-n0-0" in world.state.records)
     plugin = await world.restarted(plugin)
     await plugin.abort("x-n0-0", "not wanted")
     await eventually(lambda: world.default.deleted)
@@ -139,4 +140,56 @@ async def test_a_job_that_has_ended_is_not_deleted(world: World, attempt: Make) 
     await sink.end()
     await plugin.finalize("x-n0-0")
     await plugin.abort("x-n0-0", "too late")
+    assert world.default.deleted == []
+
+
+async def given_up(world: World, attempt: Make) -> ConnectorPlugin:
+    """A plugin whose attempt has failed because its job could not be looked at."""
+    plugin, sink = await world.plugin(max_failures=1), Sink()
+    world.default.fail("GetTask", Internal("no"))
+    await plugin.start(attempt(), sink)
+    final = await sink.end()
+    assert final.error is not None
+    assert final.error.code == "AutoRefreshCacheFailed"
+    return plugin
+
+
+async def test_a_job_that_was_given_up_is_deleted_before_the_next_attempt(world: World, attempt: Make) -> None:
+    plugin = await given_up(world, attempt)
+    await plugin.start(attempt(name="x-n0-1", number=1), Sink())
+    await eventually(lambda: len(world.default.created) == 2)
+    assert [deleted.resource_meta for deleted in world.default.deleted] == [b"job-1"]
+    await plugin.finalize("x-n0-0")
+    assert len(world.default.deleted) == 1
+
+
+async def test_a_job_that_was_given_up_is_deleted_after_a_restart(world: World, attempt: Make) -> None:
+    plugin = await world.restarted(await given_up(world, attempt))
+    (left,) = await plugin.leftovers()
+    assert (left.name, left.project, left.domain, left.execution) == ("x-n0-0", "p", "d", "x")
+    assert (left.node_id, left.number) == ("n0", 0)
+    await plugin.finalize(left.name)
+    await eventually(lambda: world.default.deleted)
+    assert await plugin.leftovers() == []
+
+
+async def test_an_attempt_whose_job_was_given_up_fails_when_started_again(world: World, attempt: Make) -> None:
+    plugin, sink = await world.restarted(await given_up(world, attempt)), Sink()
+    await plugin.start(attempt(), sink)
+    final = await sink.end()
+    assert final.phase is AttemptPhase.RETRYABLE_FAILURE
+    await plugin.finalize("x-n0-0")
+    await eventually(lambda: world.default.deleted)
+    assert len(world.default.created) == 1
+
+
+async def test_attempts_that_are_looked_after_are_no_leftovers(world: World, attempt: Make) -> None:
+    plugin = await world.plugin()
+    await plugin.start(attempt(), Sink())
+    await eventually(lambda: "job/x-n0-0" in world.state.records)
+    assert await plugin.leftovers() == []
+    plugin = await world.restarted(plugin)
+    (left,) = await plugin.leftovers()
+    await plugin.finalize(left.name)
+    assert "job/x-n0-0" not in world.state.records
     assert world.default.deleted == []

@@ -52,7 +52,7 @@ async def test_a_job_is_made_followed_and_its_outputs_are_taken(world: World, at
     final = await sink.end()
     assert (final.phase, final.outputs, final.reason) == (AttemptPhase.SUCCEEDED, literals(o=7), "done")
     await plugin.finalize("x-n0-0")
-    assert "x-n0-0" not in world.state.records
+    assert "job/x-n0-0" not in world.state.records
     (created,) = world.default.created
     assert created.output_prefix == "s3://m/x/n0/data/0"
     assert world.other.created == []
@@ -95,7 +95,7 @@ async def test_an_error_document_wins_over_the_connectors_success(world: World, 
 async def test_a_restart_goes_on_with_the_job_it_has(world: World, attempt: Make) -> None:
     plugin = await world.plugin()
     await plugin.start(attempt(), Sink())
-    await eventually(lambda: "x-n0-0" in world.state.records)
+    await eventually(lambda: "job/x-n0-0" in world.state.records)
     plugin, sink = await world.restarted(plugin), Sink()
     world.default.set(JOB, resource(Phase.SUCCEEDED, o=1))
     await plugin.start(attempt(), sink)
@@ -106,7 +106,7 @@ async def test_a_restart_goes_on_with_the_job_it_has(world: World, attempt: Make
 async def test_a_job_stays_with_its_endpoint_when_routes_change(world: World, attempt: Make) -> None:
     plugin = await world.plugin()
     await plugin.start(attempt(), Sink())
-    await eventually(lambda: "x-n0-0" in world.state.records)
+    await eventually(lambda: "job/x-n0-0" in world.state.records)
     plugin, sink = await world.restarted(plugin, task_types={"query": "other"}), Sink()
     world.default.set(JOB, resource(Phase.SUCCEEDED, o=1))
     await plugin.start(attempt(), sink)
@@ -131,7 +131,7 @@ async def test_closing_sees_a_creation_to_its_end(world: World, attempt: Make) -
     may_end.set()
     await closing
     assert len(world.default.created) == 1
-    assert "x-n0-0" in world.state.records
+    assert "job/x-n0-0" in world.state.records
 
 
 async def test_the_same_request_is_sent_again_when_the_answer_was_lost(world: World, attempt: Make) -> None:
@@ -214,6 +214,8 @@ async def test_a_job_that_cannot_be_looked_at_is_deleted_and_fails(world: World,
     assert (final.error.code, final.error.kind) == ("AutoRefreshCacheFailed", core.ExecutionError.USER)
     assert "3 times in a row" in final.error.message
     assert "a trace" in final.error.message
+    assert world.default.deleted == []
+    await plugin.finalize("x-n0-0")
     await eventually(lambda: world.default.deleted)
 
 
@@ -236,6 +238,7 @@ async def test_nonsense_fails_for_good_says_so_and_the_job_is_deleted(
     assert final.error.code == "BadConnectorAnswer"
     assert words in final.error.message
     assert "default:1" in final.error.message
+    await plugin.finalize("x-n0-0")
     await eventually(lambda: world.default.deleted)
 
 
@@ -298,11 +301,11 @@ async def test_an_outage_seen_in_answers_is_an_outage_too(world: World, attempt:
 async def test_a_job_whose_endpoint_is_gone_from_the_settings_fails(world: World, attempt: Make) -> None:
     plugin = await world.plugin(task_types={"query": "other"})
     await plugin.start(attempt(), Sink())
-    await eventually(lambda: "x-n0-0" in world.state.records)
+    await eventually(lambda: "job/x-n0-0" in world.state.records)
     await plugin.close()
     world.opened.remove(plugin)
-    record = world.state.records["x-n0-0"].replace(b'"other"', b'"former"')
-    world.state.records["x-n0-0"] = record
+    record = world.state.records["job/x-n0-0"].replace(b'"other"', b'"former"')
+    world.state.records["job/x-n0-0"] = record
     plugin, sink = await world.plugin(), Sink()
     await plugin.start(attempt(), sink)
     final = await sink.end()
@@ -313,7 +316,7 @@ async def test_a_job_whose_endpoint_is_gone_from_the_settings_fails(world: World
 
 async def test_a_broken_record_counts_as_none(world: World, attempt: Make) -> None:
     plugin, sink = await world.plugin(), Sink()
-    world.state.records["x-n0-0"] = b"\xff"
+    world.state.records["job/x-n0-0"] = b"\xff"
     world.default.script = lambda _: resource(Phase.SUCCEEDED, o=1)
     await plugin.start(attempt(), sink)
     assert (await sink.end()).phase is AttemptPhase.SUCCEEDED
@@ -322,7 +325,7 @@ async def test_a_broken_record_counts_as_none(world: World, attempt: Make) -> No
 async def test_another_attempts_job_is_not_taken_over(world: World, attempt: Make) -> None:
     plugin = await world.plugin()
     await plugin.start(attempt(), Sink())
-    await eventually(lambda: "x-n0-0" in world.state.records)
+    await eventually(lambda: "job/x-n0-0" in world.state.records)
     plugin, sink = await world.restarted(plugin), Sink()
     await plugin.start(attempt(number=1), sink)
     final = await sink.end()

@@ -8,7 +8,7 @@ import pytest
 from elevon_idl.core import v1 as core
 from elevon_propeller.plugins.connector import requests
 from elevon_propeller.plugins.connector.grpc_service import target_of
-from elevon_propeller.plugins.connector.records import JobRecord, node_of
+from elevon_propeller.plugins.connector.records import JobRecord, Owner, owner_of
 from elevon_propeller.plugins.connector.routes import Category
 from elevon_propeller.plugins.connector.settings import ConnectorSettings
 from elevon_propeller.plugins.contract import Attempt, AttemptPaths
@@ -86,17 +86,11 @@ def test_labels_are_fit_to_be_values_of_labels(text: str) -> None:
     assert set(label) <= set("abcdefghijklmnopqrstuvwxyz0123456789-")
 
 
-@given(
-    st.builds(
-        JobRecord,
-        endpoint=st.text(),
-        category=st.builds(Category, st.text(), st.integers(0, 2**31 - 1)),
-        resource_meta=st.binary(),
-        output_prefix=st.text(),
-        node=st.text(),
-        number=st.integers(0, 100),
-    )
-)
+OWNERS = st.builds(Owner, st.text(), st.text(), st.text(), st.text(), st.integers(0, 100))
+CATEGORIES = st.builds(Category, st.text(), st.integers(0, 2**31 - 1))
+
+
+@given(st.builds(JobRecord, OWNERS, st.text(), CATEGORIES, st.binary(), st.text(), st.booleans()))
 def test_jobs_are_remembered_as_they_are(record: JobRecord) -> None:
     assert JobRecord.unpack(record.pack()) == record
 
@@ -108,8 +102,9 @@ def test_what_is_no_record_is_refused(data: bytes) -> None:
 
 
 def test_looks_and_deletions_name_the_category_twice() -> None:
-    record = JobRecord("default", Category("spark", 2), b"\x00job", "/m/x", node_of(made()), 3)
-    assert record.node == "p/d/x/n0"
+    record = JobRecord(owner_of(made()), "default", Category("spark", 2), b"\x00job", "/m/x")
+    assert record.owner.node == ("p", "d", "x", "n0")
+    assert str(record.owner) == "p/d/x/n0/3"
     looked, deleted = requests.get_task(record), requests.delete_task(record)
     assert (looked.task_type, looked.task_category.name, looked.task_category.version) == ("spark", "spark", 2)
     assert (looked.resource_meta, looked.output_prefix) == (b"\x00job", "/m/x")

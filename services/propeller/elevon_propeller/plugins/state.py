@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from elevon_idl.core import v1 as core
-
 
 class PluginState(Protocol):
     """Small records of one plugin, by key; durable once written, and shared by all replicas of propeller.
 
-    Every method raises Unavailable when the database is out of reach.
+    Records stay until they are deleted: a plugin that keeps them for attempts also `KeepsLeftovers`. Every method
+    raises Unavailable when the database is out of reach.
     """
 
     async def read(self, key: str) -> bytes | None:
         """The record of a key, None when there is none."""
 
-    async def write(self, key: str, data: bytes, execution: core.WorkflowExecutionIdentifier | None = None) -> None:
-        """Keep a record instead of the one before; one that belongs to an `execution` may go once that has ended."""
+    async def write(self, key: str, data: bytes) -> None:
+        """Keep a record instead of the one before."""
 
     async def delete(self, key: str) -> None:
         """Forget a record; one that is not there is fine."""
@@ -54,7 +53,7 @@ class MemoryPluginState:
         """The record of a key."""
         return self.records.get(key)
 
-    async def write(self, key: str, data: bytes, execution: core.WorkflowExecutionIdentifier | None = None) -> None:
+    async def write(self, key: str, data: bytes) -> None:
         """Keep a record."""
         self.records[key] = data
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from elevon_idl.core import v1 as core
 from elevon_kit.database import Database
-from sqlalchemy import delete, exists, insert, select
+from sqlalchemy import delete, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.dml import Delete
 
-from elevon_propeller.store.tables import executions, plugin_state
+from elevon_propeller.store.tables import plugin_state
 
 
 class SqlPluginStates:
@@ -20,22 +19,6 @@ class SqlPluginStates:
     def of(self, plugin_id: str) -> SqlPluginState:
         """The records of one plugin."""
         return SqlPluginState(self._database, plugin_id)
-
-    async def sweep(self) -> int:
-        """Delete records of executions that have ended or are unknown; returns how many there were."""
-        row, running = plugin_state.c, executions.c
-        is_running = exists().where(
-            running.project == row.project,
-            running.domain == row.domain,
-            running.name == row.execution,
-            running.ended_at == 0,
-        )
-        statement = delete(plugin_state).where(row.execution != "", ~is_running)
-
-        async def work(connection: AsyncConnection) -> int:
-            return (await connection.execute(statement)).rowcount
-
-        return await self._database.write(work)
 
 
 class SqlPluginState:
@@ -53,17 +36,9 @@ class SqlPluginState:
             found = await connection.scalar(statement)
         return None if found is None else bytes(found)
 
-    async def write(self, key: str, data: bytes, execution: core.WorkflowExecutionIdentifier | None = None) -> None:
+    async def write(self, key: str, data: bytes) -> None:
         """Keep a record instead of the one before."""
-        owner = execution or core.WorkflowExecutionIdentifier()
-        values = {
-            "plugin": self._plugin,
-            "key": key,
-            "project": owner.project,
-            "domain": owner.domain,
-            "execution": owner.name,
-            "data": data,
-        }
+        values = {"plugin": self._plugin, "key": key, "data": data}
 
         async def work(connection: AsyncConnection) -> None:
             await connection.execute(self._delete(key))

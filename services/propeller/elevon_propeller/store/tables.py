@@ -115,8 +115,5 @@ plugin_state = Table(
     metadata,
     Column("plugin", String(64), primary_key=True),
     Column("key", String(255), primary_key=True),
-    Column("project", String(64), nullable=False),
-    Column("domain", String(64), nullable=False),
-    Column("execution", String(255), nullable=False),
     Column("data", LargeBinary, nullable=False),
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from datetime import timedelta
 
 from elevon_core.errors import ElevonError, NotFound, Unimplemented
@@ -13,11 +13,13 @@ from elevon_kit.tasks import BackgroundTasks
 
 from elevon_propeller.plugins.connector import requests
 from elevon_propeller.plugins.connector.endpoint import Endpoint, is_passing
-from elevon_propeller.plugins.connector.pace import Pauses
+from elevon_propeller.plugins.connector.pace import Pauses, persistently
 from elevon_propeller.plugins.connector.records import JobRecord
 from elevon_propeller.plugins.state import PluginState
 
 log = get_logger("connectors")
+
+Node = tuple[str, str, str, str]
 
 _PREFIX = "delete/"
 _MOST_FAILURES = 5
@@ -37,7 +39,7 @@ class Deletions:
         self._endpoints = endpoints
         self._state = state
         self._tasks = BackgroundTasks("connector deletions")
-        self._under_way: dict[str, tuple[str, asyncio.Task[None]]] = {}
+        self._under_way: dict[str, tuple[Node, asyncio.Task[None]]] = {}
 
     async def open(self) -> None:
         """Go on with what was not done before the restart."""
@@ -54,13 +56,13 @@ class Deletions:
         await ATOMIC.run(lambda: self._state.write(_PREFIX + name, record.pack()), what="note a deletion")
         return self._begin(name, record)
 
-    async def settled(self, node: str) -> None:
+    async def settled(self, node: Node) -> None:
         """Return when no job of earlier attempts of a node is left to be stopped."""
         tasks = [task for owner, task in self._under_way.values() if owner == node]
         if tasks:
             await asyncio.wait(tasks)
 
-    def of_node(self, node: str) -> bool:
+    def of_node(self, node: Node) -> bool:
         """Whether jobs of earlier attempts of a node are left to be stopped."""
         return any(owner == node for owner, _ in self._under_way.values())
 
@@ -75,7 +77,7 @@ class Deletions:
         if known is not None:
             return known[1]
         task = self._tasks.start(self._run(name, record), name)
-        self._under_way[name] = (record.node, task)
+        self._under_way[name] = (record.owner.node, task)
         task.add_done_callback(lambda _: self._under_way.pop(name, None))
         return task
 
@@ -118,15 +120,3 @@ class Deletions:
                     log.error("a job is left running: it cannot be deleted", attempt=name, error=error.message)
                     return
             await asyncio.sleep(pauses.take())
-
-
-async def persistently(operation: Callable[[], Awaitable[None]]) -> None:
-    """Do what must be done once the database is back."""
-    pauses = Pauses(_FIRST_PAUSE, _LONGEST_PAUSE)
-    while True:
-        try:
-            await operation()
-            return
-        except ElevonError as error:
-            log.warning("the database does not answer", error=error.message)
-        await asyncio.sleep(pauses.take())

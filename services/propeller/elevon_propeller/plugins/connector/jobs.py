@@ -24,15 +24,15 @@ from elevon_propeller.plugins import reports
 from elevon_propeller.plugins.clock import Clock, system_clock
 from elevon_propeller.plugins.connector import answers, requests
 from elevon_propeller.plugins.connector.answers import Interpreter
-from elevon_propeller.plugins.connector.deletions import Deletions, persistently
 from elevon_propeller.plugins.connector.endpoint import Endpoint, is_passing
-from elevon_propeller.plugins.connector.pace import Pauses
-from elevon_propeller.plugins.connector.records import JobRecord, node_of
+from elevon_propeller.plugins.connector.pace import Pauses, persistently
+from elevon_propeller.plugins.connector.records import JobRecord, owner_of
 from elevon_propeller.plugins.connector.routes import Route
 from elevon_propeller.plugins.connector.service import NonsenseAnswer
 from elevon_propeller.plugins.connector.settings import ConnectorSettings
 from elevon_propeller.plugins.connector.watched import Watched
 from elevon_propeller.plugins.contract import AttemptPhase, Report
+from elevon_propeller.plugins.in_time import in_time
 from elevon_propeller.plugins.state import PluginState
 
 log = get_logger("connectors")
@@ -50,14 +50,17 @@ class GivenUp(Exception):
         self.report = report
 
 
+KEY = "job/"
+"""What the key of a job's record begins with; the name of the attempt follows."""
+
+
 class Jobs:
-    """Makes jobs, follows them, and gives them up when nothing else is left."""
+    """Makes jobs and follows them, and gives attempts up when nothing else is left."""
 
     def __init__(
         self,
         endpoints: Mapping[str, Endpoint],
         state: PluginState,
-        deletions: Deletions,
         interpreter: Interpreter,
         settings: ConnectorSettings,
         *,
@@ -66,7 +69,6 @@ class Jobs:
     ) -> None:
         self._endpoints = endpoints
         self._state = state
-        self._deletions = deletions
         self._interpreter = interpreter
         self._settings = settings
         self._outputs_limit = outputs_limit
@@ -103,17 +105,10 @@ class Jobs:
         return answers.refused(NonsenseAnswer(message), endpoint.where, self._clock)
 
     async def follow(self, watched: Watched, record: JobRecord) -> Report:
-        """Look at a job until it ends; raises GivenUp, after seeing to its deletion, when it cannot be looked at."""
+        """Look at a job until it ends; raises GivenUp when it cannot be looked at."""
         endpoint = self._endpoints.get(record.endpoint)
         if endpoint is None:
             raise GivenUp(self._homeless(record))
-        try:
-            return await self._follow(watched, record, endpoint)
-        except GivenUp:
-            await self._deletions.request(watched.attempt.name, record)
-            raise
-
-    async def _follow(self, watched: Watched, record: JobRecord, endpoint: Endpoint) -> Report:
         pauses = Pauses(self._settings.first_poll, self._settings.poll_interval)
         failures = 0
         while True:
@@ -136,8 +131,8 @@ class Jobs:
         """One CreateTask, and its answer made durable; not to be interrupted in between."""
         attempt = watched.attempt
         meta = await endpoint.call(lambda: endpoint.service.create_task(request))
-        record = JobRecord(endpoint.name, route.category, meta, request.output_prefix, node_of(attempt), attempt.number)
-        await persistently(lambda: self._state.write(attempt.name, record.pack(), attempt.execution_id))
+        record = JobRecord(owner_of(attempt), endpoint.name, route.category, meta, request.output_prefix)
+        await persistently(lambda: self._state.write(KEY + attempt.name, record.pack()))
         return record
 
     async def _until_answered(
@@ -148,6 +143,7 @@ class Jobs:
         while True:
             await self._reach(watched, endpoint)
             await endpoint.turn_to_write()
+            await in_time(watched.attempt)
             try:
                 answer = await once()
             except ElevonError as error:

@@ -1,12 +1,18 @@
-"""How often a connector service may be called, and when a job is looked at again."""
+"""How often a connector service may be called, and when something is tried again."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
+from elevon_core.errors import ElevonError
+from elevon_kit.logging import get_logger
+
+log = get_logger("connectors")
+
 LONGER = 1.5
+_FIRST_PAUSE, _LONGEST_PAUSE = timedelta(milliseconds=200), timedelta(seconds=15)
 
 
 class Rate:
@@ -52,3 +58,15 @@ class Pauses:
         pause = self._next
         self._next = min(pause * LONGER, self._longest)
         return pause
+
+
+async def persistently(operation: Callable[[], Awaitable[None]]) -> None:
+    """Do what must be done, as soon as the database lets it be."""
+    pauses = Pauses(_FIRST_PAUSE, _LONGEST_PAUSE)
+    while True:
+        try:
+            await operation()
+            return
+        except ElevonError as error:
+            log.warning("the database does not answer", error=error.message)
+        await asyncio.sleep(pauses.take())

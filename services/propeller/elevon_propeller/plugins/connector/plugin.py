@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from functools import partial
 
 from elevon_core.errors import ElevonError, InvalidArgument
 from elevon_idl.connector import v1 as connector
@@ -19,14 +21,14 @@ from elevon_propeller.plugins.connector.deletions import Deletions
 from elevon_propeller.plugins.connector.discovery import Discovery
 from elevon_propeller.plugins.connector.endpoint import Endpoint
 from elevon_propeller.plugins.connector.grpc_service import GrpcConnectorService
-from elevon_propeller.plugins.connector.jobs import GivenUp, Jobs
-from elevon_propeller.plugins.connector.records import JobRecord, node_of
+from elevon_propeller.plugins.connector.jobs import KEY, GivenUp, Jobs
+from elevon_propeller.plugins.connector.pace import persistently
+from elevon_propeller.plugins.connector.records import JobRecord, owner_of
 from elevon_propeller.plugins.connector.routes import Category, Route, Routes
 from elevon_propeller.plugins.connector.service import ConnectorService
 from elevon_propeller.plugins.connector.settings import ConnectorSettings, EndpointSettings
 from elevon_propeller.plugins.connector.watched import Watched
-from elevon_propeller.plugins.contract import Attempt, Report, ReportSink
-from elevon_propeller.plugins.in_time import in_time
+from elevon_propeller.plugins.contract import Attempt, Leftover, Report, ReportSink
 from elevon_propeller.plugins.results import Examiner
 from elevon_propeller.plugins.state import PluginState
 
@@ -71,10 +73,9 @@ class ConnectorPlugin:
         self._discovery = Discovery(self._endpoints, self._routes, state, settings.discovery_interval)
         self._deletions = Deletions(self._endpoints, state)
         interpreter = Interpreter(Examiner(blobs, outputs_limit, clock), clock)
-        self._jobs = Jobs(
-            self._endpoints, state, self._deletions, interpreter, settings, outputs_limit=outputs_limit, clock=clock
-        )
+        self._jobs = Jobs(self._endpoints, state, interpreter, settings, outputs_limit=outputs_limit, clock=clock)
         self._watched: dict[str, Watched] = {}
+        self._given_up: dict[str, JobRecord] = {}
 
     @property
     def task_types(self) -> frozenset[str]:
@@ -100,17 +101,31 @@ class ConnectorPlugin:
     async def abort(self, name: str, reason: str) -> None:
         """Have the job deleted; returns when it is, or when that is sure to be done and the connector takes long."""
         await self._let_go(name)
-        record = self._unpacked(name, await self._state.read(name))
+        record = await self._recall(name)
         if record is None:
             return
-        deletion = await self._deletions.request(name, record)
-        await self._state.delete(name)
+        deletion = await self._delete(name, record)
         await asyncio.wait([deletion], timeout=_ABORT_PATIENCE)
 
     async def finalize(self, name: str) -> None:
-        """Forget an attempt."""
+        """Forget an attempt; a job that was given up is deleted."""
+        is_known = name in self._watched
         await self._let_go(name)
-        await self._state.delete(name)
+        record = self._given_up.get(name) if is_known else await self._recall(name)
+        if record is not None and record.given_up:
+            await self._delete(name, record)
+        else:
+            await self._state.delete(KEY + name)
+
+    async def leftovers(self) -> list[Leftover]:
+        """The jobs that are remembered of attempts nobody has started in this process."""
+        found = []
+        for key, data in (await self._state.find(KEY)).items():
+            name = key.removeprefix(KEY)
+            record = self._unpacked(name, data) if name not in self._watched else None
+            if record is not None:
+                found.append(Leftover(name, *record.owner.node, record.owner.number))
+        return found
 
     async def detach(self, name: str) -> None:
         """Leave an attempt to the replica that owns it now, which finds its job in `state`."""
@@ -132,6 +147,7 @@ class ConnectorPlugin:
             final = await self._run(watched)
         except GivenUp as given_up:
             final = given_up.report
+            await persistently(partial(self._give_up, watched.attempt.name))
         except Exception as error:  # whatever it was, the engine must hear of it
             log.error("attempt failed", attempt=watched.attempt.name, exc_info=error)
             message = error.message if isinstance(error, ElevonError) else f"{type(error).__name__}: {error}"
@@ -140,15 +156,18 @@ class ConnectorPlugin:
 
     async def _run(self, watched: Watched) -> Report:
         attempt = watched.attempt
-        record = self._unpacked(attempt.name, await self._recall(attempt.name))
-        if record is not None and (record.node, record.number) != (node_of(attempt), attempt.number):
-            message = f"the job of another attempt, {record.node}/{record.number}, has the same name {attempt.name}"
+        record = await self._recall(attempt.name)
+        if record is not None and record.owner != owner_of(attempt):
+            message = f"the job of another attempt, {record.owner}, has the same name {attempt.name}"
             return reports.retryable(self._clock(), "NameCollision", message, reports.SYSTEM)
+        if record is not None and record.given_up:
+            self._given_up[attempt.name] = record
+            message = "the job was given up, and propeller was started again before it could say so"
+            return reports.retryable(self._clock(), answers.AWAY, message, reports.SYSTEM)
         if record is None:
             route = await self._route(watched)
             request = await self._prepare(attempt)
             await self._wait_for_deletions(watched)
-            await in_time(attempt)
             if route.is_sync:
                 return await self._jobs.execute(watched, route, request)
             record = await self._jobs.create(watched, route, request)
@@ -196,11 +215,28 @@ class ConnectorPlugin:
 
     async def _wait_for_deletions(self, watched: Watched) -> None:
         """An earlier attempt's job must be stopped before another one begins."""
-        node = node_of(watched.attempt)
+        node = owner_of(watched.attempt).node
+        for name, record in [*self._given_up.items()]:
+            if record.owner.node == node:
+                await self._delete(name, record)
         if self._deletions.of_node(node):
             reason = "waiting until the job of an earlier attempt is deleted"
             await self._wait(watched, reason, self._deletions.settled(node))
             watched.goes_on()
+
+    async def _give_up(self, name: str) -> None:
+        """Remember that a job is to be deleted once the engine has taken the attempt for failed."""
+        record = await self._recall(name)
+        if record is not None:
+            self._given_up[name] = replace(record, given_up=True)
+            await self._state.write(KEY + name, self._given_up[name].pack())
+
+    async def _delete(self, name: str, record: JobRecord) -> asyncio.Task[None]:
+        """Have a job deleted and forget the attempt."""
+        deletion = await self._deletions.request(name, record)
+        await self._state.delete(KEY + name)
+        self._given_up.pop(name, None)
+        return deletion
 
     # -- pieces
 
@@ -213,8 +249,8 @@ class ConnectorPlugin:
         except TimeoutError:
             raise GivenUp(answers.away(reason, str(self._settings.patience), self._clock)) from None
 
-    async def _recall(self, name: str) -> bytes | None:
-        return await ATOMIC.run(lambda: self._state.read(name), what="recall a job")
+    async def _recall(self, name: str) -> JobRecord | None:
+        return self._unpacked(name, await ATOMIC.run(lambda: self._state.read(KEY + name), what="recall a job"))
 
     def _unpacked(self, name: str, data: bytes | None) -> JobRecord | None:
         """A record; one that is broken counts as none, and the log says so."""
