@@ -47,6 +47,9 @@ class ConnectorPlugin:
     The task types it serves are those that were listed last, those listed before a restart, and those assigned by
     settings. An attempt of any other type waits while an endpoint has not been listed, and fails for good then. What
     must be known after a restart is in `state`, under the attempt's name.
+
+    A job whose attempt has failed because it could not be looked at is deleted when the engine lets go of the attempt,
+    not before: a replica that has lost the execution to another one must not stop its jobs.
     """
 
     id = "connector-service"
