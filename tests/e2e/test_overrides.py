@@ -36,21 +36,17 @@ def test_a_node_has_retries_of_its_own(plane: Plane) -> None:
     assert plane.outputs(execution)["o0"].scalar.primitive.integer == 2
 
 
-def test_a_node_has_a_timeout_of_its_own(plane: Plane) -> None:
-    execution = plane.launch("overrides.timed_wf", VERSION)
-    succeeded(plane, execution)
-    first, _ = plane.attempts(plane.nodes(execution)["n0"])
-    assert first.closure.error.code == "TimeoutExpired"
-
-
-def test_a_task_alone_keeps_its_timeout_and_its_class(plane: Plane) -> None:
-    execution = plane.launch("overrides.alone", VERSION, kind=identifier_pb2.TASK)
-    succeeded(plane, execution)
-    (node,) = (node for name, node in plane.nodes(execution).items() if not name.endswith("-node"))
-    first, second = plane.attempts(node)
-    assert first.closure.error.code == "TimeoutExpired"
-    assert {each.closure.metadata.instance_class for each in (first, second)} == {INTERRUPTIBLE}
-    assert second.closure.phase == core_execution_pb2.TaskExecution.SUCCEEDED
+def test_timeouts_of_a_node_and_of_a_task_alone(plane: Plane) -> None:
+    by_node = plane.launch("overrides.timed_wf", VERSION)
+    alone = plane.launch("overrides.alone", VERSION, kind=identifier_pb2.TASK)
+    for execution in (by_node, alone):
+        succeeded(plane, execution)
+        (node,) = (node for name, node in plane.nodes(execution).items() if not name.endswith("-node"))
+        first, second = plane.attempts(node)
+        assert first.closure.error.code == "TimeoutExpired"
+        assert second.closure.phase == core_execution_pb2.TaskExecution.SUCCEEDED
+        expected = INTERRUPTIBLE if execution is alone else DEFAULT
+        assert {each.closure.metadata.instance_class for each in (first, second)} == {expected}
 
 
 def test_a_node_caches_what_its_task_does_not_and_an_execution_may_refuse(plane: Plane) -> None:

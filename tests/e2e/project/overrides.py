@@ -53,7 +53,7 @@ def retried_wf() -> int:
 
 @workflow
 def timed_wf() -> int:
-    return slow_at_first().with_overrides(timeout=timedelta(seconds=2), retries=1)
+    return slow_at_first().with_overrides(timeout=timedelta(seconds=6), retries=1)
 
 
 @workflow
@@ -69,7 +69,7 @@ def seen_wf() -> tuple[dict[str, str], FlyteFile]:
     )
 
 
-@task(timeout=timedelta(seconds=2), retries=1, interruptible=True)
+@task(timeout=timedelta(seconds=6), retries=1, interruptible=True)
 def alone() -> int:
     if attempt() == 0:
         time.sleep(60)
