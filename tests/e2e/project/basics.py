@@ -87,7 +87,7 @@ def killed(witness: str) -> int:
     return attempt
 
 
-@task(retries=1, timeout=timedelta(seconds=2))
+@task(retries=1, timeout=timedelta(seconds=5))
 def slow_once(witness: str) -> int:
     attempt = int(os.environ["FLYTE_ATTEMPT_NUMBER"])
     Path(witness, f"attempt-{attempt}").touch()

@@ -510,6 +510,11 @@ async def test_secrets_reach_those_who_ask(
     task = with_command(templates["nothing"], "sh", "-c", 'test "$_FSEC_GROUP_KEY" = hush')
     task.security_context.secrets.add(group="group", key="key")
     assert (await run(made, place.attempt(task, {}, fresh_name()))).phase is AttemptPhase.SUCCEEDED
+    (tmp_path / "group" / "more").write_text("whisper")
+    both = with_command(task, "sh", "-c", 'test "$_FSEC_GROUP_KEY $_FSEC_GROUP_MORE" = "hush whisper"')
+    of_execution = core.SecurityContext(secrets=[core.Secret(group="group", key="more")])
+    attempt = replace(place.attempt(both, {}, fresh_name()), security_context=of_execution)
+    assert (await run(made, attempt)).phase is AttemptPhase.SUCCEEDED
     task.security_context.secrets.add(group="group", key="other")
     report = await run(made, place.attempt(task, {}, fresh_name()))
     assert report.error is not None
