@@ -99,7 +99,7 @@ def test_a_branch_without_a_fitting_case_fails_with_the_authors_words(compiled: 
     played = world(compiled(template("outer", [branch_node("n0", {1: task_node("one")}, error)], "n0")), seed, x=2)
     assert played.run() == ExecutionPhase.FAILED
     failure = played.events[-1].workflow.error
-    assert (failure.code, failure.message) == ("UserProvidedError", "[UserProvidedError] neither nor")
+    assert (failure.code, failure.message) == ("UserProvidedError", "[UserProvidedError] neither nor (x is 2)")
 
 
 def sleeping(seconds: float) -> core.Node:

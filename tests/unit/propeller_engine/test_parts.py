@@ -131,6 +131,29 @@ def test_integers_compare_as_integers(left: int, right: int) -> None:
     assert compare(Comparison.GTE, a, b) == (left >= right)
 
 
+def case(*variables: str) -> core.IfBlock:
+    """A case that compares variables with each other, or one with a constant, joined by AND."""
+    one = core.Operand(primitive=core.Primitive(integer=1))
+    first, *others = [*(core.Operand(var=name) for name in variables), one]
+    others = others or [one]
+    joined = core.BooleanExpression(comparison=Comparison(left_value=first, right_value=others[0]))
+    for other in others[1:]:
+        more = core.BooleanExpression(comparison=Comparison(left_value=first, right_value=other))
+        conjunction = core.ConjunctionExpression(left_expression=joined, right_expression=more)
+        joined = core.BooleanExpression(conjunction=conjunction)
+    return core.IfBlock(condition=joined)
+
+
+def test_an_error_tells_what_was_compared() -> None:
+    if_else = core.IfElseBlock(case=case("n0.o0", "s"), other=[case("n0.o0"), case("gone", "map")])
+    inputs = closures.integers(**{"n0.o0": 5})
+    inputs.literals["s"].scalar.primitive.string_value = "x" * 1000
+    inputs.literals["map"].map.SetInParent()
+    told = conditions.compared(if_else, inputs)
+    assert told == f"n0.o0 is 5, s is {'x' * 100}…, gone is missing, map is {{}}"
+    assert conditions.compared(core.IfElseBlock(case=case()), inputs) == ""
+
+
 @pytest.mark.parametrize(
     ("left", "right", "operator"),
     [

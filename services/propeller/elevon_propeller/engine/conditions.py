@@ -6,10 +6,14 @@ import operator
 from collections.abc import Callable
 from typing import Any
 
+from elevon_core import rendering
 from elevon_core.errors import InvalidArgument
 from elevon_idl.core import v1 as core
 
 Comparison = core.ComparisonExpression
+
+_LONGEST_SHOWN = 100
+"""Characters of a value in an error."""
 
 _OPERATORS: dict[int, Callable[[Any, Any], bool]] = {
     Comparison.EQ: operator.eq,
@@ -45,6 +49,32 @@ def holds(expression: core.BooleanExpression, inputs: core.LiteralMap) -> bool:
             return left or right
         return left and right
     return _compare(expression.comparison, inputs)
+
+
+def compared(if_else: core.IfElseBlock, inputs: core.LiteralMap) -> str:
+    """The variables of all conditions with their values, for people: `n0.o0 is 5, flag is true`; empty without any."""
+    names: dict[str, None] = {}
+    for block in (if_else.case, *if_else.other):
+        names |= dict.fromkeys(_variables(block.condition))
+    return ", ".join(f"{name} is {_shown(inputs, name)}" for name in names)
+
+
+def _variables(expression: core.BooleanExpression) -> list[str]:
+    if expression.WhichOneof("expr") == "conjunction":
+        conjunction = expression.conjunction
+        return [*_variables(conjunction.left_expression), *_variables(conjunction.right_expression)]
+    comparison = expression.comparison
+    return [side.var for side in (comparison.left_value, comparison.right_value) if side.WhichOneof("val") == "var"]
+
+
+def _shown(inputs: core.LiteralMap, name: str) -> str:
+    if name not in inputs.literals:
+        return "missing"
+    try:
+        text = rendering.render(inputs.literals[name])
+    except InvalidArgument:
+        return "not a primitive"
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"
 
 
 def _compare(comparison: core.ComparisonExpression, inputs: core.LiteralMap) -> bool:

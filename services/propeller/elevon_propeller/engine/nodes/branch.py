@@ -31,18 +31,19 @@ class BranchNode(ParentNode):
             turn.due.append(arm)
 
     def _choose(self, turn: Turn, node: NodeState) -> str | None:
+        if_else, inputs = node.plan.template.branch_node.if_else, node.inputs or core.LiteralMap()
+        code, message = "MalformedBranchUserError", "[MalformedBranchUserError] No branch satisfied"
         try:
-            chosen = conditions.choose(node.plan.template.branch_node.if_else, node.inputs or core.LiteralMap())
+            chosen = conditions.choose(if_else, inputs)
         except InvalidArgument as error:
-            lifecycle.fail(turn, node, _user_error("MalformedBranchUserError", error.message))
-            return None
-        if isinstance(chosen, core.Node):
-            return chosen.id
-        if chosen is not None:
-            lifecycle.fail(turn, node, _user_error("UserProvidedError", f"[UserProvidedError] {chosen.message}"))
+            message = error.message
         else:
-            message = "[MalformedBranchUserError] No branch satisfied"
-            lifecycle.fail(turn, node, _user_error("MalformedBranchUserError", message))
+            if isinstance(chosen, core.Node):
+                return chosen.id
+            if chosen is not None:
+                code, message = "UserProvidedError", f"[UserProvidedError] {chosen.message}"
+        values = conditions.compared(if_else, inputs)
+        lifecycle.fail(turn, node, _user_error(code, f"{message} ({values})" if values else message))
         return None
 
     def succeeded(self, turn: Turn, node: NodeState, scope: Scope) -> None:
