@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 
 from elevon_core.errors import InvalidArgument
@@ -60,8 +61,9 @@ def attempt_name(
     Generated names say nothing of project and domain, and long ones are hashes of 32 bits; these have 64 bits on top.
     """
     readable = fit(f"{execution_name}-{unique_node_id}-{attempt}", limit)
-    whole = "/".join((project, domain, execution_name, unique_node_id, str(attempt)))
-    return f"{readable}-{_base32(_fnv1a(whole.encode(), 64), 64)}"
+    whole = f"{project}/{domain}/{execution_name}/{unique_node_id}/{attempt}"
+    digest = hashlib.blake2b(whole.encode(), digest_size=8).digest()
+    return f"{readable}-{_base32(int.from_bytes(digest), 64)}"
 
 
 def metadata_folder(project: str, domain: str, execution_name: str) -> str:
