@@ -14,6 +14,7 @@ from elevon_kit.migrations import Migrations
 
 from elevon_admin.executions import Executions, build_executions
 from elevon_admin.gateway.http_gateway import gateway_route
+from elevon_admin.notifying import Notifying, build_notifying
 from elevon_admin.registry import Registry, build_registry, seed
 from elevon_admin.rpc.admin_service import AdminService
 from elevon_admin.scheduling import Scheduling, build_scheduling
@@ -33,12 +34,14 @@ class App:
         registry: Registry,
         executions: Executions,
         scheduling: Scheduling,
+        notifying: Notifying,
         grpc: GrpcServer,
         http: HttpServer | None,
     ) -> None:
         self.registry = registry
         self.executions = executions
         self.scheduling = scheduling
+        self.notifying = notifying
         self._settings = settings
         self._database = database
         self._grpc = grpc
@@ -64,6 +67,7 @@ class App:
         await seed(self.registry, settings)
         await self.executions.start()
         await self.scheduling.start()
+        await self.notifying.start()
         await self._grpc.start()
         if self._http is not None:
             await self._http.start()  # last: /healthcheck answers for the whole service
@@ -76,6 +80,7 @@ class App:
             await self._http.stop()
         await self.scheduling.stop()
         await self.executions.stop()
+        await self.notifying.stop()
         await self._database.close()
 
 
@@ -87,16 +92,25 @@ async def build(settings: AdminSettings) -> App:
     registry = build_registry(settings, database, time.time_ns)
     grpc = GrpcServer(settings.grpc, "admin", health_names=("flyteadmin",))
     http: HttpServer | None = None
-    executions = build_executions(settings, database, registry, time.time_ns, lambda: http.address if http else "")
+    notifying = build_notifying(settings, database, time.time_ns)
+    executions = build_executions(
+        settings,
+        database,
+        registry,
+        time.time_ns,
+        lambda: http.address if http else "",
+        announcements=notifying.announcements,
+    )
     grpc.add(_admin_service(registry, executions), ADMIN_SERVICE)
     executions.add_to(grpc)
     scheduling = build_scheduling(settings.schedules, database, executions.launch, time.time_ns)
     scheduling.add_to(grpc)
+    notifying.add_to(grpc)
     grpc.health.add_dependency("database", database.ping)
     if settings.http.enabled:
         gateway = gateway_route(grpc, settings.gateway, settings.grpc.max_message_bytes)
         http = HttpServer(settings.http, [*executions.routes, gateway], health=grpc.health)
-    return App(settings, database, registry, executions, scheduling, grpc, http)
+    return App(settings, database, registry, executions, scheduling, notifying, grpc, http)
 
 
 def _admin_service(registry: Registry, executions: Executions) -> AdminService:

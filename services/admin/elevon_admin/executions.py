@@ -42,7 +42,7 @@ from elevon_admin.settings import AdminSettings
 from elevon_admin.store.active_projects import RegisteredProjects
 from elevon_admin.store.changes import SqlChanges
 from elevon_admin.store.dispatches import SqlDispatches
-from elevon_admin.store.execution_families import SqlEvents
+from elevon_admin.store.execution_families import Announcements, SqlEvents
 from elevon_admin.store.executions import SqlExecutions
 from elevon_admin.store.metrics import SqlHistories
 from elevon_admin.store.node_executions import SqlNodeExecutions
@@ -160,6 +160,7 @@ def build_executions(
     http_address: Callable[[], str],
     *,
     engine: Engine | None = None,
+    announcements: Announcements | None = None,
 ) -> Executions:
     """Put it together; `engine` stands in for the one at `propeller_address`, `http_address` is asked when signing."""
     blobs = open_blob_store(settings.blobs)
@@ -174,7 +175,7 @@ def build_executions(
     closures = Closures(source, attributes, _resources(settings), _queues(settings))
     executions = SqlExecutions(database)
     measurements = ExecutionMeasurements()
-    record_events = RecordEvents(SqlEvents(database, clock), literals, measurements)
+    record_events = RecordEvents(SqlEvents(database, clock, announcements), literals, measurements)
     channels = []
     if engine is None and settings.propeller_address:
         channels.append(channel(settings.propeller_address))

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import ClassVar
 
 from elevon_kit.settings import ServiceSettings, SettingsGroup
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from elevon_admin.execution_settings import DataSettings, DeliverySettings, ExecutionSettings, WatchSettings
 from elevon_admin.gateway.settings import GatewaySettings
+from elevon_admin.notification_settings import CloudEventSettings, NotificationSettings
 from elevon_admin.schedule_settings import ScheduleSettings
 
 
@@ -104,4 +105,14 @@ class AdminSettings(ServiceSettings):
     delivery: DeliverySettings = DeliverySettings()
     watch: WatchSettings = WatchSettings()
     schedules: ScheduleSettings = ScheduleSettings()
+    notifications: NotificationSettings = NotificationSettings()
+    cloud_events: CloudEventSettings = CloudEventSettings()
     gateway: GatewaySettings = GatewaySettings()
+
+    @model_validator(mode="after")
+    def _receivers_have_names_of_their_own(self) -> AdminSettings:
+        names = [receiver.name for receiver in (*self.notifications.webhooks, *self.cloud_events.receivers)]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"two receivers of notifications or events have the name {name!r}")
+        return self

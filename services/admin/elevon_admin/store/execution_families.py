@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from elevon_core.errors import ElevonError
 from elevon_idl.admin import v1 as admin
@@ -176,12 +176,27 @@ class _Writes:
 _WRITES: dict[str, _Writes] = {}
 
 
+class Announcements(Protocol):
+    """Writes down, together with events, what others are to be told of them."""
+
+    async def write(
+        self, connection: AsyncConnection, families: Families, applied: Sequence[PreparedEvent], now: int
+    ) -> None:
+        """Write it, in the transaction of the events that were applied."""
+        ...
+
+    def committed(self) -> None:
+        """Learn that it is durable."""
+        ...
+
+
 class SqlEvents:
     """The EventRepository of a Database."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: Database, clock: Clock, announcements: Announcements | None = None) -> None:
         self._database = database
         self._clock = clock
+        self._announcements = announcements
         self._statements = _Statements(database.dialect)
         self._gathered: Gathered[Sequence[PreparedEvent], Sequence[ElevonError | None]] = Gathered(self._record)
 
@@ -196,10 +211,16 @@ class SqlEvents:
         async def work(connection: AsyncConnection) -> list[ElevonError | None]:
             families = await self._load(connection, wanted)
             outcomes = apply_events(families, events)
-            await store_families(connection, families.by_execution.values(), self._clock())
+            now = self._clock()
+            await store_families(connection, families.by_execution.values(), now)
+            if self._announcements is not None:
+                applied = [prepared for prepared, error in zip(events, outcomes, strict=True) if error is None]
+                await self._announcements.write(connection, families, applied, now)
             return outcomes
 
         outcomes = iter(await self._database.write(work))
+        if self._announcements is not None:
+            self._announcements.committed()
         return [[next(outcomes) for _ in call] for call in calls]
 
     async def _load(self, connection: AsyncConnection, wanted: Wanted) -> Families:
