@@ -73,3 +73,15 @@ async def test_only_what_is_over_is_let_go_of() -> None:
     assert sorted(keeper.finalized) == sorted(each.name for each in over)
     assert list(keeper.kept.values()) == needed
     assert await leftovers.clear() == 0
+
+
+async def test_one_that_cannot_be_let_go_of_keeps_no_other() -> None:
+    class Stuck(Keeper):
+        async def finalize(self, name: str) -> None:
+            if name == "gone-n0-0":
+                raise RuntimeError("its processes cannot be killed")
+            await super().finalize(name)
+
+    keeper = Stuck([leftover("gone", "n0", 0), leftover("gone", "n1", 0)])
+    assert await Leftovers(MemoryStore(), [keeper]).clear() == 1
+    assert list(keeper.kept) == ["gone-n0-0"]

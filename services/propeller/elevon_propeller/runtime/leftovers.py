@@ -37,12 +37,15 @@ class Leftovers:
             await asyncio.sleep(LOOK_EVERY_SECONDS)
 
     async def clear(self) -> int:
-        """Have everything finalized that is over; answers how many attempts that were."""
+        """Have everything finalized that is over; answers of how many attempts nothing is kept now."""
         count = 0
         for keeper in self._keepers:
             for kept in await self._over(await keeper.leftovers()):
-                await keeper.finalize(kept.name)
-                count += 1
+                try:
+                    await keeper.finalize(kept.name)
+                    count += 1
+                except Exception as error:
+                    log.warning("an attempt that is over cannot be let go of", attempt=kept.name, exc_info=error)
         if count:
             log.info("let go of attempts that were over", count=count)
         return count
