@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_origin
 
 from elevon.settings import StandaloneSettings
 from elevon_admin.settings import AdminSettings
@@ -43,6 +43,9 @@ def rows(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, str, s
             yield from rows(group, f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}", shown(field), field.description or ""
+            for value in get_args(group):
+                if isinstance(value, type) and issubclass(value, BaseModel) and get_origin(group) is dict:
+                    yield from rows(value, f"{prefix}{name}.<name>.")
 
 
 def shown(field: FieldInfo) -> str:
@@ -50,6 +53,8 @@ def shown(field: FieldInfo) -> str:
     if field.is_required():
         return "required"
     value: Any = field.get_default(call_default_factory=False)
+    if field.default_factory in (dict, list):
+        return "none"
     if field.default_factory is not None:
         return "see text"
     if isinstance(value, timedelta):

@@ -86,13 +86,19 @@ def to(kind: Any, message: Message) -> Any:
 
 
 @asynccontextmanager
-async def served(service: ConnectorService, port: int = 0) -> AsyncIterator[tuple[int, Servicer]]:
+async def served(
+    service: ConnectorService, port: int = 0, credentials: grpc.ServerCredentials | None = None
+) -> AsyncIterator[tuple[int, Servicer]]:
     """Serve on a loopback port until the end; yields the port and the servicer."""
     server, servicer = grpc.aio.server(), Servicer(service)
     agent_pb2_grpc.add_AsyncAgentServiceServicer_to_server(servicer, server)
     agent_pb2_grpc.add_SyncAgentServiceServicer_to_server(servicer, server)
     agent_pb2_grpc.add_AgentMetadataServiceServicer_to_server(servicer, server)
-    bound = server.add_insecure_port(f"127.0.0.1:{port}")
+    address = f"127.0.0.1:{port}"
+    if credentials is None:
+        bound = server.add_insecure_port(address)
+    else:
+        bound = server.add_secure_port(address, credentials)
     await server.start()
     try:
         yield bound, servicer

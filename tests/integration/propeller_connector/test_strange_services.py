@@ -14,6 +14,7 @@ from elevon_core.errors import Unavailable
 from elevon_idl.connector import v1 as connector
 from elevon_idl.core import v1 as core
 from elevon_kit.blobs_obstore import ObjectBlobStore
+from elevon_kit.settings import GrpcClientSettings
 from elevon_propeller.plugins.clock import system_clock
 from elevon_propeller.plugins.connector.fake import FakeConnectorService
 from elevon_propeller.plugins.connector.grpc_service import GrpcConnectorService
@@ -23,6 +24,7 @@ from elevon_propeller.plugins.contract import Attempt, AttemptPaths, AttemptPhas
 from elevon_propeller.plugins.state import MemoryPluginState
 
 from tests.contract.propeller_connector.official_server import served
+from tests.integration.kit.test_grpc_tls import make_pair
 from tests.unit.propeller_connector.conftest import Sink, agent, literals
 
 GARBAGE = b"\xff\xff\xff\xff"
@@ -168,3 +170,18 @@ async def test_a_service_that_is_not_there_is_unavailable_and_connected_waits_fo
         await service.connected()
         assert len(await service.list_agents()) == 1
     await service.close()
+
+
+async def test_services_are_spoken_to_with_tls_when_settings_say_so(tmp_path: Path) -> None:
+    pair = make_pair(tmp_path, "server")
+    credentials = grpc.ssl_server_credentials([(pair.key.read_bytes(), pair.certificate.read_bytes())])
+    behind = FakeConnectorService([agent("query")])
+    async with served(behind, credentials=credentials) as (port, _):
+        client = GrpcClientSettings(tls=True, tls_authority=pair.certificate)
+        secure = GrpcConnectorService("default", EndpointSettings(address=f"127.0.0.1:{port}", client=client))
+        assert len(await secure.list_agents()) == 1
+        await secure.close()
+        plain = GrpcConnectorService("default", EndpointSettings(address=f"127.0.0.1:{port}"))
+        with pytest.raises(Unavailable):
+            await plain.list_agents()
+        await plain.close()

@@ -24,11 +24,9 @@ _ASYNC, _SYNC, _METADATA = (
 )
 _CLUSTER_SERVICE = re.compile(r"k8s:/*(?P<service>[^./:]+)\.(?P<namespace>[^./:]+)(?P<port>:\w+)$")
 
-_PATIENT_PINGS = {
-    "grpc.keepalive_time_ms": 310_000,
-    "grpc.keepalive_permit_without_calls": 0,
-}
-"""gRPC servers that were not told otherwise cut connections on which pings come more often than every five minutes."""
+PATIENT_PING = 310_000
+"""Milliseconds between pings unless settings say so: servers that are not told otherwise cut connections on which pings
+come more often than every five minutes."""
 
 
 class GrpcConnectorService:
@@ -38,7 +36,9 @@ class GrpcConnectorService:
         self._where = f"connector service {name!r} at {settings.address}"
         self._timeouts = settings.timeouts
         self._metadata = tuple(settings.metadata.items())
-        arguments: dict[str, Any] = dict(_PATIENT_PINGS)
+        arguments: dict[str, Any] = {"grpc.keepalive_permit_without_calls": 0}
+        if "keepalive_seconds" not in settings.client.model_fields_set:
+            arguments["grpc.keepalive_time_ms"] = PATIENT_PING
         if settings.service_config:
             arguments["grpc.service_config"] = settings.service_config
         self._channel = channel(target_of(settings.address), settings.client, arguments)

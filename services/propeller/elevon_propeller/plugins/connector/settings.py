@@ -34,7 +34,9 @@ class EndpointSettings(BaseModel):
     address: str = Field(
         min_length=1, description="Host and port, or a gRPC target; `k8s:///service.namespace:port` works too."
     )
-    client: GrpcClientSettings = Field(GrpcClientSettings(), description="How it is called: TLS and limits.")
+    client: GrpcClientSettings = Field(
+        GrpcClientSettings(), description="How it is called; `keepalive_seconds` is 310 here unless it is set."
+    )
     service_config: str = Field(ROUND_ROBIN, description="gRPC service configuration, JSON; empty: none.")
     metadata: dict[str, str] = Field(
         default_factory=dict, description="Metadata sent with every call, such as a token under `authorization`."
