@@ -7,7 +7,15 @@ from elevon_kit.logging import get_logger
 
 from elevon_propeller.plugins import reports
 from elevon_propeller.plugins.clock import Clock, system_clock
-from elevon_propeller.plugins.contract import Attempt, AttemptPhase, Plugin, Report, ReportSink
+from elevon_propeller.plugins.contract import (
+    Attempt,
+    AttemptPhase,
+    KeepsLeftovers,
+    Leftover,
+    Plugin,
+    Report,
+    ReportSink,
+)
 from elevon_propeller.plugins.results import is_item, mismatch
 
 log = get_logger("plugins")
@@ -81,6 +89,10 @@ class GuardedPlugin:
             await self._plugin.detach(name)
         except SystemExit as leaving:
             raise self._misbehaved("detach", leaving) from leaving
+
+    async def leftovers(self) -> list[Leftover]:
+        """What the plugin says is left over; nothing when it keeps nothing."""
+        return await self._plugin.leftovers() if isinstance(self._plugin, KeepsLeftovers) else []
 
     async def close(self) -> None:
         """Close the plugin."""

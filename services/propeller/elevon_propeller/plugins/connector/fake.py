@@ -31,6 +31,7 @@ class FakeConnectorService:
     ) -> None:
         self.agents = list(agents)
         self.jobs: dict[bytes, connector.Resource] = {}
+        self.listed: list[connector.ListAgentsRequest] = []
         self.created: list[connector.CreateTaskRequest] = []
         self.headers: list[connector.CreateRequestHeader] = []
         self.looked_at: list[connector.GetTaskRequest] = []
@@ -63,6 +64,7 @@ class FakeConnectorService:
     async def list_agents(self) -> Sequence[connector.Agent]:
         """The agents given."""
         self._answer("ListAgents")
+        self.listed.append(connector.ListAgentsRequest())
         return list(self.agents)
 
     async def create_task(self, request: connector.CreateTaskRequest) -> bytes:

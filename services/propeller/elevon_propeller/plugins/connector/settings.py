@@ -42,8 +42,8 @@ class EndpointSettings(BaseModel):
         default_factory=dict, description="Metadata sent with every call, such as a token under `authorization`."
     )
     timeouts: CallTimeouts = Field(default_factory=CallTimeouts, description="How long calls may take.")
-    calls_per_second: float = Field(50.0, gt=0, description="Most calls per second, apart for reading and writing.")
-    burst: int = Field(100, ge=1, description="Calls that may be made at once after a quiet time.")
+    calls_per_second: float = Field(100.0, gt=0, description="Most calls per second, apart for reading and writing.")
+    burst: int = Field(200, ge=1, description="Calls that may be made at once after a quiet time.")
 
 
 class ConnectorSettings(BaseModel):
