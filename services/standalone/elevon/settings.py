@@ -38,6 +38,9 @@ class StandaloneSettings(BaseSettings):
     public_host: str = Field("localhost", description="Host name under which clients reach this control plane.")
     data_dir: Path = Field(default_factory=default_data_dir, description="Folder for databases, data and logs.")
     python: Path = Field(default_factory=default_python, description="Python interpreter that has the tasks' packages.")
+    propellers: int = Field(
+        1, ge=1, le=8, description="How many replicas of propeller share the work; more than one need PostgreSQL."
+    )
     start_seconds: float = Field(60.0, gt=0, description="How long a service may take to start, in seconds.")
     drain_seconds: float = Field(20.0, ge=0, description="How long a service may take to drain, in seconds.")
     connectors: list[str] = Field(
