@@ -20,7 +20,7 @@ SQLITE = "sqlite"
 POSTGRESQL = "postgresql"
 DRIVERS = {SQLITE: "sqlite+aiosqlite", POSTGRESQL: "postgresql+asyncpg"}
 CONNECT_TIMEOUT = 10
-IDLE_TRANSACTION_SECONDS = 3
+IDLE_TRANSACTION_SECONDS = 5
 """A writer that stops in its transaction for so long, say because its process is paused, loses its locks (PostgreSQL).
 
 Its work is done again when it goes on."""
@@ -41,10 +41,11 @@ def parse_url(url: str) -> URL:
     return parsed.set(drivername=DRIVERS[dialect])
 
 
-def writing_engine(url: URL) -> AsyncEngine:
-    """Make the engine with the one connection that writes."""
+def writing_engine(url: URL, *, patient: bool = False) -> AsyncEngine:
+    """Make the engine with the one connection that writes; `patient` for transactions that may stand still."""
     if url.get_backend_name() == POSTGRESQL:
-        return _postgresql_engine(url, 1, {"idle_in_transaction_session_timeout": str(IDLE_TRANSACTION_SECONDS * 1000)})
+        limit = {} if patient else {"idle_in_transaction_session_timeout": f"{IDLE_TRANSACTION_SECONDS}s"}
+        return _postgresql_engine(url, 1, limit)
     return _sqlite_engine(url, 1, writing=True)
 
 

@@ -62,7 +62,7 @@ class Migrations:
 
         A SQLite file that does not exist is made. Raises SchemaMismatch for a database made by a newer version.
         """
-        engine = writing_engine(parse_url(url))
+        engine = writing_engine(parse_url(url), patient=True)
         try:
             with translated():
                 async with engine.begin() as connection:
