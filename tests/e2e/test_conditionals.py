@@ -61,7 +61,7 @@ def test_the_first_case_that_holds_is_taken(ended: Mapping[str, Ended]) -> None:
 def test_a_failing_else_fails_with_its_words(ended: Mapping[str, Ended]) -> None:
     failed = ended["ladder 50"]
     assert failed.error["code"] == "UserProvidedError"
-    assert "too large for the ladder" in failed.message
+    assert "too large for the ladder (.a is 50)" in failed.message
     assert failed.nodes["n0"]["phase"] == FAILED
 
 
