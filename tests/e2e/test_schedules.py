@@ -1,0 +1,60 @@
+"""Schedules that flytekit has registered and activated: listed, and launched for real."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from elevon_idl.admin import v1 as admin
+from elevon_idl.admin.v1 import schedule_service_pb2_grpc
+from elevon_idl.core import v1 as core
+from flyteidl.admin import common_pb2, execution_pb2, launch_plan_pb2
+from flyteidl.core import execution_pb2 as core_execution_pb2
+from flyteidl.core import identifier_pb2
+
+from tests.e2e.harness import DOMAIN, PROJECT, Plane, until
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
+
+
+def launch_plan(name: str, version: str) -> identifier_pb2.Identifier:
+    return identifier_pb2.Identifier(
+        resource_type=identifier_pb2.LAUNCH_PLAN, project=PROJECT, domain=DOMAIN, name=name, version=version
+    )
+
+
+def test_schedules_of_flytekit_are_active_and_known_ahead(plane: Plane) -> None:
+    plane.flytekit("pyflyte", "register", "--version", "s1", "--activate-launchplans", "scheduled.py")
+    stub: Any = schedule_service_pb2_grpc.ScheduleServiceStub(plane.channel)
+    listing = admin.ListSchedulesRequest(project=PROJECT, domain=DOMAIN, limit=100)
+    found = {each.launch_plan_id.name: each for each in stub.ListSchedules(listing).schedules}
+    assert {"yearly", "weekly"} <= set(found)
+    assert found["yearly"].catch_up == "one"
+    assert found["yearly"].next_due_at.ToJsonString().endswith("-01-01T00:30:00Z")
+    weekly = found["weekly"]
+    assert 7 * 86_400 - 1 <= weekly.next_due_at.seconds - weekly.activated_at.seconds <= 7 * 86_400
+    request = admin.ListScheduledTimesRequest(
+        launch_plan_id=core.Identifier(project=PROJECT, domain=DOMAIN, name="yearly"), limit=3
+    )
+    times = stub.ListScheduledTimes(request).times
+    years = [each.scheduled_at.ToDatetime().year for each in times]
+    assert years == [years[0], years[0] + 1, years[0] + 2]
+
+
+def test_a_scheduled_execution_runs_with_its_time(plane: Plane) -> None:
+    plane.flytekit("pyflyte", "register", "--version", "s2", "scheduled.py")
+    plan = plane.admin.GetLaunchPlan(common_pb2.ObjectGetRequest(id=launch_plan("yearly", "s2")))
+    plan.spec.entity_metadata.schedule.cron_schedule.schedule = "@every 1s"
+    plan.spec.entity_metadata.schedule.cron_schedule.offset = ""
+    often = launch_plan("often", "s2")
+    plane.admin.CreateLaunchPlan(launch_plan_pb2.LaunchPlanCreateRequest(id=often, spec=plan.spec))
+    plane.admin.UpdateLaunchPlan(launch_plan_pb2.LaunchPlanUpdateRequest(id=often, state=launch_plan_pb2.ACTIVE))
+    place = common_pb2.NamedEntityIdentifier(project=PROJECT, domain=DOMAIN)
+    listing = common_pb2.ResourceListRequest(id=place, limit=1, filters="eq(launch_plan.name,often)")
+    (found,) = until(lambda: plane.admin.ListExecutions(listing).executions, 60, "an execution")
+    plane.admin.UpdateLaunchPlan(launch_plan_pb2.LaunchPlanUpdateRequest(id=often, state=launch_plan_pb2.INACTIVE))
+    done = plane.wait(found.id)
+    assert done.closure.phase == core_execution_pb2.WorkflowExecution.SUCCEEDED, done.closure.error
+    assert done.spec.metadata.mode == execution_pb2.ExecutionMetadata.SCHEDULED
+    moment = done.spec.metadata.scheduled_at.ToDatetime()
+    assert plane.outputs(done.id)["o0"].scalar.primitive.string_value.startswith(moment.isoformat())
