@@ -2,43 +2,62 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
+
 from elevon_admin.app import MIGRATIONS
-from elevon_admin.domain.entities import EntityKey
-from elevon_admin.store.launch_plans import SqlLaunchPlans
-from elevon_admin.store.schedules import SqlSchedules
 from elevon_kit.database import Database
-from sqlalchemy import text
+from elevon_kit.migrations import Migrations
+from sqlalchemy import column as named
+from sqlalchemy import insert, table, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from tests.contract.admin_schedules.plans import add_plan, cron, rate
+BEFORE = ("0001", "0002", "0003", "0004")
+SHARED = {
+    "project": "p",
+    "domain": "d",
+    "version": "v",
+    "created_at": 1,
+    "request_digest": b"",
+    "digest": b"",
+    "closure": b"",
+}
+PLANS = [("active", 1, "RATE"), ("idle", 0, "RATE"), ("unscheduled", 1, "NONE")]
 
-LATER = 2**62
-MADE_LATER = ("schedule_ticks", "schedules", "deliveries", "delivery_receivers")
 
-
-async def test_active_plans_get_a_schedule(database_url: str) -> None:
-    await MIGRATIONS.upgrade(database_url)
+async def test_active_plans_get_a_schedule(database_url: str, tmp_path: Path) -> None:
+    await earlier(tmp_path).upgrade(database_url)
     database = Database(database_url)
     await database.open()
     try:
-        plans = SqlLaunchPlans(database)
-        specs = {"active": rate(5), "idle": rate(5), "unscheduled": cron("")}
-        for name, spec in specs.items():
-            await add_plan(database, EntityKey("p", "d", name, "v"), spec)
-            if name != "idle":
-                await plans.activate(EntityKey("p", "d", name, "v"), 100)
-        await database.write(_before_schedules)
+        await database.write(_register)
         await MIGRATIONS.upgrade(database_url)
-        (found,) = await SqlSchedules(database).due(LATER, 10)
+        async with database.reading() as connection:
+            query = "SELECT name, activated_at, ended_at, decided_until, due_at FROM schedules, launch_plans AS plan"
+            found = (await connection.execute(text(f"{query} WHERE launch_plan_id = plan.id"))).all()
     finally:
         await database.close()
-    assert (found.key.name, found.activated_at, found.ended_at) == ("active", 100, None)
-    assert found.decided_until == found.due_at
-    assert found.decided_until > 10**18
+    ((name, activated_at, ended_at, decided_until, due_at),) = found
+    assert (name, activated_at, ended_at) == ("active", 100, None)
+    assert decided_until == due_at
+    assert decided_until > 10**18
 
 
-async def _before_schedules(connection: AsyncConnection) -> None:
-    """Take the database back to the schema before schedules."""
-    for table in MADE_LATER:
-        await connection.execute(text(f"DROP TABLE {table}"))
-    await connection.execute(text("UPDATE alembic_version SET version_num = '0004'"))
+def earlier(folder: Path) -> Migrations:
+    """The migrations as they were before schedules."""
+    migrations = Migrations(MIGRATIONS.package)
+    for script in migrations.versions.glob("*.py"):
+        if script.name.startswith(BEFORE):
+            shutil.copy(script, folder)
+    migrations.versions = folder
+    return migrations
+
+
+async def _register(connection: AsyncConnection) -> None:
+    workflow = {**SHARED, "name": "w", "updated_at": 1, "short_description": "", "typed_interface": b""}
+    await connection.execute(insert(table("workflows", *map(named, workflow))), [workflow])
+    row = (await connection.execute(text("SELECT id FROM workflows"))).scalar_one()
+    for name, state, schedule_type in PLANS:
+        plan = {**SHARED, "name": name, "updated_at": 100, "state": state, "schedule_type": schedule_type}
+        plan |= {"workflow_id": row, "spec": b""}
+        await connection.execute(insert(table("launch_plans", *map(named, plan))), [plan])
