@@ -16,6 +16,7 @@ from elevon_idl.admin.v1 import (
     data_proxy_service_pb2_grpc,
     identity_service_pb2_grpc,
     memoization_service_pb2_grpc,
+    retention_service_pb2_grpc,
     signal_service_pb2_grpc,
     watch_service_pb2_grpc,
 )
@@ -74,6 +75,10 @@ class Client:
         )
         self.watches = cast(
             "watch_service_pb2_grpc.WatchServiceAsyncStub", watch_service_pb2_grpc.WatchServiceStub(self.channel)
+        )
+        self.retention = cast(
+            "retention_service_pb2_grpc.RetentionServiceAsyncStub",
+            retention_service_pb2_grpc.RetentionServiceStub(self.channel),
         )
         self.auth_metadata = cast(
             "auth_metadata_service_pb2_grpc.AuthMetadataServiceAsyncStub",

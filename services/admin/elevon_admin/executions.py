@@ -23,10 +23,12 @@ from elevon_admin.domain.execution_queues import ExecutionQueues
 from elevon_admin.drivers.catalog_client import GrpcMemoCatalog
 from elevon_admin.drivers.data_routes import data_routes
 from elevon_admin.drivers.engine_client import PropellerEngine
+from elevon_admin.drivers.left_files import EngineAndOwnFiles
 from elevon_admin.drivers.signed_urls import LocalUrls, StoreUrls
 from elevon_admin.execution_ports import Engine, Outbox
 from elevon_admin.ports import Clock
 from elevon_admin.registry import Registry, config_defaults, resource_spec
+from elevon_admin.retaining import Retaining, build_retaining
 from elevon_admin.rpc.data_proxy import DATA_PROXY_SERVICE, DataProxyServicer
 from elevon_admin.rpc.events import EVENT_SERVICE, EventServicer
 from elevon_admin.rpc.memoization import MEMOIZATION_SERVICE, MemoizationServicer
@@ -46,6 +48,7 @@ from elevon_admin.store.execution_families import Announcements, SqlEvents
 from elevon_admin.store.executions import SqlExecutions
 from elevon_admin.store.metrics import SqlHistories
 from elevon_admin.store.node_executions import SqlNodeExecutions
+from elevon_admin.store.retention import SqlRetention
 from elevon_admin.store.secrets import shared_secret
 from elevon_admin.store.signals import SqlSignals
 from elevon_admin.store.task_executions import SqlTaskExecutions
@@ -117,6 +120,7 @@ class Executions:
     data_proxy: DataProxy
     signals: Signals
     memoization: Memoization
+    retaining: Retaining
     watch: Watch
     watch_hub: WatchHub
     routes: list[BaseRoute]
@@ -130,6 +134,7 @@ class Executions:
         server.add(EventServicer(self.record_events), EVENT_SERVICE)
         server.add(DataProxyServicer(self.data_proxy), DATA_PROXY_SERVICE)
         server.add(SignalServicer(self.signals), SIGNAL_SERVICE)
+        self.retaining.add_to(server)
         server.add(WatchServicer(self.watch), WATCH_SERVICE)
         server.add(MemoizationServicer(self.memoization), MEMOIZATION_SERVICE)
         server.add(IdentityServicer(), IDENTITY_SERVICE)
@@ -138,6 +143,7 @@ class Executions:
     async def start(self) -> None:
         """Begin to deliver."""
         await self.signing_key.load()
+        self.retaining.start()
         if self.dispatcher is not None:
             self.dispatcher.start()
         else:
@@ -145,6 +151,7 @@ class Executions:
 
     async def stop(self) -> None:
         """Stop delivering and let go of connections."""
+        await self.retaining.stop()
         if self.dispatcher is not None:
             await self.dispatcher.stop()
         for channel_to_service in self.channels:
@@ -177,9 +184,11 @@ def build_executions(
     measurements = ExecutionMeasurements()
     record_events = RecordEvents(SqlEvents(database, clock, announcements), literals, measurements)
     channels = []
+    to_engine = None
     if engine is None and settings.propeller_address:
-        channels.append(channel(settings.propeller_address))
-        engine = PropellerEngine(channels[-1])
+        to_engine = channel(settings.propeller_address)
+        channels.append(to_engine)
+        engine = PropellerEngine(to_engine)
     memo_catalog = None
     if settings.catalog_address:
         channels.append(channel(settings.catalog_address))
@@ -222,6 +231,15 @@ def build_executions(
         metrics=ExecutionMetrics(SqlHistories(database), registry.reads, literals),
         data_proxy=proxy,
         signals=Signals(SqlSignals(database), outbox, clock),
+        retaining=build_retaining(
+            settings.retention,
+            SqlRetention(database),
+            registry.project_repository,
+            domains,
+            EngineAndOwnFiles(to_engine, blobs, literals),
+            memo_catalog,
+            clock,
+        ),
         watch=Watch(SqlChanges(database), watch_hub, clock, settings.watch.poll_seconds),
         watch_hub=watch_hub,
         memoization=Memoization(queries, registry.reads, literals, memo_catalog),

@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 from elevon_admin.execution_settings import DataSettings, DeliverySettings, ExecutionSettings, WatchSettings
 from elevon_admin.gateway.settings import GatewaySettings
 from elevon_admin.notification_settings import CloudEventSettings, NotificationSettings
+from elevon_admin.retention_settings import RetentionSettings
 from elevon_admin.schedule_settings import ScheduleSettings
 
 
@@ -103,6 +104,7 @@ class AdminSettings(ServiceSettings):
     executions: ExecutionSettings = ExecutionSettings()
     data: DataSettings = DataSettings()
     delivery: DeliverySettings = DeliverySettings()
+    retention: RetentionSettings = RetentionSettings()
     watch: WatchSettings = WatchSettings()
     schedules: ScheduleSettings = ScheduleSettings()
     notifications: NotificationSettings = NotificationSettings()

@@ -96,6 +96,9 @@ class ArtifactStore(Protocol):
     async def prune(self, rule: PruneRule, limit: int) -> int:
         """Delete up to `limit` artifacts that the rule names; answers how many."""
 
+    async def count_prunable(self, rule: PruneRule) -> int:
+        """How many artifacts the rule names."""
+
 
 class LeaseStore(Protocol):
     """The leases."""

@@ -31,6 +31,7 @@ from elevon_propeller.settings import MEBIBYTE, PropellerSettings
 from elevon_propeller.store.plugin_state import SqlPluginStates
 from elevon_propeller.store.sql import SqlStore
 from elevon_propeller.usecases.executions import Executions
+from elevon_propeller.usecases.forgetting import Forgetting
 from elevon_propeller.usecases.watching import Watching
 
 if TYPE_CHECKING:
@@ -60,7 +61,8 @@ class App:
         self._started = False
         self.runtime = self._compose()
         self._background = BackgroundTasks("propeller")
-        self.grpc.add(PropellerService(Executions(self.runtime), Watching(self.runtime)), SERVICE)
+        forgetting = Forgetting(self.runtime, blobs)
+        self.grpc.add(PropellerService(Executions(self.runtime), Watching(self.runtime), forgetting), SERVICE)
         self.grpc.health.add_dependency("database", self.database.ping)
 
     def _compose(self) -> Runtime:

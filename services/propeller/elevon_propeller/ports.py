@@ -173,6 +173,9 @@ class Store(Protocol):
     async def forget_ended(self, before: int, limit: int) -> int:
         """Delete executions that ended before a time, with their nodes; returns how many."""
 
+    async def forget(self, key: int) -> None:
+        """Delete one execution, with its nodes; one that is gone is no error."""
+
 
 @dataclass(frozen=True, slots=True)
 class Refusal:

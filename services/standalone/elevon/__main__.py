@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 from elevon_core.errors import ElevonError
 
-from elevon.commands import cache, executions, get, logs, signals
+from elevon.commands import cache, executions, get, logs, retention, signals
 
 if TYPE_CHECKING:
     from elevon.control_plane import ControlPlane
@@ -27,6 +27,7 @@ application = typer.Typer(
 application.add_typer(get.application)
 application.add_typer(signals.application)
 application.add_typer(cache.application)
+application.add_typer(retention.application)
 for command in (
     executions.describe,
     executions.watch,
@@ -34,6 +35,7 @@ for command in (
     executions.terminate,
     executions.recover,
     executions.relaunch,
+    retention.delete,
 ):
     application.command()(command)
 

@@ -213,6 +213,11 @@ async def test_ended_executions_are_forgotten_oldest_first(store: Store) -> None
     assert await store.find_execution("p", "d", "e3") is not None
     assert await store.find_execution("p", "d", "e4") is not None
     assert len((await store.nodes([3, 4]))[4]) == 1
+    await store.forget(4)
+    await store.forget(4)
+    assert await store.find_execution("p", "d", "e4") is None
+    assert (await store.nodes([4]))[4] == []
+    assert await store.find_execution("p", "d", "e3") is not None
 
 
 def chunk(node_id: str, number: int, data: bytes) -> ChunkRow:

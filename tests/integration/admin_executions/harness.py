@@ -36,6 +36,7 @@ class FakePropeller:
 
     def __init__(self, engine: MemoryEngine) -> None:
         self.engine = engine
+        self.forgotten: list[propeller.ForgetExecutionRequest] = []
 
     async def CreateExecution(
         self, request: propeller.CreateExecutionRequest, context: object
@@ -55,12 +56,23 @@ class FakePropeller:
         known = await self.engine.set_signal(request.execution_id, request.signal_id, request.value)
         return propeller.SetSignalResponse(known=known)
 
+    async def ForgetExecution(
+        self, request: propeller.ForgetExecutionRequest, context: object
+    ) -> propeller.ForgetExecutionResponse:
+        """Forget an execution, unless calls are to fail."""
+        if self.engine.failures:
+            raise self.engine.failures.pop(0)
+        self.forgotten.append(request)
+        return propeller.ForgetExecutionResponse()
+
 
 @contextlib.asynccontextmanager
-async def fake_propeller(engine: MemoryEngine, port: int = 0) -> AsyncIterator[str]:
+async def fake_propeller(
+    engine: MemoryEngine, port: int = 0, servicer: FakePropeller | None = None
+) -> AsyncIterator[str]:
     """Serve the fake engine; answers the address."""
     server = GrpcServer(GrpcSettings(port=port, drain_seconds=0), "propeller")
-    server.add(FakePropeller(engine), "elevon.propeller.v1.PropellerService")
+    server.add(servicer or FakePropeller(engine), "elevon.propeller.v1.PropellerService")
     await server.start()
     try:
         yield server.address

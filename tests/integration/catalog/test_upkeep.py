@@ -115,7 +115,9 @@ async def test_pruning_by_age_and_for_want_of_tags(catalog: Catalog) -> None:
     assert await prune(101) == 0
     assert await prune(50, domain="production") == 0
     assert await prune(only_untagged=True) == 1
+    assert await prune(50, dry_run=True) == 1
     assert await prune(50) == 1
+    assert await prune(50, dry_run=True) == 0
     assert await prune(50) == 0
     assert await gone(catalog, "old")
     assert values_of(await get(catalog, "new")) == {"o0": 1}

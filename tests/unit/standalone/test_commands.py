@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import typer
-from elevon.commands import execution_tree, get, signals
+from elevon.commands import execution_tree, get, retention, signals
 from elevon.commands.connection import CommandFailed, address, execution_id
 from elevon.commands.printing import LONG_TEXT, readable, seconds
 from elevon_core import literals
@@ -131,6 +131,18 @@ def test_durations(length: float, text: str) -> None:
     duration.FromNanoseconds(round(length * 1e9))
     assert seconds(duration) == text
     assert seconds(Duration()) == ""
+
+
+@pytest.mark.parametrize(("text", "length"), [("90m", 5400), ("30d", 2_592_000), ("2w", 1_209_600), ("45s", 45)])
+def test_ages(text: str, length: int) -> None:
+    assert retention.age(text) == length
+    assert retention.age(retention.days(length)) == length
+
+
+@pytest.mark.parametrize("text", ["0d", "d", "1y", "-1d", "1.5h"])
+def test_no_ages(text: str) -> None:
+    with pytest.raises(typer.BadParameter, match="is no age"):
+        retention.age(text)
 
 
 def test_long_and_unreadable_values() -> None:

@@ -72,6 +72,13 @@ class GrpcMemoCatalog:
         except NotFound:
             return ""
 
+    async def prune(self, project: str, domain: str, age: int, *, dry_run: bool) -> int:
+        """See CachedResults."""
+        request = catalog.PruneArtifactsRequest(project=project, domain=domain, dry_run=dry_run)
+        request.older_than.FromNanoseconds(age)
+        with translate_errors(WHERE):
+            return (await self._upkeep.PruneArtifacts(request, timeout=self._timeout)).deleted_artifacts
+
 
 def _entry(artifact: catalog.Artifact) -> MemoEntry:
     facts = artifact.metadata.key_map

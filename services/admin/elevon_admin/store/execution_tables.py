@@ -37,6 +37,10 @@ def _error() -> tuple[Column[str], ...]:
 LIVE = "phase NOT IN (4, 6, 7, 8)"
 """Not SUCCEEDED, FAILED, ABORTED or TIMED_OUT; spelled as in the index, so that a query with it uses the index."""
 
+ENDED = "phase IN (4, 6, 7, 8)"
+WITH_DATA = f"data_deleted_at IS NULL AND {ENDED}"
+"""Ended, and ended without having been reduced to an outline; the second is spelled as in its index."""
+
 executions = Table(
     "executions",
     metadata,
@@ -68,6 +72,7 @@ executions = Table(
     Column("inputs", LargeBinary, nullable=True),
     Column("user_inputs", LargeBinary, nullable=True),
     Column("outputs", LargeBinary, nullable=True),
+    Column("data_deleted_at", Nanoseconds, nullable=True),
     UniqueConstraint("project", "domain", "name", name="uq_executions_project_domain_name"),
     Index("ix_executions_created_at", "project", "domain", "state", "created_at", "id"),
     Index("ix_executions_phase", "project", "domain", "state", "phase", "created_at", "id"),
@@ -75,6 +80,15 @@ executions = Table(
     Index("ix_executions_workflow_name", "project", "domain", "state", "workflow_name", "created_at", "id"),
     Index("ix_executions_launch_plan_name", "project", "domain", "state", "launch_plan_name", "created_at", "id"),
     Index("ix_executions_updated_at", "project", "domain", "updated_at", "id"),
+    Index(
+        "ix_executions_with_data",
+        "project",
+        "domain",
+        "created_at",
+        "id",
+        sqlite_where=text(WITH_DATA),
+        postgresql_where=text(WITH_DATA),
+    ),
     Index("ix_executions_live", "launch_plan_id", sqlite_where=text(LIVE), postgresql_where=text(LIVE)),
 )
 """`spec` is an admin.ExecutionSpec, `closure` an admin.ExecutionClosure.

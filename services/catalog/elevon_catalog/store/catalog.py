@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import delete, exists, select
+from sqlalchemy import Select, delete, exists, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from elevon_catalog.domain.failures import missing_artifact
@@ -42,16 +42,9 @@ class SqlCatalogStore(SqlEntryStore, SqlDatasetStore, SqlDiscardStore):
 
     async def prune(self, rule: PruneRule, limit: int) -> int:
         """See ArtifactStore."""
-        statement = select(artifacts.c.id).join_from(artifacts, datasets)
-        if rule.project:
-            statement = statement.where(datasets.c.project == rule.project)
-        if rule.domain:
-            statement = statement.where(datasets.c.domain == rule.domain)
-        if rule.written_before is not None:
-            statement = statement.where(artifacts.c.written_at < rule.written_before)
-        if rule.only_untagged:
-            statement = statement.where(~exists().where(tags.c.artifact_row == artifacts.c.id))
-        statement = statement.order_by(artifacts.c.id).limit(limit).with_for_update(of=artifacts, skip_locked=True)
+        statement = (
+            _prunable(rule).order_by(artifacts.c.id).limit(limit).with_for_update(of=artifacts, skip_locked=True)
+        )
 
         async def work(connection: AsyncConnection) -> int:
             rows = list(await connection.scalars(statement))
@@ -59,3 +52,22 @@ class SqlCatalogStore(SqlEntryStore, SqlDatasetStore, SqlDiscardStore):
             return len(rows)
 
         return await self._database.write(work)
+
+    async def count_prunable(self, rule: PruneRule) -> int:
+        """See ArtifactStore."""
+        async with self._database.reading() as connection:
+            counted = select(func.count()).select_from(_prunable(rule).subquery())
+            return int((await connection.execute(counted)).scalar_one())
+
+
+def _prunable(rule: PruneRule) -> Select[int]:
+    statement = select(artifacts.c.id).join_from(artifacts, datasets)
+    if rule.project:
+        statement = statement.where(datasets.c.project == rule.project)
+    if rule.domain:
+        statement = statement.where(datasets.c.domain == rule.domain)
+    if rule.written_before is not None:
+        statement = statement.where(artifacts.c.written_at < rule.written_before)
+    if rule.only_untagged:
+        statement = statement.where(~exists().where(tags.c.artifact_row == artifacts.c.id))
+    return statement

@@ -49,14 +49,17 @@ class Upkeep:
         return count
 
     async def prune(self, request: catalog.PruneArtifactsRequest) -> int:
-        """Delete old or untagged artifacts of a project; answers how many."""
+        """Delete some old or untagged artifacts of a project, or only count all of them; answers how many."""
         project = validation.required(request.project, "project")
         domain = validation.bounded(request.domain, "domain")
         age = validation.duration(request.older_than, request.HasField("older_than"), "older_than")
         if age is None and not request.only_untagged:
             raise InvalidArgument.missing("older_than, or only_untagged")
         written_before = None if age is None else self._clock() - age
-        count = await self._store.prune(PruneRule(project, domain, written_before, request.only_untagged), PRUNE_BATCH)
+        rule = PruneRule(project, domain, written_before, request.only_untagged)
+        if request.dry_run:
+            return await self._store.count_prunable(rule)
+        count = await self._store.prune(rule, PRUNE_BATCH)
         await self._values.sweep_quietly()
         return count
 

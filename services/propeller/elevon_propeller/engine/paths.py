@@ -58,12 +58,13 @@ def inherited_checkpoints(detail: bytes) -> tuple[str, ...]:
 
 def checkpoint_uri(raw_output_prefix: str, name: str) -> str:
     """Where the attempt of this name, the one for plugins, keeps its progress."""
-    return f"{_raw_folder(raw_output_prefix, name)}/{CHECKPOINTS}"
+    return f"{raw_folder(raw_output_prefix, name)}/{CHECKPOINTS}"
 
 
 def _raw_prefix(state: ExecutionState, node: NodeState, number: int) -> str:
-    return _raw_folder(state.raw_output_prefix, attempt_name(state, node, number))
+    return raw_folder(state.raw_output_prefix, attempt_name(state, node, number))
 
 
-def _raw_folder(raw_output_prefix: str, name: str) -> str:
+def raw_folder(raw_output_prefix: str, name: str) -> str:
+    """Where the attempt of this name, the one for plugins, puts raw data."""
     return f"{raw_output_prefix}/{naming.raw_output_shard(name)}/{name}"

@@ -9,6 +9,7 @@ from elevon_idl.propeller import v1 as propeller
 from elevon_idl.propeller.v1 import propeller_service_pb2_grpc
 
 from elevon_propeller.usecases.executions import Executions
+from elevon_propeller.usecases.forgetting import Forgetting
 from elevon_propeller.usecases.watching import Watching
 
 _Context = grpc.aio.ServicerContext[object, object]
@@ -17,8 +18,9 @@ _Context = grpc.aio.ServicerContext[object, object]
 class PropellerService(propeller_service_pb2_grpc.PropellerServiceServicer):
     """The engine as admin sees it."""
 
-    def __init__(self, executions: Executions, watching: Watching) -> None:
+    def __init__(self, executions: Executions, watching: Watching, forgetting: Forgetting) -> None:
         self._executions = executions
+        self._forgetting = forgetting
         self._watching = watching
 
     async def CreateExecution(
@@ -49,3 +51,10 @@ class PropellerService(propeller_service_pb2_grpc.PropellerServiceServicer):
         """Send the present view, then every change."""
         async for view in self._watching.watch(request.execution_id):
             yield propeller.WatchExecutionResponse(execution=view)
+
+    async def ForgetExecution(
+        self, request: propeller.ForgetExecutionRequest, context: _Context
+    ) -> propeller.ForgetExecutionResponse:
+        """Delete what an execution has left behind."""
+        await self._forgetting.forget(request)
+        return propeller.ForgetExecutionResponse()

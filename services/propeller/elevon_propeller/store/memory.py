@@ -155,7 +155,13 @@ class MemoryStore:
         """Delete executions that ended before a time."""
         old = [row for row in self._executions.values() if 0 < row.ended_at < before]
         for row in sorted(old, key=lambda row: row.ended_at)[:limit]:
-            del self._executions[row.key], self._names[row.project, row.domain, row.name]
-            self._nodes.pop(row.key, None)
-            self._chunks.pop(row.key, None)
+            await self.forget(row.key)
         return min(len(old), limit)
+
+    async def forget(self, key: int) -> None:
+        """Delete one execution."""
+        row = self._executions.pop(key, None)
+        if row is not None:
+            del self._names[row.project, row.domain, row.name]
+        self._nodes.pop(key, None)
+        self._chunks.pop(key, None)

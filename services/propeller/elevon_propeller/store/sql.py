@@ -237,12 +237,20 @@ class SqlStore:
         async def work(connection: AsyncConnection) -> int:
             keys = list((await connection.scalars(old)).all())
             if keys:
-                await connection.execute(delete(chunks).where(chunks.c.execution.in_(keys)))
-                await connection.execute(delete(nodes).where(nodes.c.execution.in_(keys)))
-                await connection.execute(delete(executions).where(columns.key.in_(keys)))
+                await _forget(connection, keys)
             return len(keys)
 
         return await self._database.write(work)
+
+    async def forget(self, key: int) -> None:
+        """Delete one execution."""
+        await self._database.write(lambda connection: _forget(connection, [key]))
+
+
+async def _forget(connection: AsyncConnection, keys: Sequence[int]) -> None:
+    await connection.execute(delete(chunks).where(chunks.c.execution.in_(keys)))
+    await connection.execute(delete(nodes).where(nodes.c.execution.in_(keys)))
+    await connection.execute(delete(executions).where(executions.c.key.in_(keys)))
 
 
 def _insert_or_ignore(table: Table, dialect: str) -> Insert:

@@ -26,7 +26,7 @@ from elevon_idl.catalog.v1 import data_catalog_pb2 as elevon_dot_catalog_dot_v1_
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n-elevon/catalog/v1/catalog_admin_service.proto\x12\x11\x65levon.catalog.v1\x1a$elevon/catalog/v1/data_catalog.proto\x1a\x1egoogle/protobuf/duration.proto\"\x81\x01\n\x15\x44\x65leteArtifactRequest\x12-\n\x07\x64\x61taset\x18\x01 \x01(\x0b\x32\x1c.elevon.catalog.v1.DatasetID\x12\x15\n\x0b\x61rtifact_id\x18\x02 \x01(\tH\x00\x12\x12\n\x08tag_name\x18\x03 \x01(\tH\x00\x42\x0e\n\x0cquery_handle\"-\n\x16\x44\x65leteArtifactResponse\x12\x13\n\x0b\x61rtifact_id\x18\x01 \x01(\t\"R\n\x0f\x45victTagRequest\x12-\n\x07\x64\x61taset\x18\x01 \x01(\x0b\x32\x1c.elevon.catalog.v1.DatasetID\x12\x10\n\x08tag_name\x18\x02 \x01(\t\"/\n\x10\x45victTagResponse\x12\x1b\n\x13\x64\x65leted_artifact_id\x18\x01 \x01(\t\"E\n\x14\x44\x65leteDatasetRequest\x12-\n\x07\x64\x61taset\x18\x01 \x01(\x0b\x32\x1c.elevon.catalog.v1.DatasetID\"2\n\x15\x44\x65leteDatasetResponse\x12\x19\n\x11\x64\x65leted_artifacts\x18\x01 \x01(\x04\"~\n\x15PruneArtifactsRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x0e\n\x06\x64omain\x18\x02 \x01(\t\x12-\n\nolder_than\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x15\n\ronly_untagged\x18\x04 \x01(\x08\"3\n\x16PruneArtifactsResponse\x12\x19\n\x11\x64\x65leted_artifacts\x18\x01 \x01(\x04\"3\n\x10ListUsageRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x0e\n\x06\x64omain\x18\x02 \x01(\t\"D\n\x11ListUsageResponse\x12/\n\x06usages\x18\x01 \x03(\x0b\x32\x1f.elevon.catalog.v1.ProjectUsage\"\x85\x01\n\x0cProjectUsage\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x0e\n\x06\x64omain\x18\x02 \x01(\t\x12\x10\n\x08\x64\x61tasets\x18\x03 \x01(\x04\x12\x11\n\tartifacts\x18\x04 \x01(\x04\x12\x1a\n\x12untagged_artifacts\x18\x05 \x01(\x04\x12\x13\n\x0bvalue_bytes\x18\x06 \x01(\x04\x32\xf4\x03\n\x13\x43\x61talogAdminService\x12\x65\n\x0e\x44\x65leteArtifact\x12(.elevon.catalog.v1.DeleteArtifactRequest\x1a).elevon.catalog.v1.DeleteArtifactResponse\x12S\n\x08\x45victTag\x12\".elevon.catalog.v1.EvictTagRequest\x1a#.elevon.catalog.v1.EvictTagResponse\x12\x62\n\rDeleteDataset\x12\'.elevon.catalog.v1.DeleteDatasetRequest\x1a(.elevon.catalog.v1.DeleteDatasetResponse\x12\x65\n\x0ePruneArtifacts\x12(.elevon.catalog.v1.PruneArtifactsRequest\x1a).elevon.catalog.v1.PruneArtifactsResponse\x12V\n\tListUsage\x12#.elevon.catalog.v1.ListUsageRequest\x1a$.elevon.catalog.v1.ListUsageResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n-elevon/catalog/v1/catalog_admin_service.proto\x12\x11\x65levon.catalog.v1\x1a$elevon/catalog/v1/data_catalog.proto\x1a\x1egoogle/protobuf/duration.proto\"\x81\x01\n\x15\x44\x65leteArtifactRequest\x12-\n\x07\x64\x61taset\x18\x01 \x01(\x0b\x32\x1c.elevon.catalog.v1.DatasetID\x12\x15\n\x0b\x61rtifact_id\x18\x02 \x01(\tH\x00\x12\x12\n\x08tag_name\x18\x03 \x01(\tH\x00\x42\x0e\n\x0cquery_handle\"-\n\x16\x44\x65leteArtifactResponse\x12\x13\n\x0b\x61rtifact_id\x18\x01 \x01(\t\"R\n\x0f\x45victTagRequest\x12-\n\x07\x64\x61taset\x18\x01 \x01(\x0b\x32\x1c.elevon.catalog.v1.DatasetID\x12\x10\n\x08tag_name\x18\x02 \x01(\t\"/\n\x10\x45victTagResponse\x12\x1b\n\x13\x64\x65leted_artifact_id\x18\x01 \x01(\t\"E\n\x14\x44\x65leteDatasetRequest\x12-\n\x07\x64\x61taset\x18\x01 \x01(\x0b\x32\x1c.elevon.catalog.v1.DatasetID\"2\n\x15\x44\x65leteDatasetResponse\x12\x19\n\x11\x64\x65leted_artifacts\x18\x01 \x01(\x04\"\x8f\x01\n\x15PruneArtifactsRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x0e\n\x06\x64omain\x18\x02 \x01(\t\x12-\n\nolder_than\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x15\n\ronly_untagged\x18\x04 \x01(\x08\x12\x0f\n\x07\x64ry_run\x18\x05 \x01(\x08\"3\n\x16PruneArtifactsResponse\x12\x19\n\x11\x64\x65leted_artifacts\x18\x01 \x01(\x04\"3\n\x10ListUsageRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x0e\n\x06\x64omain\x18\x02 \x01(\t\"D\n\x11ListUsageResponse\x12/\n\x06usages\x18\x01 \x03(\x0b\x32\x1f.elevon.catalog.v1.ProjectUsage\"\x85\x01\n\x0cProjectUsage\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x0e\n\x06\x64omain\x18\x02 \x01(\t\x12\x10\n\x08\x64\x61tasets\x18\x03 \x01(\x04\x12\x11\n\tartifacts\x18\x04 \x01(\x04\x12\x1a\n\x12untagged_artifacts\x18\x05 \x01(\x04\x12\x13\n\x0bvalue_bytes\x18\x06 \x01(\x04\x32\xf4\x03\n\x13\x43\x61talogAdminService\x12\x65\n\x0e\x44\x65leteArtifact\x12(.elevon.catalog.v1.DeleteArtifactRequest\x1a).elevon.catalog.v1.DeleteArtifactResponse\x12S\n\x08\x45victTag\x12\".elevon.catalog.v1.EvictTagRequest\x1a#.elevon.catalog.v1.EvictTagResponse\x12\x62\n\rDeleteDataset\x12\'.elevon.catalog.v1.DeleteDatasetRequest\x1a(.elevon.catalog.v1.DeleteDatasetResponse\x12\x65\n\x0ePruneArtifacts\x12(.elevon.catalog.v1.PruneArtifactsRequest\x1a).elevon.catalog.v1.PruneArtifactsResponse\x12V\n\tListUsage\x12#.elevon.catalog.v1.ListUsageRequest\x1a$.elevon.catalog.v1.ListUsageResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -45,16 +45,16 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DELETEDATASETREQUEST']._serialized_end=519
   _globals['_DELETEDATASETRESPONSE']._serialized_start=521
   _globals['_DELETEDATASETRESPONSE']._serialized_end=571
-  _globals['_PRUNEARTIFACTSREQUEST']._serialized_start=573
-  _globals['_PRUNEARTIFACTSREQUEST']._serialized_end=699
-  _globals['_PRUNEARTIFACTSRESPONSE']._serialized_start=701
-  _globals['_PRUNEARTIFACTSRESPONSE']._serialized_end=752
-  _globals['_LISTUSAGEREQUEST']._serialized_start=754
-  _globals['_LISTUSAGEREQUEST']._serialized_end=805
-  _globals['_LISTUSAGERESPONSE']._serialized_start=807
-  _globals['_LISTUSAGERESPONSE']._serialized_end=875
-  _globals['_PROJECTUSAGE']._serialized_start=878
-  _globals['_PROJECTUSAGE']._serialized_end=1011
-  _globals['_CATALOGADMINSERVICE']._serialized_start=1014
-  _globals['_CATALOGADMINSERVICE']._serialized_end=1514
+  _globals['_PRUNEARTIFACTSREQUEST']._serialized_start=574
+  _globals['_PRUNEARTIFACTSREQUEST']._serialized_end=717
+  _globals['_PRUNEARTIFACTSRESPONSE']._serialized_start=719
+  _globals['_PRUNEARTIFACTSRESPONSE']._serialized_end=770
+  _globals['_LISTUSAGEREQUEST']._serialized_start=772
+  _globals['_LISTUSAGEREQUEST']._serialized_end=823
+  _globals['_LISTUSAGERESPONSE']._serialized_start=825
+  _globals['_LISTUSAGERESPONSE']._serialized_end=893
+  _globals['_PROJECTUSAGE']._serialized_start=896
+  _globals['_PROJECTUSAGE']._serialized_end=1029
+  _globals['_CATALOGADMINSERVICE']._serialized_start=1032
+  _globals['_CATALOGADMINSERVICE']._serialized_end=1532
 # @@protoc_insertion_point(module_scope)

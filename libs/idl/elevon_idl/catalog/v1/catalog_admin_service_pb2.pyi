@@ -154,12 +154,15 @@ class PruneArtifactsRequest(google.protobuf.message.Message):
     DOMAIN_FIELD_NUMBER: builtins.int
     OLDER_THAN_FIELD_NUMBER: builtins.int
     ONLY_UNTAGGED_FIELD_NUMBER: builtins.int
+    DRY_RUN_FIELD_NUMBER: builtins.int
     project: builtins.str
     """Required."""
     domain: builtins.str
     """One domain of the project; empty means all."""
     only_untagged: builtins.bool
     """Only artifacts that no tag points to: what is left behind when two writers store the same entry."""
+    dry_run: builtins.bool
+    """Only count what would be deleted, all of it."""
     @property
     def older_than(self) -> google.protobuf.duration_pb2.Duration:
         """Only artifacts whose values were written longer ago than this; positive when set. Required unless only_untagged
@@ -173,9 +176,10 @@ class PruneArtifactsRequest(google.protobuf.message.Message):
         domain: builtins.str = ...,
         older_than: google.protobuf.duration_pb2.Duration | None = ...,
         only_untagged: builtins.bool = ...,
+        dry_run: builtins.bool = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["older_than", b"older_than"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["domain", b"domain", "older_than", b"older_than", "only_untagged", b"only_untagged", "project", b"project"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["domain", b"domain", "dry_run", b"dry_run", "older_than", b"older_than", "only_untagged", b"only_untagged", "project", b"project"]) -> None: ...
 
 global___PruneArtifactsRequest = PruneArtifactsRequest
 

@@ -32,7 +32,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from google.protobuf import wrappers_pb2 as google_dot_protobuf_dot_wrappers__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+elevon/propeller/v1/propeller_service.proto\x12\x13\x65levon.propeller.v1\x1a(elevon/admin/v1/matchable_resource.proto\x1a&elevon/core/v1/compiled_workflow.proto\x1a\x1e\x65levon/core/v1/execution.proto\x1a\x1f\x65levon/core/v1/identifier.proto\x1a\x1c\x65levon/core/v1/literal.proto\x1a\x1d\x65levon/core/v1/security.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1egoogle/protobuf/wrappers.proto\"\xc2\x02\n\x16\x43reateExecutionRequest\x12\x41\n\x0c\x65xecution_id\x18\x01 \x01(\x0b\x32+.elevon.core.v1.WorkflowExecutionIdentifier\x12\x16\n\x0e\x63losure_digest\x18\x02 \x01(\x0c\x12\x38\n\x07\x63losure\x18\x03 \x01(\x0b\x32\'.elevon.core.v1.CompiledWorkflowClosure\x12*\n\x06inputs\x18\x04 \x01(\x0b\x32\x1a.elevon.core.v1.LiteralMap\x12\x36\n\x07options\x18\x05 \x01(\x0b\x32%.elevon.propeller.v1.ExecutionOptions\x12/\n\x0b\x61\x63\x63\x65pted_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x9f\x06\n\x10\x45xecutionOptions\x12\x17\n\x0fmax_parallelism\x18\x01 \x01(\r\x12\x31\n\rinterruptible\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.BoolValue\x12\x17\n\x0foverwrite_cache\x18\x03 \x01(\x08\x12K\n\x0b\x65nvironment\x18\x04 \x03(\x0b\x32\x36.elevon.propeller.v1.ExecutionOptions.EnvironmentEntry\x12\x41\n\x06labels\x18\x05 \x03(\x0b\x32\x31.elevon.propeller.v1.ExecutionOptions.LabelsEntry\x12K\n\x0b\x61nnotations\x18\x06 \x03(\x0b\x32\x36.elevon.propeller.v1.ExecutionOptions.AnnotationsEntry\x12\x19\n\x11raw_output_prefix\x18\x07 \x01(\t\x12\x39\n\x10security_context\x18\x08 \x01(\x0b\x32\x1f.elevon.core.v1.SecurityContext\x12\x43\n\x0erecovered_from\x18\t \x01(\x0b\x32+.elevon.core.v1.WorkflowExecutionIdentifier\x12\x39\n\x10plugin_overrides\x18\n \x03(\x0b\x32\x1f.elevon.admin.v1.PluginOverride\x12\x13\n\x0b\x63onsole_url\x18\x0b \x01(\t\x12\x32\n\x0elaunch_plan_id\x18\x0c \x01(\x0b\x32\x1a.elevon.core.v1.Identifier\x12\x13\n\x0btraceparent\x18\r \x01(\t\x1a\x32\n\x10\x45nvironmentEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a\x32\n\x10\x41nnotationsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"D\n\x17\x43reateExecutionResponse\x12\x0f\n\x07\x63reated\x18\x01 \x01(\x08\x12\x18\n\x10\x63losure_required\x18\x02 \x01(\x08\"i\n\x15\x41\x62ortExecutionRequest\x12\x41\n\x0c\x65xecution_id\x18\x01 \x01(\x0b\x32+.elevon.core.v1.WorkflowExecutionIdentifier\x12\r\n\x05\x63\x61use\x18\x02 \x01(\t\"\'\n\x16\x41\x62ortExecutionResponse\x12\r\n\x05known\x18\x01 \x01(\x08\"\x90\x01\n\x10SetSignalRequest\x12\x41\n\x0c\x65xecution_id\x18\x01 \x01(\x0b\x32+.elevon.core.v1.WorkflowExecutionIdentifier\x12\x11\n\tsignal_id\x18\x02 \x01(\t\x12&\n\x05value\x18\x03 \x01(\x0b\x32\x17.elevon.core.v1.Literal\"\"\n\x11SetSignalResponse\x12\r\n\x05known\x18\x01 \x01(\x08\"]\n\x18\x44\x65scribeExecutionRequest\x12\x41\n\x0c\x65xecution_id\x18\x01 \x01(\x0b\x32+.elevon.core.v1.WorkflowExecutionIdentifier\"R\n\x19\x44\x65scribeExecutionResponse\x12\x35\n\texecution\x18\x01 \x01(\x0b\x32\".elevon.propeller.v1.ExecutionView\"Z\n\x15WatchExecutionRequest\x12\x41\n\x0c\x65xecution_id\x18\x01 \x01(\x0b\x32+.elevon.core.v1.WorkflowExecutionIdentifier\"O\n\x16WatchExecutionResponse\x12\x35\n\texecution\x18\x01 \x01(\x0b\x32\".elevon.propeller.v1.ExecutionView\"\x92\x02\n\rExecutionView\x12\x41\n\x0c\x65xecution_id\x18\x01 \x01(\x0b\x32+.elevon.core.v1.WorkflowExecutionIdentifier\x12\x36\n\x05phase\x18\x02 \x01(\x0e\x32\'.elevon.core.v1.WorkflowExecution.Phase\x12-\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x1e.elevon.core.v1.ExecutionError\x12,\n\x05nodes\x18\x04 \x03(\x0b\x32\x1d.elevon.propeller.v1.NodeView\x12\r\n\x05owner\x18\x05 \x01(\t\x12\x1a\n\x12undelivered_events\x18\x06 \x01(\x04\"\x9b\x01\n\x08NodeView\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\x32\n\x05phase\x18\x02 \x01(\x0e\x32#.elevon.core.v1.NodeExecution.Phase\x12\x0f\n\x07\x61ttempt\x18\x03 \x01(\r\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12)\n\x05since\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp2\xa8\x04\n\x10PropellerService\x12l\n\x0f\x43reateExecution\x12+.elevon.propeller.v1.CreateExecutionRequest\x1a,.elevon.propeller.v1.CreateExecutionResponse\x12i\n\x0e\x41\x62ortExecution\x12*.elevon.propeller.v1.AbortExecutionRequest\x1a+.elevon.propeller.v1.AbortExecutionResponse\x12Z\n\tSetSignal\x12%.elevon.propeller.v1.SetSignalRequest\x1a&.elevon.propeller.v1.SetSignalResponse\x12r\n\x11\x44\x65scribeExecution\x12-.elevon.propeller.v1.DescribeExecutionRequest\x1a..elevon.propeller.v1.DescribeExecutionResponse\x12k\n\x0eWatchExecution\x12*.elevon.propeller.v1.WatchExecutionRequest\x1a+.elevon.propeller.v1.WatchExecutionResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+elevon/propeller/v1/propeller_service.proto\x12\x13\x65levon.propeller.v1\x1a(elevon/admin/v1/matchable_resource.proto\x1a&elevon/core/v1/compiled_workflow.proto\x1a\x1e\x65levon/core/v1/execution.proto\x1a\x1f\x65levon/core/v1/identifier.proto\x1a\x1c\x65levon/core/v1/literal.proto\x1a\x1d\x65levon/core/v1/security.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1egoogle/protobuf/wrappers.proto\"\xb0\x01\n\x16\x46orgetExecutionRequest\x12\x41\n\x0c\x65xecution_id\x18\x01 \x01(\x0b\x32+.elevon.core.v1.WorkflowExecutionIdentifier\x12\x19\n\x11raw_output_prefix\x18\x02 \x01(\t\x12\x38\n\x08\x61ttempts\x18\x03 \x03(\x0b\x32&.elevon.propeller.v1.ForgottenAttempts\"6\n\x11\x46orgottenAttempts\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\x10\n\x08\x61ttempts\x18\x02 \x01(\r\"\x19\n\x17\x46orgetExecutionResponse\"\xc2\x02\n\x16\x43reateExecutionRequest\x12\x41\n\x0c\x65xecution_id\x18\x01 \x01(\x0b\x32+.elevon.core.v1.WorkflowExecutionIdentifier\x12\x16\n\x0e\x63losure_digest\x18\x02 \x01(\x0c\x12\x38\n\x07\x63losure\x18\x03 \x01(\x0b\x32\'.elevon.core.v1.CompiledWorkflowClosure\x12*\n\x06inputs\x18\x04 \x01(\x0b\x32\x1a.elevon.core.v1.LiteralMap\x12\x36\n\x07options\x18\x05 \x01(\x0b\x32%.elevon.propeller.v1.ExecutionOptions\x12/\n\x0b\x61\x63\x63\x65pted_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x9f\x06\n\x10\x45xecutionOptions\x12\x17\n\x0fmax_parallelism\x18\x01 \x01(\r\x12\x31\n\rinterruptible\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.BoolValue\x12\x17\n\x0foverwrite_cache\x18\x03 \x01(\x08\x12K\n\x0b\x65nvironment\x18\x04 \x03(\x0b\x32\x36.elevon.propeller.v1.ExecutionOptions.EnvironmentEntry\x12\x41\n\x06labels\x18\x05 \x03(\x0b\x32\x31.elevon.propeller.v1.ExecutionOptions.LabelsEntry\x12K\n\x0b\x61nnotations\x18\x06 \x03(\x0b\x32\x36.elevon.propeller.v1.ExecutionOptions.AnnotationsEntry\x12\x19\n\x11raw_output_prefix\x18\x07 \x01(\t\x12\x39\n\x10security_context\x18\x08 \x01(\x0b\x32\x1f.elevon.core.v1.SecurityContext\x12\x43\n\x0erecovered_from\x18\t \x01(\x0b\x32+.elevon.core.v1.WorkflowExecutionIdentifier\x12\x39\n\x10plugin_overrides\x18\n \x03(\x0b\x32\x1f.elevon.admin.v1.PluginOverride\x12\x13\n\x0b\x63onsole_url\x18\x0b \x01(\t\x12\x32\n\x0elaunch_plan_id\x18\x0c \x01(\x0b\x32\x1a.elevon.core.v1.Identifier\x12\x13\n\x0btraceparent\x18\r \x01(\t\x1a\x32\n\x10\x45nvironmentEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a\x32\n\x10\x41nnotationsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"D\n\x17\x43reateExecutionResponse\x12\x0f\n\x07\x63reated\x18\x01 \x01(\x08\x12\x18\n\x10\x63losure_required\x18\x02 \x01(\x08\"i\n\x15\x41\x62ortExecutionRequest\x12\x41\n\x0c\x65xecution_id\x18\x01 \x01(\x0b\x32+.elevon.core.v1.WorkflowExecutionIdentifier\x12\r\n\x05\x63\x61use\x18\x02 \x01(\t\"\'\n\x16\x41\x62ortExecutionResponse\x12\r\n\x05known\x18\x01 \x01(\x08\"\x90\x01\n\x10SetSignalRequest\x12\x41\n\x0c\x65xecution_id\x18\x01 \x01(\x0b\x32+.elevon.core.v1.WorkflowExecutionIdentifier\x12\x11\n\tsignal_id\x18\x02 \x01(\t\x12&\n\x05value\x18\x03 \x01(\x0b\x32\x17.elevon.core.v1.Literal\"\"\n\x11SetSignalResponse\x12\r\n\x05known\x18\x01 \x01(\x08\"]\n\x18\x44\x65scribeExecutionRequest\x12\x41\n\x0c\x65xecution_id\x18\x01 \x01(\x0b\x32+.elevon.core.v1.WorkflowExecutionIdentifier\"R\n\x19\x44\x65scribeExecutionResponse\x12\x35\n\texecution\x18\x01 \x01(\x0b\x32\".elevon.propeller.v1.ExecutionView\"Z\n\x15WatchExecutionRequest\x12\x41\n\x0c\x65xecution_id\x18\x01 \x01(\x0b\x32+.elevon.core.v1.WorkflowExecutionIdentifier\"O\n\x16WatchExecutionResponse\x12\x35\n\texecution\x18\x01 \x01(\x0b\x32\".elevon.propeller.v1.ExecutionView\"\x92\x02\n\rExecutionView\x12\x41\n\x0c\x65xecution_id\x18\x01 \x01(\x0b\x32+.elevon.core.v1.WorkflowExecutionIdentifier\x12\x36\n\x05phase\x18\x02 \x01(\x0e\x32\'.elevon.core.v1.WorkflowExecution.Phase\x12-\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x1e.elevon.core.v1.ExecutionError\x12,\n\x05nodes\x18\x04 \x03(\x0b\x32\x1d.elevon.propeller.v1.NodeView\x12\r\n\x05owner\x18\x05 \x01(\t\x12\x1a\n\x12undelivered_events\x18\x06 \x01(\x04\"\x9b\x01\n\x08NodeView\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\x32\n\x05phase\x18\x02 \x01(\x0e\x32#.elevon.core.v1.NodeExecution.Phase\x12\x0f\n\x07\x61ttempt\x18\x03 \x01(\r\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12)\n\x05since\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp2\x96\x05\n\x10PropellerService\x12l\n\x0f\x43reateExecution\x12+.elevon.propeller.v1.CreateExecutionRequest\x1a,.elevon.propeller.v1.CreateExecutionResponse\x12i\n\x0e\x41\x62ortExecution\x12*.elevon.propeller.v1.AbortExecutionRequest\x1a+.elevon.propeller.v1.AbortExecutionResponse\x12Z\n\tSetSignal\x12%.elevon.propeller.v1.SetSignalRequest\x1a&.elevon.propeller.v1.SetSignalResponse\x12r\n\x11\x44\x65scribeExecution\x12-.elevon.propeller.v1.DescribeExecutionRequest\x1a..elevon.propeller.v1.DescribeExecutionResponse\x12k\n\x0eWatchExecution\x12*.elevon.propeller.v1.WatchExecutionRequest\x1a+.elevon.propeller.v1.WatchExecutionResponse0\x01\x12l\n\x0f\x46orgetExecution\x12+.elevon.propeller.v1.ForgetExecutionRequest\x1a,.elevon.propeller.v1.ForgetExecutionResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -45,38 +45,44 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_EXECUTIONOPTIONS_LABELSENTRY']._serialized_options = b'8\001'
   _globals['_EXECUTIONOPTIONS_ANNOTATIONSENTRY']._loaded_options = None
   _globals['_EXECUTIONOPTIONS_ANNOTATIONSENTRY']._serialized_options = b'8\001'
-  _globals['_CREATEEXECUTIONREQUEST']._serialized_start=342
-  _globals['_CREATEEXECUTIONREQUEST']._serialized_end=664
-  _globals['_EXECUTIONOPTIONS']._serialized_start=667
-  _globals['_EXECUTIONOPTIONS']._serialized_end=1466
-  _globals['_EXECUTIONOPTIONS_ENVIRONMENTENTRY']._serialized_start=1317
-  _globals['_EXECUTIONOPTIONS_ENVIRONMENTENTRY']._serialized_end=1367
-  _globals['_EXECUTIONOPTIONS_LABELSENTRY']._serialized_start=1369
-  _globals['_EXECUTIONOPTIONS_LABELSENTRY']._serialized_end=1414
-  _globals['_EXECUTIONOPTIONS_ANNOTATIONSENTRY']._serialized_start=1416
-  _globals['_EXECUTIONOPTIONS_ANNOTATIONSENTRY']._serialized_end=1466
-  _globals['_CREATEEXECUTIONRESPONSE']._serialized_start=1468
-  _globals['_CREATEEXECUTIONRESPONSE']._serialized_end=1536
-  _globals['_ABORTEXECUTIONREQUEST']._serialized_start=1538
-  _globals['_ABORTEXECUTIONREQUEST']._serialized_end=1643
-  _globals['_ABORTEXECUTIONRESPONSE']._serialized_start=1645
-  _globals['_ABORTEXECUTIONRESPONSE']._serialized_end=1684
-  _globals['_SETSIGNALREQUEST']._serialized_start=1687
-  _globals['_SETSIGNALREQUEST']._serialized_end=1831
-  _globals['_SETSIGNALRESPONSE']._serialized_start=1833
-  _globals['_SETSIGNALRESPONSE']._serialized_end=1867
-  _globals['_DESCRIBEEXECUTIONREQUEST']._serialized_start=1869
-  _globals['_DESCRIBEEXECUTIONREQUEST']._serialized_end=1962
-  _globals['_DESCRIBEEXECUTIONRESPONSE']._serialized_start=1964
-  _globals['_DESCRIBEEXECUTIONRESPONSE']._serialized_end=2046
-  _globals['_WATCHEXECUTIONREQUEST']._serialized_start=2048
-  _globals['_WATCHEXECUTIONREQUEST']._serialized_end=2138
-  _globals['_WATCHEXECUTIONRESPONSE']._serialized_start=2140
-  _globals['_WATCHEXECUTIONRESPONSE']._serialized_end=2219
-  _globals['_EXECUTIONVIEW']._serialized_start=2222
-  _globals['_EXECUTIONVIEW']._serialized_end=2496
-  _globals['_NODEVIEW']._serialized_start=2499
-  _globals['_NODEVIEW']._serialized_end=2654
-  _globals['_PROPELLERSERVICE']._serialized_start=2657
-  _globals['_PROPELLERSERVICE']._serialized_end=3209
+  _globals['_FORGETEXECUTIONREQUEST']._serialized_start=342
+  _globals['_FORGETEXECUTIONREQUEST']._serialized_end=518
+  _globals['_FORGOTTENATTEMPTS']._serialized_start=520
+  _globals['_FORGOTTENATTEMPTS']._serialized_end=574
+  _globals['_FORGETEXECUTIONRESPONSE']._serialized_start=576
+  _globals['_FORGETEXECUTIONRESPONSE']._serialized_end=601
+  _globals['_CREATEEXECUTIONREQUEST']._serialized_start=604
+  _globals['_CREATEEXECUTIONREQUEST']._serialized_end=926
+  _globals['_EXECUTIONOPTIONS']._serialized_start=929
+  _globals['_EXECUTIONOPTIONS']._serialized_end=1728
+  _globals['_EXECUTIONOPTIONS_ENVIRONMENTENTRY']._serialized_start=1579
+  _globals['_EXECUTIONOPTIONS_ENVIRONMENTENTRY']._serialized_end=1629
+  _globals['_EXECUTIONOPTIONS_LABELSENTRY']._serialized_start=1631
+  _globals['_EXECUTIONOPTIONS_LABELSENTRY']._serialized_end=1676
+  _globals['_EXECUTIONOPTIONS_ANNOTATIONSENTRY']._serialized_start=1678
+  _globals['_EXECUTIONOPTIONS_ANNOTATIONSENTRY']._serialized_end=1728
+  _globals['_CREATEEXECUTIONRESPONSE']._serialized_start=1730
+  _globals['_CREATEEXECUTIONRESPONSE']._serialized_end=1798
+  _globals['_ABORTEXECUTIONREQUEST']._serialized_start=1800
+  _globals['_ABORTEXECUTIONREQUEST']._serialized_end=1905
+  _globals['_ABORTEXECUTIONRESPONSE']._serialized_start=1907
+  _globals['_ABORTEXECUTIONRESPONSE']._serialized_end=1946
+  _globals['_SETSIGNALREQUEST']._serialized_start=1949
+  _globals['_SETSIGNALREQUEST']._serialized_end=2093
+  _globals['_SETSIGNALRESPONSE']._serialized_start=2095
+  _globals['_SETSIGNALRESPONSE']._serialized_end=2129
+  _globals['_DESCRIBEEXECUTIONREQUEST']._serialized_start=2131
+  _globals['_DESCRIBEEXECUTIONREQUEST']._serialized_end=2224
+  _globals['_DESCRIBEEXECUTIONRESPONSE']._serialized_start=2226
+  _globals['_DESCRIBEEXECUTIONRESPONSE']._serialized_end=2308
+  _globals['_WATCHEXECUTIONREQUEST']._serialized_start=2310
+  _globals['_WATCHEXECUTIONREQUEST']._serialized_end=2400
+  _globals['_WATCHEXECUTIONRESPONSE']._serialized_start=2402
+  _globals['_WATCHEXECUTIONRESPONSE']._serialized_end=2481
+  _globals['_EXECUTIONVIEW']._serialized_start=2484
+  _globals['_EXECUTIONVIEW']._serialized_end=2758
+  _globals['_NODEVIEW']._serialized_start=2761
+  _globals['_NODEVIEW']._serialized_end=2916
+  _globals['_PROPELLERSERVICE']._serialized_start=2919
+  _globals['_PROPELLERSERVICE']._serialized_end=3581
 # @@protoc_insertion_point(module_scope)

@@ -21,6 +21,71 @@ import typing
 DESCRIPTOR: google.protobuf.descriptor.FileDescriptor
 
 @typing.final
+class ForgetExecutionRequest(google.protobuf.message.Message):
+    """Which execution to forget, and what it has left behind."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    EXECUTION_ID_FIELD_NUMBER: builtins.int
+    RAW_OUTPUT_PREFIX_FIELD_NUMBER: builtins.int
+    ATTEMPTS_FIELD_NUMBER: builtins.int
+    raw_output_prefix: builtins.str
+    """Where its tasks have put their raw data, when the execution said so; empty means the engine's own setting."""
+    @property
+    def execution_id(self) -> elevon_idl.core.v1.identifier_pb2.WorkflowExecutionIdentifier:
+        """The execution."""
+
+    @property
+    def attempts(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___ForgottenAttempts]:
+        """Its attempts, whose raw data is deleted."""
+
+    def __init__(
+        self,
+        *,
+        execution_id: elevon_idl.core.v1.identifier_pb2.WorkflowExecutionIdentifier | None = ...,
+        raw_output_prefix: builtins.str = ...,
+        attempts: collections.abc.Iterable[global___ForgottenAttempts] | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["execution_id", b"execution_id"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["attempts", b"attempts", "execution_id", b"execution_id", "raw_output_prefix", b"raw_output_prefix"]) -> None: ...
+
+global___ForgetExecutionRequest = ForgetExecutionRequest
+
+@typing.final
+class ForgottenAttempts(google.protobuf.message.Message):
+    """The attempts of one node or of one element of an array."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    NODE_ID_FIELD_NUMBER: builtins.int
+    ATTEMPTS_FIELD_NUMBER: builtins.int
+    node_id: builtins.str
+    """Unique id of the node within the execution."""
+    attempts: builtins.int
+    """How many attempts there were; they are numbered from 0."""
+    def __init__(
+        self,
+        *,
+        node_id: builtins.str = ...,
+        attempts: builtins.int = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["attempts", b"attempts", "node_id", b"node_id"]) -> None: ...
+
+global___ForgottenAttempts = ForgottenAttempts
+
+@typing.final
+class ForgetExecutionResponse(google.protobuf.message.Message):
+    """The answer to ForgetExecution."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+
+global___ForgetExecutionResponse = ForgetExecutionResponse
+
+@typing.final
 class CreateExecutionRequest(google.protobuf.message.Message):
     """Everything the engine needs to run an execution without asking again."""
 

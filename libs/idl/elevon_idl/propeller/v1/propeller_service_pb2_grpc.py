@@ -60,6 +60,11 @@ class PropellerServiceStub(object):
                 request_serializer=elevon_dot_propeller_dot_v1_dot_propeller__service__pb2.WatchExecutionRequest.SerializeToString,
                 response_deserializer=elevon_dot_propeller_dot_v1_dot_propeller__service__pb2.WatchExecutionResponse.FromString,
                 _registered_method=True)
+        self.ForgetExecution = channel.unary_unary(
+                '/elevon.propeller.v1.PropellerService/ForgetExecution',
+                request_serializer=elevon_dot_propeller_dot_v1_dot_propeller__service__pb2.ForgetExecutionRequest.SerializeToString,
+                response_deserializer=elevon_dot_propeller_dot_v1_dot_propeller__service__pb2.ForgetExecutionResponse.FromString,
+                _registered_method=True)
 
 
 class PropellerServiceServicer(object):
@@ -108,6 +113,16 @@ class PropellerServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ForgetExecution(self, request, context):
+        """Forgets an execution that has ended and deletes its files: inputs and outputs of its nodes, raw data of its attempts.
+
+        Idempotent; an execution that the engine has forgotten before still has its files deleted. FAILED_PRECONDITION while
+        it runs, UNAVAILABLE when database or object store are out of reach: some files may be gone then.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_PropellerServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -135,6 +150,11 @@ def add_PropellerServiceServicer_to_server(servicer, server):
                     servicer.WatchExecution,
                     request_deserializer=elevon_dot_propeller_dot_v1_dot_propeller__service__pb2.WatchExecutionRequest.FromString,
                     response_serializer=elevon_dot_propeller_dot_v1_dot_propeller__service__pb2.WatchExecutionResponse.SerializeToString,
+            ),
+            'ForgetExecution': grpc.unary_unary_rpc_method_handler(
+                    servicer.ForgetExecution,
+                    request_deserializer=elevon_dot_propeller_dot_v1_dot_propeller__service__pb2.ForgetExecutionRequest.FromString,
+                    response_serializer=elevon_dot_propeller_dot_v1_dot_propeller__service__pb2.ForgetExecutionResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -273,6 +293,33 @@ class PropellerService(object):
             '/elevon.propeller.v1.PropellerService/WatchExecution',
             elevon_dot_propeller_dot_v1_dot_propeller__service__pb2.WatchExecutionRequest.SerializeToString,
             elevon_dot_propeller_dot_v1_dot_propeller__service__pb2.WatchExecutionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ForgetExecution(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/elevon.propeller.v1.PropellerService/ForgetExecution',
+            elevon_dot_propeller_dot_v1_dot_propeller__service__pb2.ForgetExecutionRequest.SerializeToString,
+            elevon_dot_propeller_dot_v1_dot_propeller__service__pb2.ForgetExecutionResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -60,6 +60,16 @@ class PropellerServiceStub:
     ]
     """Sends the present view, then one message for each change, and ends after the terminal one."""
 
+    ForgetExecution: grpc.UnaryUnaryMultiCallable[
+        elevon_idl.propeller.v1.propeller_service_pb2.ForgetExecutionRequest,
+        elevon_idl.propeller.v1.propeller_service_pb2.ForgetExecutionResponse,
+    ]
+    """Forgets an execution that has ended and deletes its files: inputs and outputs of its nodes, raw data of its attempts.
+
+    Idempotent; an execution that the engine has forgotten before still has its files deleted. FAILED_PRECONDITION while
+    it runs, UNAVAILABLE when database or object store are out of reach: some files may be gone then.
+    """
+
 class PropellerServiceAsyncStub:
     """The execution engine as admin sees it. Every call may be repeated at any time: the answer and the effect stay the same."""
 
@@ -101,6 +111,16 @@ class PropellerServiceAsyncStub:
         elevon_idl.propeller.v1.propeller_service_pb2.WatchExecutionResponse,
     ]
     """Sends the present view, then one message for each change, and ends after the terminal one."""
+
+    ForgetExecution: grpc.aio.UnaryUnaryMultiCallable[
+        elevon_idl.propeller.v1.propeller_service_pb2.ForgetExecutionRequest,
+        elevon_idl.propeller.v1.propeller_service_pb2.ForgetExecutionResponse,
+    ]
+    """Forgets an execution that has ended and deletes its files: inputs and outputs of its nodes, raw data of its attempts.
+
+    Idempotent; an execution that the engine has forgotten before still has its files deleted. FAILED_PRECONDITION while
+    it runs, UNAVAILABLE when database or object store are out of reach: some files may be gone then.
+    """
 
 class PropellerServiceServicer(metaclass=abc.ABCMeta):
     """The execution engine as admin sees it. Every call may be repeated at any time: the answer and the effect stay the same."""
@@ -153,5 +173,17 @@ class PropellerServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[collections.abc.Iterator[elevon_idl.propeller.v1.propeller_service_pb2.WatchExecutionResponse], collections.abc.AsyncIterator[elevon_idl.propeller.v1.propeller_service_pb2.WatchExecutionResponse]]:
         """Sends the present view, then one message for each change, and ends after the terminal one."""
+
+    @abc.abstractmethod
+    def ForgetExecution(
+        self,
+        request: elevon_idl.propeller.v1.propeller_service_pb2.ForgetExecutionRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[elevon_idl.propeller.v1.propeller_service_pb2.ForgetExecutionResponse, collections.abc.Awaitable[elevon_idl.propeller.v1.propeller_service_pb2.ForgetExecutionResponse]]:
+        """Forgets an execution that has ended and deletes its files: inputs and outputs of its nodes, raw data of its attempts.
+
+        Idempotent; an execution that the engine has forgotten before still has its files deleted. FAILED_PRECONDITION while
+        it runs, UNAVAILABLE when database or object store are out of reach: some files may be gone then.
+        """
 
 def add_PropellerServiceServicer_to_server(servicer: PropellerServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

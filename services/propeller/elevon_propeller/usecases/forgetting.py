@@ -1,0 +1,45 @@
+"""Letting go of executions that have ended: their rows and their files."""
+
+from __future__ import annotations
+
+import asyncio
+
+from elevon_core import identifiers, naming
+from elevon_core.errors import FailedPrecondition
+from elevon_idl.propeller import v1 as propeller
+from elevon_kit.blobs import BlobStore
+
+from elevon_propeller.engine.paths import raw_folder
+from elevon_propeller.runtime.runtime import Runtime
+
+DELETIONS_AT_ONCE = 16
+"""Folders that are deleted at the same time."""
+
+
+class Forgetting:
+    """Deletes what executions have left behind."""
+
+    def __init__(self, runtime: Runtime, blobs: BlobStore) -> None:
+        self._runtime = runtime
+        self._blobs = blobs
+
+    async def forget(self, request: propeller.ForgetExecutionRequest) -> None:
+        """Delete files first, so that a call which fails can be repeated; raises FailedPrecondition while it runs."""
+        execution = request.execution_id
+        identifiers.validate_execution_identifier(execution, "execution_id")
+        row = await self._runtime.store.find_execution(execution.project, execution.domain, execution.name)
+        if row is not None and row.ended_at == 0:
+            raise FailedPrecondition(f"execution {execution.name} has not ended")
+        policy = self._runtime.policy
+        folder = naming.metadata_folder(execution.project, execution.domain, execution.name)
+        folders = [f"{policy.metadata_root}/{folder}"]
+        raw = (request.raw_output_prefix or policy.raw_output_prefix).rstrip("/")
+        for of_node in request.attempts:
+            for number in range(of_node.attempts):
+                name = naming.attempt_name(execution.project, execution.domain, execution.name, of_node.node_id, number)
+                folders.append(raw_folder(raw, name))
+        for start in range(0, len(folders), DELETIONS_AT_ONCE):
+            some = folders[start : start + DELETIONS_AT_ONCE]
+            await asyncio.gather(*(self._blobs.delete_prefix(folder) for folder in some))
+        if row is not None:
+            await self._runtime.store.forget(row.key)

@@ -1,0 +1,212 @@
+"""The `elevon` command against a control plane: what it lists, shows, follows, ends and refuses."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from flyteidl.core.literals_pb2 import LiteralMap
+
+from tests.e2e.harness import Id, Plane, integer, string
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
+
+VERSION = "commands"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def registered(plane: Plane) -> None:
+    plane.register("nested", VERSION)
+    plane.register("basics", VERSION)
+
+
+def elevon(plane: Plane, *arguments: str, code: int = 0) -> str:
+    """What the command prints, to either place."""
+    done = subprocess.run(
+        [sys.executable, "-m", "elevon", *arguments],
+        env={**os.environ, "ELEVON_TARGET": plane.target},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == code, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def fan(plane: Plane) -> Id:
+    """An execution of nested dynamic tasks that has succeeded."""
+    inputs = LiteralMap(literals={"count": integer(2)})
+    execution = plane.launch("nested.fan_of_fans_wf", VERSION, inputs)
+    plane.wait(execution)
+    return execution
+
+
+@pytest.fixture(scope="module")
+def failed(plane: Plane) -> Id:
+    """An execution whose child has failed."""
+    execution = plane.launch("nested.parent_of_failure", VERSION)
+    plane.wait(execution)
+    return execution
+
+
+def test_lists(plane: Plane, fan: Id, failed: Id) -> None:
+    listed = elevon(plane, "get", "executions", "--limit", "100")
+    assert fan.name in listed
+    assert failed.name in listed
+    found = json.loads(elevon(plane, "get", "executions", "--phase", "failed", "-o", "json"))
+    assert failed.name in {execution["id"]["name"] for execution in found}
+    assert {execution["closure"]["phase"] for execution in found} == {"FAILED"}
+    versions = yaml.safe_load(elevon(plane, "get", "tasks", "nested.double", "-o", "yaml"))
+    assert VERSION in {task["id"]["version"] for task in versions}
+    assert "nested.fan_wf" in elevon(plane, "get", "workflows", "--limit", "1000")
+    assert "INACTIVE" in elevon(plane, "get", "launch-plans", "nested.fan_wf")
+    assert "development, staging, production" in elevon(plane, "get", "projects")
+    assert "n0" in elevon(plane, "get", "nodes", fan.name)
+
+
+def test_a_tree_with_the_names_of_the_author(plane: Plane, fan: Id) -> None:
+    shown = elevon(plane, "describe", fan.name)
+    assert "fan_of_fans n0" in shown
+    assert "├── fan n0-0-dn0  SUCCEEDED" in shown
+    assert "double n0-0-dn1-0-dn0  SUCCEEDED" in shown
+    assert "count = 2" in shown
+    described = json.loads(elevon(plane, "describe", fan.name, "-o", "json"))
+    assert described["outputs"]["literals"]["o0"]["scalar"]["primitive"]["integer"]
+    assert "n0-0-dn1-0-dn0" in {node["id"]["node_id"] for node in described["nodes"]}
+
+
+def test_the_error_is_shown_where_it_happened(plane: Plane, failed: Id) -> None:
+    shown = elevon(plane, "describe", failed.name)
+    assert "ValueError: 3 is no good" in shown.splitlines()[1]
+    assert "Traceback" in shown
+
+
+def test_following_to_the_end(plane: Plane, failed: Id, fan: Id) -> None:
+    assert f"{failed.name}  FAILED" in elevon(plane, "watch", failed.name, code=1)
+    assert f"{fan.name}  SUCCEEDED" in elevon(plane, "watch", fan.name)
+    name = elevon(plane, "relaunch", fan.name, "--watch").splitlines()
+    assert name[-1] == f"{name[0]}  SUCCEEDED"
+
+
+def test_logs(plane: Plane, tmp_path: Path) -> None:
+    inputs = LiteralMap(literals={"witness": string(str(tmp_path)), "seconds": integer(1)})
+    execution = plane.launch("basics.long_wf", VERSION, inputs)
+    followed = elevon(plane, "logs", execution.name, "--follow")
+    assert "── n0, attempt 0" in followed
+    assert "node n9 has logged nothing" in elevon(plane, "logs", execution.name, "n9")
+
+
+def test_terminating(plane: Plane, tmp_path: Path) -> None:
+    inputs = LiteralMap(literals={"witness": string(str(tmp_path)), "seconds": integer(300)})
+    execution = plane.launch("basics.long_wf", VERSION, inputs)
+    assert elevon(plane, "terminate", execution.name, "--cause", "no need") == f"{execution.name}: aborting\n"
+    plane.wait(execution)
+    assert "aborted because no need" in elevon(plane, "describe", execution.name)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (("describe", "absent"), 1, "elevon: missing entity of type execution"),
+        (("get", "nodes", "absent"), 1, "elevon: missing entity of type execution"),
+        (("describe", "a/b"), 2, "'a/b' is neither NAME nor PROJECT/DOMAIN/NAME"),
+        (("get", "executions", "--filter", "nonsense"), 1, "elevon: "),
+        (("get", "executions", "--sort", "phase:up"), 2, "is not FIELD:asc or FIELD:desc"),
+        (("get", "executions", "--target", "localhost:1"), 1, "no control plane answers on localhost:1"),
+        (("signal", "list", "absent"), 1, "elevon: missing entity of type execution"),
+    ],
+)
+def test_what_cannot_be_done_is_said(plane: Plane, arguments: tuple[str, ...], code: int, message: str) -> None:
+    said = elevon(plane, *arguments, code=code)
+    assert message in said
+    assert "Traceback" not in said
+
+
+def test_a_signal_that_is_not_there(plane: Plane, fan: Id) -> None:
+    said = elevon(plane, "signal", "approve", fan.name, "review", code=1)
+    assert said == f"elevon: execution {fan.name} has no signal 'review'; there are: none so far\n"
+
+
+@pytest.fixture(scope="module")
+def kept(plane: Plane) -> list[Id]:
+    """Executions of a cached task: twice the same input, then another one, then another cache version."""
+    plane.register("caching", VERSION)
+    executions = []
+    for name, n in (("unique", 501), ("unique", 501), ("unique", 502)):
+        execution = plane.launch(f"caching.{name}_wf", VERSION, LiteralMap(literals={"n": integer(n)}))
+        plane.wait(execution)
+        executions.append(execution)
+    return executions
+
+
+def test_why_a_task_hit_or_missed(plane: Plane, kept: list[Id]) -> None:
+    first, second, other = (elevon(plane, "cache", "explain", execution.name, "n0") for execution in kept)
+    assert first.startswith("CACHE_POPULATED  Nothing was found for these inputs; the task ran")
+    assert f"CACHE_HIT  The outputs were found: node n0 of execution {kept[0].name} had kept them." in second
+    assert "flyte_task-caching.unique  version 1-" in second
+    assert f"• {kept[0].name} n0, " in other
+    assert "input n: 502 here, 501 there" in other
+    told = json.loads(elevon(plane, "cache", "explain", kept[2].name, "n0", "-o", "json"))
+    assert told["nearby"][0]["differences"] == [
+        {"kind": "KIND_INPUT_VALUE", "name": "n", "here": "502", "there": "501"}
+    ]
+
+
+def test_a_task_that_is_not_cached(plane: Plane, fan: Id) -> None:
+    assert elevon(plane, "cache", "explain", fan.name, "n1").startswith("CACHE_DISABLED  The task is not cached")
+    assert "is not cached: there is no entry to evict" in elevon(plane, "cache", "evict", fan.name, "n1", code=1)
+    assert elevon(plane, "cache", "evict", fan.name) == "no node of this execution is cached\n"
+    assert "missing entity of type node execution" in elevon(plane, "cache", "explain", fan.name, "n9", code=1)
+
+
+def test_evicting(plane: Plane, kept: list[Id]) -> None:
+    before = plane.outputs(kept[1])["o0"]
+    assert elevon(plane, "cache", "evict", kept[1].name) == "n0: evicted\n"
+    assert elevon(plane, "cache", "evict", kept[1].name, "n0") == "n0: nothing was there any more\n"
+    assert "The entry is gone since." in elevon(plane, "cache", "explain", kept[1].name, "n0")
+    again = plane.launch("caching.unique_wf", VERSION, LiteralMap(literals={"n": integer(501)}))
+    plane.wait(again)
+    assert plane.outputs(again)["o0"] != before
+
+
+def test_deleting(plane: Plane, kept: list[Id]) -> None:
+    execution = plane.launch("caching.unique_wf", VERSION, LiteralMap(literals={"n": integer(503)}))
+    plane.wait(execution)
+    written = [path for path in plane.control.layout.blobs.rglob("*") if execution.name in str(path)]
+    assert written
+    said = f"{execution.name}: would be deleted with 3 nodes and 1 cached results\n"
+    assert elevon(plane, "delete", execution.name, "--dry-run") == said
+    assert elevon(plane, "delete", execution.name) == said.replace("would be deleted", "deleted")
+    assert [path for path in written if path.is_file()] == []
+    assert "missing entity of type execution" in elevon(plane, "describe", execution.name, code=1)
+    again = plane.launch("caching.unique_wf", VERSION, LiteralMap(literals={"n": integer(503)}))
+    plane.wait(again)
+    assert elevon(plane, "cache", "explain", again.name, "n0").startswith("CACHE_POPULATED")
+
+
+def test_rules(plane: Plane) -> None:
+    scope = ("--project", "flytetester", "--domain", "staging")
+    assert elevon(plane, "retention", "set", *scope, "--executions-age", "30d", "--cache-age", "12h").startswith("set;")
+    assert "30d" in elevon(plane, "retention", "list")
+    (rule,) = json.loads(elevon(plane, "retention", "list", "-o", "json"))
+    assert rule == {
+        "project": "flytetester",
+        "domain": "staging",
+        "executions_max_age": "2592000s",
+        "cache_max_age": "43200s",
+    }
+    nothing = "0 executions, the data of 0 more, 0 nodes, 0 cached results"
+    assert f"would delete {nothing}" in elevon(plane, "retention", "apply", *scope, "--dry-run")
+    assert f"deleted {nothing}" in elevon(plane, "retention", "apply", *scope)
+    assert "staging" in elevon(plane, "retention", "runs", "--project", "flytetester")
+    elevon(plane, "retention", "remove", *scope)
+    assert json.loads(elevon(plane, "retention", "list", "-o", "json")) == []
+    assert "has no retention policy" in elevon(plane, "retention", "apply", *scope, code=1)
+    assert "'soon' is no age" in elevon(plane, "retention", "set", *scope, "--data-age", "soon", code=2)
