@@ -281,6 +281,19 @@ class ExecutionState:
             self.nodes.pop(scope.failure.id, None)
         parent.children = None
 
+    def let_go(self) -> None:
+        """Forget, once the execution has ended, how its graphs hang together.
+
+        Nodes and graphs name each other: without this their memory would wait for a collection of all that lives.
+        """
+        for scope in {id(node.scope): node.scope for node in self.nodes.values()}.values():
+            scope.nodes = {}
+            scope.live = {}
+            scope.failure = None
+        for node in self.nodes.values():
+            node.children = None
+            node.followers = []
+
     def scopes(self) -> Iterator[Scope]:
         """Every graph that runs, outermost first."""
         pending = [self.scope]

@@ -30,6 +30,7 @@ class Actor:
     """
 
     __slots__ = (
+        "__weakref__",
         "closed",
         "digest",
         "key",

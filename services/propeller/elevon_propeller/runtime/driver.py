@@ -58,6 +58,7 @@ class Driver:
         self.actors: dict[Name, Actor] = {}
         self.epochs: dict[int, int] = {}
         self.parked: dict[int, Parked] = {}
+        self.ended_nodes = 0
         self.committing = asyncio.Lock()
         self.tenure = Tenure()
         self.left: dict[int, int] = {}
@@ -329,6 +330,8 @@ class Driver:
         tracing.execution_ended(state)
         self._close(actor)
         self._on_end(actor)
+        self.ended_nodes += len(state.nodes)
+        state.let_go()
 
     def park(self, actor: Actor, error: Exception) -> None:
         """Take an execution that cannot be driven out of memory, to be tried again from the store later."""

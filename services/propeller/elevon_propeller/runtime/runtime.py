@@ -11,6 +11,7 @@ from typing import TypedDict
 from elevon_kit.blobs import BlobStore
 from elevon_kit.logging import get_logger
 from elevon_kit.retry import RetryPolicy
+from elevon_kit.service import give_back_memory
 from elevon_kit.tasks import BackgroundTasks
 
 from elevon_propeller.engine.commands import (
@@ -41,6 +42,7 @@ DATA_RETRIES = RetryPolicy(attempts=10, first=0.05, longest=5.0)
 CATALOG_RETRIES = RetryPolicy(attempts=7, first=0.05, longest=1.0)
 FORGET_AT_ONCE = 500
 FORGET_EVERY_SECONDS = 60.0
+TIDY_EVERY_SECONDS, TIDY_NODES = 2.0, 5_000
 SHORT_FLUSH_SECONDS = 0.5
 """Where there are other replicas, what is left undelivered is theirs to deliver, and they wait for the shards."""
 
@@ -157,6 +159,7 @@ class Runtime:
         self._tasks.keep_running(self.ownership.keep, "leases")
         self._tasks.keep_running(self.ownership.run, "shards")
         self._tasks.keep_running(self.ownership.listen, "listener")
+        self._tasks.keep_running(self._tidy, "memory")
         if self._options.retention_seconds:
             self._tasks.keep_running(self._forget, "retention")
 
@@ -182,6 +185,14 @@ class Runtime:
         await self._jobs.close()
         await self._signals.close()
         await self._originals.close()
+
+    async def _tidy(self) -> None:
+        """Hand memory back to the system once many nodes have ended: the C library would keep it."""
+        while True:
+            await asyncio.sleep(TIDY_EVERY_SECONDS)
+            if self.driver.ended_nodes >= TIDY_NODES:
+                self.driver.ended_nodes = 0
+                await asyncio.to_thread(give_back_memory)
 
     async def _forget(self) -> None:
         while True:
