@@ -52,9 +52,12 @@ class ParentNode(NodeHandler, ABC):
 
     @staticmethod
     def hand_over(turn: Turn, node: NodeState, child: NodeState) -> None:
-        """Succeed with the outputs of a child."""
+        """Succeed with the outputs of a child; those that are only in its file stay there."""
         node.outputs_uri = child.outputs_uri
-        lifecycle.publish(turn, node, child.outputs if child.outputs is not None else core.LiteralMap())
+        if child.outputs is None and child.outputs_uri:
+            lifecycle.end(turn, node, NodePhase.SUCCEEDED)
+        else:
+            lifecycle.publish(turn, node, child.outputs if child.outputs is not None else core.LiteralMap())
 
 
 class SubWorkflowNode(ParentNode):
