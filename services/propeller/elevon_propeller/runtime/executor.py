@@ -49,6 +49,7 @@ from elevon_propeller.engine.observations import (
 )
 from elevon_propeller.engine.phases import NodePhase
 from elevon_propeller.engine.policy import MICROSECONDS, EnginePolicy
+from elevon_propeller.engine.state import NodeState
 from elevon_propeller.plugins.contract import AttemptPhase, Plugin, Report
 from elevon_propeller.ports import Catalog, Plugins
 from elevon_propeller.runtime import tracing
@@ -129,7 +130,7 @@ class Executor:
     def submit(self, actor: Actor, command: Command) -> None:
         """Have a command carried out; returns at once."""
         if isinstance(command, StopAttempt):
-            self._interrupt_start(actor, command.node_id)
+            self._interrupt_start(actor, command.name)
         self._queue.append((actor, command))
         if len(self._workers) < WORKERS:
             self._workers.start(self._work(), "worker")
@@ -192,16 +193,16 @@ class Executor:
         except Exception as error:
             log.error("command failed", command=type(command).__name__, node=command.node_id, exc_info=error)
 
-    def _interrupt_start(self, actor: Actor, node_id: str) -> None:
+    def _interrupt_start(self, actor: Actor, name: str) -> None:
         """A start that is under way must not outlive the stop that follows it."""
-        starting = self._starting.get((actor.key, node_id))
+        starting = self._starting.get((actor.key, name))
         if starting is not None:
             starting.interrupted = True
             starting.task.cancel()
 
     async def _start(self, actor: Actor, command: StartAttempt) -> None:
-        node = actor.state.nodes.get(command.node_id)
-        if node is None or node.phase != NodePhase.RUNNING or node.attempt != command.number:
+        node = _waiting(actor, command)
+        if node is None:
             return
         assert node.plan.task is not None
         template = node.plan.task.template
@@ -214,12 +215,17 @@ class Executor:
         def report(seen: Report) -> None:
             self._post(actor, AttemptReported(self._clock(), command.node_id, command.number, seen, plugin.id))
 
+        async def start() -> None:
+            """A start that failed may have had its effect: what has ended since must not be started again."""
+            if _waiting(actor, command) is not None:
+                await plugin.start(attempt, report)
+
         task = asyncio.current_task()
         assert task is not None
-        place = (actor.key, command.node_id)
+        place = (actor.key, attempt.name)
         starting = self._starting[place] = _Starting(task)
         try:
-            await self._retries.run(lambda: plugin.start(attempt, report), what=f"start {attempt.name}")
+            await self._retries.run(start, what=f"start {attempt.name}")
         except asyncio.CancelledError:
             if not starting.interrupted:
                 raise
@@ -239,9 +245,7 @@ class Executor:
 
     async def _stop(self, actor: Actor, command: StopAttempt) -> None:
         """Stop an attempt however long it takes: nothing else may happen to the node before."""
-        starting = self._starting.get((actor.key, command.node_id))
-        if starting is not None:
-            await starting.done.wait()
+        await self._started(actor, command.name)
         plugin = self._placed(actor, command)
         pause = 0.1
         while not actor.closed:
@@ -258,7 +262,14 @@ class Executor:
             log.warning("attempt could not be let go of", attempt=command.name, error=_text(error))
         self._post(actor, AttemptStopped(self._clock(), command.node_id, command.number))
 
+    async def _started(self, actor: Actor, name: str) -> None:
+        """Wait until no start of an attempt is under way: it would bring back what is let go of."""
+        starting = self._starting.get((actor.key, name))
+        if starting is not None:
+            await starting.done.wait()
+
     async def _finalize(self, actor: Actor, command: FinalizeAttempt) -> None:
+        await self._started(actor, command.name)
         plugin = self._placed(actor, command)
         await self._retries.run(lambda: plugin.finalize(command.name), what=f"finalize {command.name}")
 
@@ -350,6 +361,14 @@ class Executor:
         except Exception as error:
             failure = _text(error)
         self._post(actor, CacheStored(self._clock(), command.node_id, catalog, failure))
+
+
+def _waiting(actor: Actor, command: StartAttempt) -> NodeState | None:
+    """The node, when this attempt of it is still to run: not after its end, nor once it has yielded a graph."""
+    node = actor.state.nodes.get(command.node_id)
+    if actor.closed or node is None or node.is_dynamic:
+        return None
+    return node if node.phase == NodePhase.RUNNING and node.attempt == command.number else None
 
 
 def _text(error: Exception) -> str:
