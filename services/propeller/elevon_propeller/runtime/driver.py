@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from elevon_core.errors import ElevonError, Unavailable
@@ -71,6 +72,7 @@ class Driver:
         self._numbers: dict[int, int] = {}
         self._acknowledged: list[tuple[int, int]] = []
         self._answered: list[int] = []
+        self._departures: list[set[Name]] = []
         self._lazy: asyncio.TimerHandle | None = None
         self._wake = asyncio.Event()
         self._executor: Executor
@@ -122,10 +124,24 @@ class Driver:
         fresh = actor.state.phase == ExecutionPhase.NEW
         self.post(actor, ExecutionStarted(now) if fresh else Resumed(now))
 
+    @contextmanager
+    def departures(self) -> Iterator[set[Name]]:
+        """The executions that leave memory in the meantime: what was read of them until then is out of date."""
+        names: set[Name] = set()
+        self._departures.append(names)
+        try:
+            yield names
+        finally:
+            self._departures = [others for others in self._departures if others is not names]
+
     def own(self, shard: int, epoch: int, last_number: int) -> None:
-        """Begin with a shard."""
+        """Begin with a shard.
+
+        Chunks are numbered on from the present time, so that none bears the number of one that is gone: a belated
+        acknowledgement of that one would delete it.
+        """
         self.epochs[shard] = epoch
-        self._numbers[shard] = last_number
+        self._numbers[shard] = max(last_number, self._clock())
 
     def disown(self, shards: Collection[int]) -> None:
         """Let go of shards and their executions, in memory."""
@@ -347,6 +363,8 @@ class Driver:
 
     def _close(self, actor: Actor, error: Exception | None = None) -> None:
         actor.closed = True
+        for names in self._departures:
+            names.add(actor.name)
         actor.mailbox.clear()
         self._creating.discard(actor.key)
         if self.actors.get(actor.name) is actor:

@@ -62,6 +62,7 @@ class Ownership:
         self._leases = Leases({}, [], 1)
         self._owed: set[int] = set()
         self._answered: set[int] = set()
+        self._arriving: set[int] = set()
         self.renewing = asyncio.Lock()
         self._called = asyncio.Event()
         self._stirred = asyncio.Event()
@@ -132,7 +133,9 @@ class Ownership:
         shards = list(self._driver.epochs)
         if not shards:
             return
-        await self._load(await self._store.live_executions(shards, only_new=True))
+        await self._arrive()
+        with self._driver.departures() as departed:
+            await self._load(await self._store.live_executions(shards, only_new=True), departed)
         await self._retry_parked(shards)
         requests = await self._store.requests(shards)
         self._answered &= {request.id for request in requests}
@@ -145,12 +148,18 @@ class Ownership:
         due = {key for key, each in parked.items() if each.retry_at <= now}
         if not due:
             return
-        rows = [row for row in await self._store.live_executions(shards) if row.key in due]
-        for key in due - {row.key for row in rows}:
-            del parked[key]
-        for row in rows:
-            parked[row.key].retry_at = _NEVER  # unless it has to be parked once more, which needs the pause it had
-        await self._load(rows)
+        with self._driver.departures() as departed:
+            rows = [row for row in await self._store.live_executions(shards) if row.key in due]
+            for key in due - {row.key for row in rows}:
+                del parked[key]
+            for row in rows:
+                parked[row.key].retry_at = _NEVER  # unless it has to be parked once more, which needs the pause it had
+            try:
+                await self._load(rows, departed)
+            except ElevonError:
+                for row in rows:
+                    parked[row.key].retry_at = min(parked[row.key].retry_at, now)
+                raise
 
     async def take_over_namesake(self) -> None:
         """Free what an earlier process of this replica's name held; should it live still, the new epochs stop it."""
@@ -202,13 +211,23 @@ class Ownership:
             last = await self._outbox.adopt(shard)
             if self._leases.epochs.get(shard) == epoch:
                 self._driver.own(shard, epoch, last)
+                self._arriving.add(shard)
             else:
                 self._outbox.drop(shard)
-        rows = await self._store.live_executions(list(epochs))
-        log.info("shards taken over", shards=sorted(epochs), executions=len(rows))
-        await self._load(rows)
+        await self._arrive()
 
-    async def _load(self, rows: list[ExecutionRow]) -> None:
+    async def _arrive(self) -> None:
+        """Bring the executions of gained shards into memory; what the store withholds is tried again later."""
+        shards = sorted(self._arriving & self._driver.epochs.keys())
+        if shards:
+            with self._driver.departures() as departed:
+                rows = await self._store.live_executions(shards)
+                log.info("shards taken over", shards=shards, executions=len(rows))
+                await self._load(rows, departed)
+        self._arriving.difference_update(shards)
+
+    async def _load(self, rows: list[ExecutionRow], departed: Collection[Name]) -> None:
+        """Make actors of rows, unless an execution was in memory, and may have changed, since they were read."""
         names = self._driver.actors
         rows = [row for row in rows if (row.project, row.domain, row.name) not in names]
         if not rows:
@@ -225,7 +244,7 @@ class Ownership:
             except Exception as error:
                 self._driver.postpone(row.key, (row.project, row.domain, row.name), error)
                 continue
-            if row.shard in self._driver.epochs and actor.name not in names:
+            if row.shard in self._driver.epochs and actor.name not in names and actor.name not in departed:
                 self._driver.adopt(actor)
             await asyncio.sleep(0)
 
