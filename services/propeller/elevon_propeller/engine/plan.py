@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
@@ -63,7 +63,8 @@ class ArrayPlan:
 
     `parallelism` is how many elements may be under way at a time: 0 for any number, None when nothing is said.
     `required` is how many must succeed, or else a part of all. Inputs in `bound` are handed whole to every element.
-    With `own_files` each element gets an inputs.pb of its own, otherwise all read that of the array.
+    With `own_files` each element gets an inputs.pb of its own, otherwise all read that of the array. `outputs` are the
+    names of its outputs: those that the task declares, or, of a launch plan, those that others take.
     """
 
     element: NodePlan
@@ -125,18 +126,43 @@ def build_plan(closure: core.CompiledWorkflowClosure, supported: frozenset[str])
 
 def promised_nodes(bindings: Iterable[core.Binding]) -> tuple[str, ...]:
     """The nodes that bindings take values from, each once, in order of appearance."""
-    found: dict[str, None] = {}
+    return tuple(dict.fromkeys(promise.node_id or START_NODE for promise in _promises(bindings)))
+
+
+def _promises(bindings: Iterable[core.Binding]) -> Iterator[core.OutputReference]:
     pending = [binding.binding for binding in reversed(list(bindings))]
     while pending:
         data = pending.pop()
         kind = data.WhichOneof("value")
         if kind == "promise":
-            found[data.promise.node_id or START_NODE] = None
+            yield data.promise
         elif kind == "collection":
             pending.extend(data.collection.bindings)
         elif kind == "map":
             pending.extend(data.map.bindings.values())
-    return tuple(found)
+
+
+def _name_outputs(graph: Graph) -> None:
+    """Name the outputs of arrays whose elements declare none; there may be no element that shows them."""
+    nameless = {
+        node.id: node.array for node in graph.nodes.values() if node.array is not None and not node.array.outputs
+    }
+    if not nameless:
+        return
+    taken: dict[str, set[str]] = {node_id: set() for node_id in nameless}
+    for promise in _promises(_all_bindings(graph)):
+        if promise.node_id in taken:
+            name = promise.var.rpartition(".")[2] if promise.var.startswith("[") else promise.var
+            taken[promise.node_id].add(name)
+    for node_id, array in nameless.items():
+        array.outputs = tuple(sorted(taken[node_id]))
+
+
+def _all_bindings(graph: Graph) -> Iterator[core.Binding]:
+    for node in graph.nodes.values():
+        yield from node.bindings
+        for arm in node.arms.values():
+            yield from _all_bindings(arm)
 
 
 class _Builder:
@@ -165,6 +191,7 @@ class _Builder:
         if template.HasField("failure_node"):
             graph.failure_node = self._node(template.failure_node, template)
             graph.failure_node.upstream = (START_NODE,)
+        _name_outputs(graph)
         return graph
 
     def _connect(self, nodes: dict[str, NodePlan], connections: core.ConnectionSet) -> None:

@@ -257,8 +257,10 @@ def _gather(turn: Turn, scope: ArrayScope) -> None:
 def _publish(turn: Turn, scope: ArrayScope, outputs: dict[int, core.LiteralMap]) -> None:
     for index, data in scope.outputs.items():
         outputs[index] = core.LiteralMap.FromString(data)
-    names = scope.plan.outputs or sorted({name for found in outputs.values() for name in found.literals})
-    lifecycle.publish(turn, scope.node, array_values.collected(names, scope.size, outputs))
+    names = set(scope.plan.outputs)
+    if scope.plan.element.kind != "task":
+        names.update(name for found in outputs.values() for name in found.literals)
+    lifecycle.publish(turn, scope.node, array_values.collected(sorted(names), scope.size, outputs))
 
 
 def _interrupted(turn: Turn, scope: ArrayScope) -> None:
