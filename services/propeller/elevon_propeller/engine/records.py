@@ -121,8 +121,10 @@ def restore(
     it with the observation `Resumed`.
     """
     by_parent: dict[str, list[NodeRow]] = {}
+    state.latest = state.started_at
     for row in rows:
         by_parent.setdefault(row["parent_id"], []).append(row)
+        state.latest = max(state.latest, row["since"])
     by_array: dict[str, list[ChunkRow]] = {}
     for chunk in chunks:
         by_array.setdefault(chunk["node_id"], []).append(chunk)

@@ -187,7 +187,7 @@ class ExecutionState:
     `ready` holds the nodes that wait for a slot, longest first; `slots` counts those that have one. `loading` maps a
     finished node whose outputs are being fetched to the nodes that wait for them. `held` are the nodes that wait until
     `original`, the execution that this one recovers, has been read. `unpacked` holds, by node and address, literals out
-    of files of their own, for nodes that take only a part of them.
+    of files of their own, for nodes that take only a part of them. `latest` is when the last step was.
     """
 
     __slots__ = (
@@ -198,6 +198,7 @@ class ExecutionState:
         "held",
         "identifier",
         "inputs",
+        "latest",
         "loading",
         "metadata_prefix",
         "nodes",
@@ -237,6 +238,7 @@ class ExecutionState:
         self.abort_cause = ""
         self.started_at = 0
         self.ended_at = 0
+        self.latest = 0
         self.slots = 0
         self.ready: deque[NodeState] = deque()
         self.loading: dict[str, list[NodeState]] = {}

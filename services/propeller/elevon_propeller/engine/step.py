@@ -55,8 +55,12 @@ from elevon_propeller.engine.turn import Turn
 
 
 def step(plan: Plan, state: ExecutionState, observation: Observation, policy: EnginePolicy) -> Decision:
-    """Advance the execution by one observation, through every transition that follows from it."""
-    turn = Turn(plan, state, policy, observation.at)
+    """Advance the execution by one observation, through every transition that follows from it.
+
+    Time never goes back, whatever clocks say: admin tells repeated events from new ones by their times.
+    """
+    state.latest = max(state.latest, observation.at)
+    turn = Turn(plan, state, policy, state.latest)
     if not state.phase.is_terminal:
         _OBSERVERS[type(observation)](turn, observation)
         _advance(turn)
