@@ -68,10 +68,13 @@ protos: $(READY) ## generate the stubs from protos/
 settings: $(READY) ## write docs/settings.md from the settings
 	$(BIN)/python scripts/settings_reference.py
 
+simulate: $(READY) ## play seeds against the engine: SEEDS=10000 FROM=0, or one again: SEED=4711
+	@$(BIN)/python -m elevon_propeller.simulation $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),1000) --from $(or $(FROM),0)) $(ARGS)
+
 bench: $(READY) $(FLYTEKIT) ## measure the budgets and print the table
 	@$(BIN)/python -m tests.benchmarks $(ARGS)
 
 clean: ## remove the environments and what was built
 	rm -rf $(VENV) .flytekit-venv build dist .elevon
 
-.PHONY: help install demo up test check format protos settings bench clean
+.PHONY: help install demo up test check format protos settings simulate bench clean

@@ -14,6 +14,14 @@ class MemoryBlobStore:
     def __init__(self) -> None:
         self._blobs: dict[str, bytes] = {}
 
+    def peek(self, uri: str) -> bytes:
+        """A blob for those who cannot wait; raises KeyError."""
+        return self._blobs[_key(uri)]
+
+    def poke(self, uri: str, data: bytes) -> None:
+        """Write a blob for those who cannot wait."""
+        self._blobs[_key(uri)] = bytes(data)
+
     async def read(self, uri: str, limit: int | None = None) -> bytes:
         """Read a blob."""
         data = self._blobs.get(_key(uri))

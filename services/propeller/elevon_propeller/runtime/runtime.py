@@ -88,6 +88,7 @@ class Runtime:
         options: RuntimeOptions | None = None,
         clock: Clock = system_clock,
         owner: str = "",
+        driver: type[Driver] = Driver,
     ) -> None:
         options = options or RuntimeOptions()
         self.policy = policy
@@ -97,7 +98,7 @@ class Runtime:
         self.owner = owner or f"{socket.gethostname()}-{secrets.token_hex(4)}"
         self.keys = Keys(clock)
         self.plans = Plans(self.store, surroundings.blobs)
-        self.driver = Driver(self.store, policy, clock)
+        self.driver = driver(self.store, policy, clock)
         self.outbox = Outbox(self.store, surroundings.admin, self.driver.acknowledge, self.driver.tenure)
         self.executor = Executor(
             surroundings.plugins,

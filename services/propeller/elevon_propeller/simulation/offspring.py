@@ -21,7 +21,7 @@ from elevon_propeller.engine.phases import NodePhase
 from elevon_propeller.engine.plan import Graph, build_plan
 from elevon_propeller.engine.records import NodeRow, dynamic_uris
 from elevon_propeller.engine.state import ExecutionState, NodeState
-from elevon_propeller.simulation.ledger import Violation
+from elevon_propeller.simulation.ledger import Rule, Violation
 
 Workflow = core.WorkflowExecution
 _WAITING = frozenset({NodePhase.RUNNING, NodePhase.PREPARING})
@@ -58,7 +58,7 @@ class Offspring:
             return [ChildLaunched(at, node.id, node.attempt, error)]
         for name, child in self.launched.items():
             if child.node_id == node.id and not child.phase and name != request.name:
-                raise Violation(f"{request.name} launched while {name} runs")
+                raise Violation(Rule.ONE_AT_A_TIME, f"{request.name} launched while {name} runs")
         child = self.launched.setdefault(request.name, Child(node.id, request.inputs))
         recover = children.recover_request(state, node)
         if recover is not None:
@@ -123,12 +123,14 @@ class Offspring:
         """Nothing that was launched runs on."""
         alive = [name for name, child in self.launched.items() if not child.phase]
         if alive:
-            raise Violation(f"children run on: {alive}")
+            raise Violation(Rule.ALL_ENDS, f"children run on: {alive}")
 
     def _check_slots(self, state: ExecutionState) -> None:
         alive = sum(not child.phase for child in self.launched.values())
         if state.options.max_parallelism and alive > state.options.max_parallelism:
-            raise Violation(f"{alive} children at a time, allowed are {state.options.max_parallelism}")
+            raise Violation(
+                Rule.PARALLELISM, f"{alive} children at a time, allowed are {state.options.max_parallelism}"
+            )
 
 
 def graphs(files: Mapping[str, bytes], rows: Iterable[NodeRow]) -> dict[str, Graph]:

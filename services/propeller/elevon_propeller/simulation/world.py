@@ -66,7 +66,7 @@ from elevon_propeller.engine.records import ChunkRow, NodeRow, chunk_rows, node_
 from elevon_propeller.engine.state import ExecutionState
 from elevon_propeller.engine.step import step
 from elevon_propeller.plugins.contract import Attempt, AttemptPhase, Report
-from elevon_propeller.simulation.ledger import Ledger, Violation
+from elevon_propeller.simulation.ledger import Ledger, Rule, Violation
 from elevon_propeller.simulation.offspring import Offspring, graphs
 
 MAX_STEPS = 20_000
@@ -168,7 +168,9 @@ class World:
         while not self._state.phase.is_terminal:
             self.steps += 1
             if self.steps > MAX_STEPS:
-                raise Violation(f"not ended after {MAX_STEPS} steps: {list(self._state.scope.live.values())[:5]}")
+                raise Violation(
+                    Rule.TERMINATES, f"not ended after {MAX_STEPS} steps: {list(self._state.scope.live.values())[:5]}"
+                )
             self._move()
         self.ledger.check_end(self._state)
         self.offspring.check_end()
@@ -218,7 +220,9 @@ class World:
             self.now = self._planned[0][0]
             return
         if not self._timers:
-            raise Violation(f"stuck: nothing under way, no timer; {list(self._state.scope.live.values())[:5]}")
+            raise Violation(
+                Rule.TERMINATES, f"stuck: nothing under way, no timer; {list(self._state.scope.live.values())[:5]}"
+            )
         self._timers.sort(key=lambda timer: timer.at)
         if self._planned and self._planned[0][0] < self._timers[0].at:
             self.now = self._planned[0][0]

@@ -27,6 +27,16 @@ class MemoryStore:
         self._replicas: dict[str, int] = {}
         self._listeners: list[Callable[[str], None]] = []
 
+    @property
+    def undelivered(self) -> int:
+        """How many chunks of events are not acknowledged."""
+        return len(self._events)
+
+    @property
+    def arrays(self) -> list[tuple[int, str]]:
+        """The arrays, by execution and node, of which rows of elements are kept."""
+        return sorted({(key, node_id) for key, chunks in self._chunks.items() for node_id, _ in chunks})
+
     async def save_workflow(self, digest: bytes, closure: bytes) -> None:
         """Keep a closure under its digest."""
         self._workflows.setdefault(digest, closure)

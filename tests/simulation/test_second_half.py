@@ -1,0 +1,12 @@
+"""The second half of the seeds: every rule holds in all of them."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.simulation.seeds import check, chunks
+
+
+@pytest.mark.parametrize("seeds", chunks(1), ids=str)
+def test_every_rule_holds(seeds: range) -> None:
+    check(seeds)
