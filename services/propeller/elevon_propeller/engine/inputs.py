@@ -7,6 +7,7 @@ from elevon_core.errors import ElevonError, NotFound, OffloadedLiteral
 from elevon_idl.core import v1 as core
 
 from elevon_propeller.engine import failure_node, lifecycle, paths
+from elevon_propeller.engine.array_state import ElementState
 from elevon_propeller.engine.commands import DataKind, LoadData, LoadMany, WriteData
 from elevon_propeller.engine.observations import DataLoaded, ManyLoaded
 from elevon_propeller.engine.phases import NodePhase
@@ -42,6 +43,14 @@ def again(turn: Turn, node: NodeState) -> bool:
             _unpack(turn, node, literal.uri)
             return False
     return True
+
+
+def at_hand(turn: Turn, node: NodeState) -> bool:
+    """Whether the node can go on now; after a restart it may be asked to before its inputs are there again.
+
+    If not, they are on their way, and the node is resumed once they are; elements of an array are by the array.
+    """
+    return node.inputs is not None if isinstance(node, ElementState) else again(turn, node)
 
 
 def loaded(turn: Turn, source: NodeState, seen: DataLoaded) -> list[NodeState]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from elevon_idl.core import v1 as core
 
-from elevon_propeller.engine import caching, deadlines, lifecycle, retries
+from elevon_propeller.engine import caching, deadlines, inputs, lifecycle, retries
 from elevon_propeller.engine.nodes import registry
 from elevon_propeller.engine.observations import TimerFired
 from elevon_propeller.engine.phases import NodePhase, Outcome, TimerKind
@@ -79,7 +79,7 @@ def stop(turn: Turn, node: NodeState, reason: str) -> None:
 def timer_fired(turn: Turn, node: NodeState, seen: TimerFired) -> None:
     """Act on a time that has come; what has been overtaken by events is ignored."""
     if seen.kind == TimerKind.BACKOFF:
-        if node.phase == NodePhase.BACKING_OFF and seen.number == node.attempt:
+        if node.phase == NodePhase.BACKING_OFF and seen.number == node.attempt and inputs.at_hand(turn, node):
             registry.handler(node).again(turn, node)
     elif seen.kind == TimerKind.CACHE_WAIT:
         caching.wake(turn, node)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from elevon_idl.core import v1 as core
 
-from elevon_propeller.engine import caching, dynamic_graphs, events, lifecycle, policies, recovery, trying
+from elevon_propeller.engine import caching, dynamic_graphs, events, inputs, lifecycle, policies, recovery, trying
 from elevon_propeller.engine.commands import BuildDynamic, LoadData
 from elevon_propeller.engine.observations import DynamicBuilt
 from elevon_propeller.engine.phases import NodePhase
@@ -98,7 +98,7 @@ def children_ended(turn: Turn, node: NodeState, scope: Scope) -> None:
         error = _children_timed_out(scope.error) if timed_out else scope.error
         turn.state.close_scope(node)
         trying.failed(turn, node, error, retryable=timed_out)
-    else:
+    elif inputs.at_hand(turn, node):
         _succeed(turn, node, scope.nodes[END_NODE])
 
 
