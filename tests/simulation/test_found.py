@@ -19,12 +19,9 @@ def test_a_start_whose_answer_was_lost_is_not_made_again_after_the_end(seed: int
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_slow_start_of_one_attempt_does_not_hide_that_of_the_next_from_its_stop(seed: int) -> None:
-    other = Step("n1", "task", task="t1", fates=("FFD",), retries=2)
-    failing = Step("n0", "task", task="t0", fates=("BBS",))
-    stages = [("n0-0", Danger.LATE, 0.2), ("n0-1", Danger.LATE, 0.4)]
-    staged(
-        [failing, other], *[(f"plugin: start top-{what}", danger, length) for what, danger, length in stages], seed=seed
-    )
+    failing = Step("n0", "task", task="t0", fates=("BS",))
+    slow = [("start top-n0-0", Danger.SLOW_ANSWER, 1.0), ("start top-n0-1", Danger.LATE, 5.0)]
+    staged([failing], *slow, seed=seed, abort_after=4.0)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -50,3 +47,12 @@ def test_large_outputs_of_an_arm_reach_those_that_follow() -> None:
 def test_an_array_of_no_executions_has_outputs() -> None:
     launches = Step("n0", "array_plan", fates=(), graph=Graph("g1", (Step("n0", "task", task="t0"),), "n0"))
     staged([launches, Step("n1", "task", ("n0",), task="t1")])
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_another_attempt_after_a_restart_has_its_inputs(seed: int) -> None:
+    hanging = Graph("g1", (Step("n0", "task", task="t2", fates=("H",), timeout=0.3),), "n0")
+    dynamic = Step("n1", "dynamic", ("n0",), task="t1", retries=1, graph=hanging)
+    steps = [Step("n0", "task", task="t0", files=True), dynamic]
+    faults = [("start top-n1-0-n0-0", Danger.CRASH_AFTER, 0.0), ("read s3://", Danger.LATE, 3.0)]
+    staged(steps, *faults, seed=seed, inline_limit=0)

@@ -16,6 +16,7 @@ class Danger(Enum):
     REFUSED = "the call fails"
     UNHEARD = "the call has its effect, the answer is lost"
     LATE = "the call takes long"
+    SLOW_ANSWER = "the answer takes long"
     CUT_OFF = "no call of the replica gets through for a while"
     MUTED = "the replica cannot renew its leases for a while"
     OUTAGE = "nobody reaches what was called for a while"
@@ -32,6 +33,7 @@ ON_CALLS = (
     Danger.UNHEARD,
     Danger.LATE,
     Danger.LATE,
+    Danger.SLOW_ANSWER,
     Danger.CUT_OFF,
     Danger.MUTED,
     Danger.OUTAGE,

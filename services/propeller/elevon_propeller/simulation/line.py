@@ -100,6 +100,9 @@ class Line:
         if self._weather.rng.random() < ANSWERS_THAT_LAG:
             await asyncio.sleep(self._weather.latency())
             await self._get_through()
+        if fault is not None and fault.danger is Danger.SLOW_ANSWER:
+            await asyncio.sleep(fault.length)
+            await self._get_through()
         if fault is not None and fault.danger is Danger.UNHEARD:
             raise Unavailable(f"{place}: the answer to {what} was lost")
         return result
