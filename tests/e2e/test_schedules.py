@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -41,20 +42,70 @@ def test_schedules_of_flytekit_are_active_and_known_ahead(plane: Plane) -> None:
     assert years == [years[0], years[0] + 1, years[0] + 2]
 
 
-def test_a_scheduled_execution_runs_with_its_time(plane: Plane) -> None:
+def launched_every_second(plane: Plane) -> identifier_pb2.Identifier:
+    """Register and activate a launch plan `often`; flytekit itself knows no schedule as quick as that."""
     plane.flytekit("pyflyte", "register", "--version", "s2", "scheduled.py")
     plan = plane.admin.GetLaunchPlan(common_pb2.ObjectGetRequest(id=launch_plan("yearly", "s2")))
     plan.spec.entity_metadata.schedule.cron_schedule.schedule = "@every 1s"
     plan.spec.entity_metadata.schedule.cron_schedule.offset = ""
+    plan.spec.annotations.values["elevon/catch-up"] = "all"
     often = launch_plan("often", "s2")
     plane.admin.CreateLaunchPlan(launch_plan_pb2.LaunchPlanCreateRequest(id=often, spec=plan.spec))
     plane.admin.UpdateLaunchPlan(launch_plan_pb2.LaunchPlanUpdateRequest(id=often, state=launch_plan_pb2.ACTIVE))
+    return often
+
+
+def executions_of(plane: Plane, name: str) -> list[Any]:
+    """The executions of a launch plan."""
     place = common_pb2.NamedEntityIdentifier(project=PROJECT, domain=DOMAIN)
-    listing = common_pb2.ResourceListRequest(id=place, limit=1, filters="eq(launch_plan.name,often)")
-    (found,) = until(lambda: plane.admin.ListExecutions(listing).executions, 60, "an execution")
-    plane.admin.UpdateLaunchPlan(launch_plan_pb2.LaunchPlanUpdateRequest(id=often, state=launch_plan_pb2.INACTIVE))
+    listing = common_pb2.ResourceListRequest(id=place, limit=1000, filters=f"eq(launch_plan.name,{name})")
+    return list(plane.patiently(lambda: plane.admin.ListExecutions(listing)).executions)
+
+
+def stop(plane: Plane, plan: identifier_pb2.Identifier) -> None:
+    """Deactivate a launch plan."""
+    request = launch_plan_pb2.LaunchPlanUpdateRequest(id=plan, state=launch_plan_pb2.INACTIVE)
+    plane.patiently(lambda: plane.admin.UpdateLaunchPlan(request))
+
+
+def test_a_scheduled_execution_runs_with_its_time(plane: Plane) -> None:
+    often = launched_every_second(plane)
+    found = until(lambda: executions_of(plane, "often"), 60, "an execution")[0]
+    stop(plane, often)
     done = plane.wait(found.id)
     assert done.closure.phase == core_execution_pb2.WorkflowExecution.SUCCEEDED, done.closure.error
     assert done.spec.metadata.mode == execution_pb2.ExecutionMetadata.SCHEDULED
     moment = done.spec.metadata.scheduled_at.ToDatetime()
     assert plane.outputs(done.id)["o0"].scalar.primitive.string_value.startswith(moment.isoformat())
+
+
+def test_killing_admin_loses_no_tick_and_doubles_none(tmp_path: Path) -> None:
+    plane = Plane(tmp_path / "data")
+    try:
+        often = launched_every_second(plane)
+        for count in (2, 4, 6):
+            wait_for(plane, count)
+            plane.kill("admin")
+        wait_for(plane, 8)
+        stop(plane, often)
+        stub: Any = schedule_service_pb2_grpc.ScheduleServiceStub(plane.channel)
+        listing = admin.ListTicksRequest(project=PROJECT, domain=DOMAIN, name="often", limit=1000)
+        ticks = until(lambda: _settled(stub.ListTicks(listing).ticks), 60, "the outcome of every tick")
+        launched = [tick for tick in ticks if tick.status == admin.TICK_STATUS_LAUNCHED]
+        seconds = sorted(tick.due_at.seconds for tick in launched)
+        assert seconds == list(range(seconds[0], seconds[0] + len(seconds)))
+        assert {tick.reason for tick in ticks} <= {"", "the launch plan was deactivated"}
+        names = sorted(execution.id.name for execution in executions_of(plane, "often"))
+        assert names == sorted(tick.execution_id.name for tick in launched)
+    finally:
+        plane.close()
+
+
+def wait_for(plane: Plane, count: int) -> None:
+    """Wait until there are so many scheduled executions."""
+    until(lambda: len(executions_of(plane, "often")) >= count, 60, f"{count} executions")
+
+
+def _settled(ticks: Any) -> list[admin.ScheduleTick]:
+    """The ticks, once none of them is due."""
+    return [] if any(tick.status == admin.TICK_STATUS_DUE for tick in ticks) else list(ticks)

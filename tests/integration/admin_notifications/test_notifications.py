@@ -294,6 +294,19 @@ async def test_what_was_not_sent_before_a_restart_is_sent_after_it(database_url:
     assert [json.loads(posted.body)["execution"]["name"] for posted in http.received] == ["x"]
 
 
+async def test_what_waits_for_a_receiver_that_was_removed_is_given_up(sqlite_url: str, tmp_path: Path) -> None:
+    http, engine = HttpReceiver(port=free_port()), MemoryEngine()
+    async with fake_propeller(engine) as address:
+        async with serving(sqlite_url, tmp_path, engine, address, **configured(http)) as admin:
+            await finish(admin, await admin.register("w", **told(email("ops"))), "x")
+        flags = configured(send={"give_up_seconds": 0.001})
+        async with serving(sqlite_url, tmp_path, engine, address, **flags) as admin:
+            while (await status(admin, "ops")).waiting:
+                await asyncio.sleep(0.02)
+            found = await status(admin, "ops")
+            assert (found.given_up, found.configured) == (1, False)
+
+
 async def test_replicas_send_everything_once(postgres_url: str, tmp_path: Path) -> None:
     http, engine = HttpReceiver(mode="fail"), MemoryEngine()
     async with listening(http), fake_propeller(engine) as address:

@@ -227,6 +227,15 @@ class Deliveries:
 
     async def _forget(self) -> None:
         while True:
+            await self._give_up_for_nobody()
             before = self._clock() - self._settings.keep_days * 86_400 * SECOND
             forgotten = await self._repository.forget(before, ROWS_AT_ONCE)
             await asyncio.sleep(0 if forgotten == ROWS_AT_ONCE else FORGET_SECONDS)
+
+    async def _give_up_for_nobody(self) -> None:
+        """Give up what has long been waiting for receivers that the settings do not name any more."""
+        before = self._clock() - round(self._settings.give_up_seconds * SECOND)
+        named = {queue.receiver for queue in self._queues}
+        for status in await self._repository.receivers():
+            if status.name not in named and status.oldest_at is not None and status.oldest_at < before:
+                await self._repository.give_up_older(status.name, before, "the settings name no such receiver")
