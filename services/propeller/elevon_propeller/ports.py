@@ -264,8 +264,8 @@ class Catalog(Protocol):
     async def store(self, entry: CacheEntry, outputs: core.LiteralMap, *, overwrite: bool) -> core.CatalogMetadata:
         """Keep outputs."""
 
-    async def reserve(self, entry: CacheEntry, heartbeat_seconds: float) -> bool:
-        """Take or extend a reservation; False when another owner has it."""
+    async def reserve(self, entry: CacheEntry, heartbeat_seconds: float) -> str:
+        """Take or extend a reservation; the owner who has it now, which may be another."""
 
     async def release(self, entry: CacheEntry) -> None:
         """Give a reservation up."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -27,6 +28,7 @@ from elevon_propeller.usecases.watching import Watching
 
 Node, Workflow = core.NodeExecution, core.WorkflowExecution
 FAST = RetryPolicy(attempts=2, first=0.001, longest=0.002)
+POLICY = EnginePolicy(backoff_base=1_000, cache_wait=20_000, child_first_look=20_000)
 
 
 class Engine:
@@ -42,9 +44,8 @@ class Engine:
         surroundings = Surroundings(
             SqlStore(self.database), self.admin, self.catalog, Registry([plugin]), shared["blobs"], self.service
         )
-        policy = EnginePolicy(
-            backoff_base=1_000, cache_wait=20_000, child_first_look=options.pop("child_first_look", 20_000)
-        )
+        policy = options.pop("policy", POLICY)
+        policy = replace(policy, child_first_look=options.pop("child_first_look", policy.child_first_look))
         owner = options.pop("owner", "")
         runtime_options = RuntimeOptions(**{"lease_seconds": 0.4, "retries": FAST, "catalog_retries": FAST, **options})
         self.runtime = Runtime(surroundings, policy, runtime_options, owner=owner)
@@ -53,10 +54,16 @@ class Engine:
 
     async def create(self, name: str, closure: core.CompiledWorkflowClosure, **options: Any) -> None:
         """Create an execution with the input x = 1."""
+        await self.create_with(name, closure, closures.integers(x=1), **options)
+
+    async def create_with(
+        self, name: str, closure: core.CompiledWorkflowClosure, inputs: core.LiteralMap, **options: Any
+    ) -> None:
+        """Create an execution."""
         request = propeller.CreateExecutionRequest(
             execution_id=identifier(name),
             closure=closure,
-            inputs=closures.integers(x=1),
+            inputs=inputs,
             options=propeller.ExecutionOptions(**options),
         )
         assert (await self.executions.create(request)).created

@@ -127,4 +127,4 @@ async def test_a_description_shows_the_array_and_not_its_elements(begin: Begin) 
     await create(engine, "shown", ArraySpec(), 5)
     await eventually(lambda: len(engine.plugin.running) == 5)
     view = await engine.watching.describe(identifier("shown"))
-    assert {node.node_id for node in view.nodes} == {"start-node", "n0"}
+    assert {node.node_id for node in view.nodes} == {"start-node", "n0", "end-node"}

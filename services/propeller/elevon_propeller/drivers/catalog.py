@@ -61,7 +61,7 @@ class GrpcCatalog:
         result = await self._stores.ask(_key(entry), stored)
         return _metadata(entry, result.artifact_id, entry.source)
 
-    async def reserve(self, entry: CacheEntry, heartbeat_seconds: float) -> bool:
+    async def reserve(self, entry: CacheEntry, heartbeat_seconds: float) -> str:
         """Take or extend a reservation."""
         question = catalog.ReserveEntry(
             reservation_id=_reservation_id(entry),
@@ -69,7 +69,7 @@ class GrpcCatalog:
             heartbeat_interval=_duration(heartbeat_seconds),
         )
         answer = await self._reservations.ask(_key(entry), question)
-        return answer.owner_id == entry.owner
+        return answer.owner_id
 
     async def release(self, entry: CacheEntry) -> None:
         """Give a reservation up."""

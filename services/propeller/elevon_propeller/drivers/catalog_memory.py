@@ -37,10 +37,10 @@ class MemoryCatalog:
             self.entries[key] = CacheHit(outputs, catalog)
         return self.entries[key].catalog
 
-    async def reserve(self, entry: CacheEntry, heartbeat_seconds: float) -> bool:
+    async def reserve(self, entry: CacheEntry, heartbeat_seconds: float) -> str:
         """Take or extend a reservation."""
         self._check()
-        return self.reservations.setdefault(_key(entry), entry.owner) == entry.owner
+        return self.reservations.setdefault(_key(entry), entry.owner)
 
     async def release(self, entry: CacheEntry) -> None:
         """Give a reservation up."""

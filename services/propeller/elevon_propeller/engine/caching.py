@@ -100,7 +100,8 @@ def reserved(turn: Turn, node: NodeState, seen: CacheReserved) -> None:
         look_up(turn, node)
     else:
         node.wake_at = turn.now + turn.policy.cache_wait
-        turn.enter(node, NodePhase.RESERVED_ELSEWHERE, "waiting on serialized cache")
+        reason = f"waiting on serialized cache: {seen.owner or 'another node'} has the reservation"
+        turn.enter(node, NodePhase.RESERVED_ELSEWHERE, reason)
         lifecycle.announce_queued(turn, node)
         turn.timer(node.wake_at, node, TimerKind.CACHE_WAIT)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from elevon_idl.core import v1 as core
 
 from elevon_propeller.engine.state import NodeState
@@ -33,6 +35,15 @@ def node_timed_out(node: NodeState) -> core.ExecutionError:
         message=f"task active timeout [{length(2 * node.plan.timeout)}] expired",
         kind=core.ExecutionError.USER,
     )
+
+
+def moment(microseconds: int) -> str:
+    """A point in time for people, in UTC to the second."""
+    seconds = -(-microseconds // 1_000_000)
+    try:
+        return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%SZ}"
+    except (OverflowError, ValueError, OSError):
+        return "the end of time"
 
 
 def length(microseconds: int) -> str:

@@ -12,6 +12,8 @@ from elevon_propeller.engine.phases import SUCCESSFUL, NodePhase, wire_node_phas
 from elevon_propeller.engine.state import UNDEFINED_NODE, NodeState
 from elevon_propeller.engine.turn import Turn
 
+_ASKING = frozenset({NodePhase.LOOKING_UP, NodePhase.RESERVING})
+
 
 def announce_queued(turn: Turn, node: NodeState) -> None:
     """Tell that the node is queued, unless something was told of it before."""
@@ -22,8 +24,8 @@ def announce_queued(turn: Turn, node: NodeState) -> None:
 
 
 def enqueue(turn: Turn, node: NodeState) -> None:
-    """Let the node wait for a slot behind those that wait already."""
-    turn.enter(node, NodePhase.QUEUED, node.reason)
+    """Let the node wait for a slot behind those that wait already; what the catalog has answered stays its reason."""
+    turn.enter(node, NodePhase.QUEUED, node.reason if node.phase in _ASKING else "")
     announce_queued(turn, node)
     if node.scope.slotless:
         registry.handler(node).start(turn, node)

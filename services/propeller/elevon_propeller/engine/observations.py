@@ -133,6 +133,7 @@ class CacheReserved:
     node_id: str
     acquired: bool
     failure: str = ""
+    owner: str = ""
 
 
 @dataclass(slots=True)

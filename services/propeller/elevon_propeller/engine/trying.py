@@ -49,7 +49,8 @@ def failed(turn: Turn, node: NodeState, error: core.ExecutionError, *, retryable
     node.attempt += 1
     node.attempt_at = 0
     node.wake_at = turn.now + retries.backoff(node.attempt, turn.policy)
-    turn.enter(node, NodePhase.BACKING_OFF, f"attempt {node.attempt} starts after a backoff: {error.code}")
+    at = deadlines.moment(node.wake_at)
+    turn.enter(node, NodePhase.BACKING_OFF, f"attempt {node.attempt} starts at {at} after a backoff: {error.code}")
     turn.timer(node.wake_at, node, TimerKind.BACKOFF)
 
 

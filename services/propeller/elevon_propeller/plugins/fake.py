@@ -72,6 +72,11 @@ class FakePlugin:
         running = {self._shown[each]: each for each in self._sinks}
         self._end(running[name], final)
 
+    def say(self, name: str, news: Report) -> None:
+        """Report something of a running attempt that goes on; raises KeyError when none of that name runs."""
+        running = {self._shown[each]: each for each in self._sinks}
+        self._sinks[running[name]](news)
+
     def _end(self, name: str, final: Report) -> None:
         sink = self._sinks.pop(name)
         self._ended[name] = final

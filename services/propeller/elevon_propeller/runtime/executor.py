@@ -338,14 +338,14 @@ class Executor:
 
     async def _reserve(self, actor: Actor, command: ReserveCache) -> None:
         heartbeat = self._policy.reservation_heartbeat / MICROSECONDS
-        acquired, failure = False, ""
+        owner, failure = "", ""
         try:
-            acquired = await self._catalog_retries.run(
+            owner = await self._catalog_retries.run(
                 lambda: self._catalog.reserve(command.entry, heartbeat), what="cache reservation"
             )
         except Exception as error:
             failure = _text(error)
-        self._post(actor, CacheReserved(self._clock(), command.node_id, acquired, failure))
+        self._post(actor, CacheReserved(self._clock(), command.node_id, owner == command.entry.owner, failure, owner))
 
     async def _release(self, actor: Actor, command: ReleaseCache) -> None:
         """Let go of a reservation; one that cannot be released expires by itself."""

@@ -13,25 +13,16 @@ from elevon_propeller.engine.phases import ExecutionPhase, NodePhase, wire_execu
 from elevon_propeller.engine.records import NodeRow
 from elevon_propeller.engine.state import ExecutionState, NodeState
 from elevon_propeller.ports import ExecutionRow
-
-_WAITS_FOR = {
-    NodePhase.PREPARING: "waits for the outputs of upstream nodes to be read",
-    NodePhase.LOOKING_UP: "looks its outputs up in the catalog",
-    NodePhase.RESERVING: "asks for the reservation of its cache entry",
-    NodePhase.QUEUED: "waits for a slot: max_parallelism is reached",
-    NodePhase.STORING: "stores its outputs in the catalog",
-    NodePhase.PUBLISHING: "writes its outputs",
-}
+from elevon_propeller.runtime import reasons
 
 
 def of_state(state: ExecutionState, owner: str, node_ids: Iterable[str] | None = None) -> propeller.ExecutionView:
-    """The view of an execution in memory, with some of its nodes or all that have begun."""
+    """The view of an execution in memory, with some of its nodes or all."""
     view = propeller.ExecutionView(
         execution_id=state.identifier, phase=wire_execution_phase(state.phase), error=state.error, owner=owner
     )
     nodes = state.nodes.values() if node_ids is None else _found(state, node_ids)
-    shown = (node for node in nodes if node.phase != NodePhase.WAITING and not isinstance(node, ElementState))
-    view.nodes.extend(_node(node) for node in shown)
+    view.nodes.extend(_node(state, node) for node in nodes if not isinstance(node, ElementState))
     return view
 
 
@@ -48,7 +39,7 @@ def of_rows(row: ExecutionRow, nodes: Iterable[NodeRow], owner: str) -> propelle
             node_id=node["node_id"],
             phase=wire_node_phase(NodePhase(node["phase"])),
             attempt=node["attempt"],
-            reason=node["reason"],
+            reason=node["reason"] or reasons.of_phase(NodePhase(node["phase"])),
             since=timestamp(node["since"]),
         )
     return view
@@ -58,11 +49,11 @@ def _found(state: ExecutionState, node_ids: Iterable[str]) -> list[NodeState]:
     return [state.nodes[node_id] for node_id in node_ids if node_id in state.nodes]
 
 
-def _node(node: NodeState) -> propeller.NodeView:
+def _node(state: ExecutionState, node: NodeState) -> propeller.NodeView:
     return propeller.NodeView(
         node_id=node.id,
         phase=wire_node_phase(node.phase),
         attempt=node.attempt,
-        reason=node.reason or _WAITS_FOR.get(node.phase, ""),
-        since=timestamp(node.since),
+        reason=reasons.of_node(state, node),
+        since=timestamp(node.since or state.started_at),
     )

@@ -6,15 +6,20 @@ import asyncio
 from collections.abc import AsyncIterator
 
 from elevon_core import identifiers
-from elevon_core.errors import NotFound
+from elevon_core.errors import ElevonError, NotFound
 from elevon_idl.core import v1 as core
 from elevon_idl.propeller import v1 as propeller
+from elevon_kit.logging import get_logger
 
 from elevon_propeller.engine.phases import ExecutionPhase, wire_execution_phase
-from elevon_propeller.ports import EventChunk
+from elevon_propeller.engine.records import NodeRow
+from elevon_propeller.engine.state import ExecutionState
+from elevon_propeller.ports import EventChunk, ExecutionRow
 from elevon_propeller.runtime import framing, views
-from elevon_propeller.runtime.actors import Actor, Name, shard_of
+from elevon_propeller.runtime.actors import Actor, Name, restored, shard_of
 from elevon_propeller.runtime.runtime import Runtime
+
+log = get_logger("watching")
 
 CHUNKS_PER_LOOK = 200
 POLL_SECONDS = 0.5
@@ -72,8 +77,21 @@ class Watching:
         row = await self._runtime.store.find_execution(*name)
         if row is None:
             raise NotFound(f"the engine has no execution {'/'.join(name)}")
-        nodes = await self._runtime.store.nodes([row.key])
-        return views.of_rows(row, nodes[row.key], "")
+        nodes = (await self._runtime.store.nodes([row.key]))[row.key]
+        state = await self._restored(row, nodes) if not row.ended_at else None
+        return views.of_rows(row, nodes, "") if state is None else views.of_state(state, "")
+
+    async def _restored(self, row: ExecutionRow, nodes: list[NodeRow]) -> ExecutionState | None:
+        """The state of an execution that another replica runs, as it was stored last; None when it cannot be built."""
+        runtime = self._runtime
+        try:
+            plan = await runtime.plans.stored(row.digest)
+            graphs = await runtime.plans.dynamic(nodes)
+            chunks = (await runtime.store.chunks([row.key]))[row.key]
+            return restored(row, nodes, plan, runtime.policy, graphs, chunks).state
+        except (ElevonError, KeyError) as error:
+            log.info("described by its rows alone", execution=row.name, reason=str(error))
+            return None
 
     async def _undelivered(self, name: Name) -> int:
         """Counts the events of one execution in the outbox; looks at the oldest chunks only when there are many."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from elevon_idl.core import v1 as core
 
-from elevon_propeller.engine import events, lifecycle, recovery, trying
+from elevon_propeller.engine import deadlines, events, lifecycle, recovery, trying
 from elevon_propeller.engine.commands import RegisterSignal
 from elevon_propeller.engine.nodes.registry import NodeHandler
 from elevon_propeller.engine.observations import SignalRegistered
@@ -60,7 +60,7 @@ class GateNode(NodeHandler):
         if condition == "sleep":
             duration = gate.sleep.duration
             length = duration.seconds * 1_000_000 + duration.nanos // 1_000
-            node.reason = "sleeps"
+            node.reason = f"sleeps until {deadlines.moment(node.attempt_at + length)}"
             turn.timer(node.attempt_at + length, node, TimerKind.SLEEP)
             return
         name = signal_id(node)
