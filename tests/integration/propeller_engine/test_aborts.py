@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 
 from elevon_core import hashing
@@ -66,6 +67,7 @@ async def reason(engine: Engine, node_id: str, text: str) -> None:
     while text not in found:
         view = await engine.watching.describe(identifier("x"))
         found = next((node.reason for node in view.nodes if node.node_id == node_id), "")
+        await asyncio.sleep(0.01)
 
 
 async def test_while_nodes_are_queued(begin: Begin) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 
 from elevon_core.compiler import compile_workflow
@@ -43,6 +44,7 @@ async def says(engine: Engine, node_id: str, pattern: str) -> None:
     while not re.fullmatch(pattern, heard):
         view = await engine.watching.describe(identifier("x"))
         heard = next((node.reason for node in view.nodes if node.node_id == node_id), "")
+        await asyncio.sleep(0.01)
 
 
 async def test_which_nodes_it_waits_for(begin: Begin) -> None:
