@@ -121,4 +121,4 @@ def _base32(value: int, bits: int) -> str:
     """Most significant bits first, five to a character, the last one filled up with zeros; no padding."""
     length = -(-bits // 5)
     value <<= length * 5 - bits
-    return "".join(_HASH_ALPHABET[value >> shift & 31] for shift in range((length - 1) * 5, -1, -5))
+    return "".join([_HASH_ALPHABET[value >> shift & 31] for shift in range((length - 1) * 5, -1, -5)])

@@ -80,16 +80,8 @@ executions = Table(
     Index("ix_executions_workflow_name", "project", "domain", "state", "workflow_name", "created_at", "id"),
     Index("ix_executions_launch_plan_name", "project", "domain", "state", "launch_plan_name", "created_at", "id"),
     Index("ix_executions_updated_at", "project", "domain", "updated_at", "id"),
-    Index(
-        "ix_executions_with_data",
-        "project",
-        "domain",
-        "created_at",
-        "id",
-        sqlite_where=text(WITH_DATA),
-        postgresql_where=text(WITH_DATA),
-    ),
-    Index("ix_executions_live", "launch_plan_id", sqlite_where=text(LIVE), postgresql_where=text(LIVE)),
+    Index("ix_executions_with_data", "project", "domain", "created_at", "id", sqlite_where=text(WITH_DATA)),
+    Index("ix_executions_live", "launch_plan_id", sqlite_where=text(LIVE)),
 )
 """`spec` is an admin.ExecutionSpec, `closure` an admin.ExecutionClosure.
 

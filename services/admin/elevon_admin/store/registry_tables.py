@@ -102,14 +102,12 @@ launch_plans = Table(
         "name",
         unique=True,
         sqlite_where=text("state = 1"),
-        postgresql_where=text("state = 1"),
     ),
     Index(
         "ix_launch_plans_scheduled",
         "schedule_type",
         "updated_at",
         sqlite_where=text("state = 1 AND schedule_type <> 'NONE'"),
-        postgresql_where=text("state = 1 AND schedule_type <> 'NONE'"),
     ),
 )
 """`spec` is an admin.LaunchPlanSpec, `closure` an admin.LaunchPlanClosure with expected inputs and outputs only.

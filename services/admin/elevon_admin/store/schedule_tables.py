@@ -21,7 +21,7 @@ schedules = Table(
     Column("decided_until", Nanoseconds, nullable=False),
     Column("due_at", Nanoseconds, nullable=True),
     Index("ix_schedules_due_at", "due_at", "id"),
-    Index("uq_schedules_open", "launch_plan_id", unique=True, sqlite_where=text(OPEN), postgresql_where=text(OPEN)),
+    Index("uq_schedules_open", "launch_plan_id", unique=True, sqlite_where=text(OPEN)),
 )
 """A row from the activation of a version until all is decided that was due before its end.
 
@@ -53,7 +53,6 @@ schedule_ticks = Table(
         "try_at",
         "id",
         sqlite_where=text(WAITING),
-        postgresql_where=text(WAITING),
     ),
 )
 """One row for a tick that is to be launched, one for neighbours that were skipped together: `ticks` of them.

@@ -15,7 +15,11 @@ metadata = MetaData(
         "pk": "pk_%(table_name)s",
     }
 )
-"""Every table of the service hangs here; migrations are checked against it."""
+"""Every table of the service hangs here; migrations are checked against it.
+
+What is PostgreSQL's alone, such as conditions of its indexes, stands in the migrations only: naming it here would load
+that dialect into services that run on SQLite.
+"""
 
 RowId: TypeEngine[int] = BigInteger().with_variant(Integer(), "sqlite")
 """Surrogate keys: 64 bits everywhere; SQLite increments only what is spelled INTEGER."""

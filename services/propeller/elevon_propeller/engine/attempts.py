@@ -32,8 +32,9 @@ def build_attempt(
     options = state.options
     override = options.interruptible.value if options.HasField("interruptible") else None
     target = node.plan.template.task_node
+    name = paths.attempt_name(state, node, node.attempt)
     return Attempt(
-        name=paths.attempt_name(state, node, node.attempt),
+        name=name,
         generated_name=paths.generated_name(state, node, node.attempt),
         execution_id=state.identifier,
         workflow_name=plan.primary.id.name,
@@ -42,7 +43,7 @@ def build_attempt(
         number=node.attempt,
         task=task.template,
         inputs=node.inputs or _EMPTY,
-        paths=paths.attempt_paths(state, node, node.attempt),
+        paths=paths.attempt_paths(state, node, node.attempt, name),
         started_at=datetime.fromtimestamp(node.attempt_at / 1_000_000, UTC),
         environment=dict(options.environment) | _array_index(node),
         labels=dict(options.labels),

@@ -43,12 +43,16 @@ def attempt_name(state: ExecutionState, node: NodeState, number: int) -> str:
     return naming.attempt_name(execution.project, execution.domain, execution.name, node.id, number)
 
 
-def attempt_paths(state: ExecutionState, node: NodeState, number: int) -> AttemptPaths:
-    """All paths of one attempt; an execution that recovers another may go on from the other's checkpoints."""
+def attempt_paths(state: ExecutionState, node: NodeState, number: int, name: str = "") -> AttemptPaths:
+    """All paths of one attempt; an execution that recovers another may go on from the other's checkpoints.
+
+    `name` is the attempt's name for plugins, if the caller has it.
+    """
     data = data_prefix(state, node)
     earlier = tuple(f"{_raw_prefix(state, node, each)}/{CHECKPOINTS}" for each in reversed(range(number)))
     earlier += inherited_checkpoints(node.detail)
-    return AttemptPaths(data, output_prefix(state, node, number), _raw_prefix(state, node, number), earlier)
+    raw = _raw_folder(state.raw_output_prefix, name or attempt_name(state, node, number))
+    return AttemptPaths(data, output_prefix(state, node, number), raw, earlier)
 
 
 def inherited_checkpoints(detail: bytes) -> tuple[str, ...]:

@@ -44,6 +44,11 @@ _HELD = (
 _DROP_CHUNKS = delete(chunks).where(
     chunks.c.execution == bindparam("row_execution"), chunks.c.node_id == bindparam("row_node")
 )
+_BY_NAME = select(executions).where(
+    executions.c.project == bindparam("project"),
+    executions.c.domain == bindparam("domain"),
+    executions.c.name == bindparam("name"),
+)
 _INSERT_EXECUTIONS = insert(executions)
 _ACKNOWLEDGE = delete(events).where(
     events.c.shard == bindparam("row_shard"), events.c.number == bindparam("row_number")
@@ -138,10 +143,9 @@ class SqlStore:
 
     async def find_execution(self, project: str, domain: str, name: str) -> ExecutionRow | None:
         """An execution by its name."""
-        columns = executions.c
-        statement = select(executions).where(columns.project == project, columns.domain == domain, columns.name == name)
         async with self._database.reading() as connection:
-            row = (await connection.execute(statement)).one_or_none()
+            found = await connection.execute(_BY_NAME, {"project": project, "domain": domain, "name": name})
+            row = found.one_or_none()
         return None if row is None else _execution_row(row)
 
     async def live_executions(self, shards: Collection[int], *, only_new: bool = False) -> list[ExecutionRow]:
