@@ -10,7 +10,7 @@ from elevon_kit.settings import SettingsGroup
 from pydantic import Field, SecretStr, field_validator, model_validator
 
 from elevon_admin.domain.deliveries import MAIL_RECEIVER
-from elevon_admin.drivers.webhooks import signing_key
+from elevon_admin.domain.webhook_secrets import signing_key
 
 Phase = Literal["SUCCEEDED", "FAILED", "ABORTED", "TIMED_OUT"]
 DEFAULT_SUBJECT = "{{ project }}/{{ domain }}/{{ name }} {{ phase }}"

@@ -12,8 +12,6 @@ from elevon_admin.delivery_ports import Transport
 from elevon_admin.domain.cloud_events import EventRoute
 from elevon_admin.domain.deliveries import MAIL_RECEIVER
 from elevon_admin.domain.notifications import NotificationRules, WebhookRoute
-from elevon_admin.drivers.mail import MailServer, MailTransport
-from elevon_admin.drivers.webhooks import Webhook, WebhookTransport
 from elevon_admin.notification_settings import CloudEventSettings, NotificationSettings, SendSettings
 from elevon_admin.ports import Clock
 from elevon_admin.rpc.deliveries import DELIVERY_SERVICE, DeliveryServicer
@@ -79,10 +77,15 @@ def _transports(given: NotificationSettings, events: CloudEventSettings, clock: 
     transports: dict[str, Transport] = {}
     timeout = given.send.timeout_seconds
     mail = given.mail
+    # HTTP and SMTP clients take seven megabytes: they are loaded where somebody is to be told something.
     if mail.host:
+        from elevon_admin.drivers.mail import MailServer, MailTransport
+
         password = mail.password.get_secret_value()
         server = MailServer(mail.host, mail.port, mail.sender, mail.security, mail.username, password, timeout)
         transports[MAIL_RECEIVER] = MailTransport(server)
+    if given.webhooks or events.receivers:
+        from elevon_admin.drivers.webhooks import Webhook, WebhookTransport
     for webhook in given.webhooks:
         secret = webhook.secret.get_secret_value()
         transports[webhook.name] = WebhookTransport(

@@ -10,8 +10,9 @@ from typing import Any
 import grpc
 import httpx
 import pytest
+from elevon_admin.domain.webhook_secrets import signing_key
 from elevon_admin.drivers.engine_memory import MemoryEngine
-from elevon_admin.drivers.webhooks import signature, signing_key
+from elevon_admin.drivers.webhooks import signature
 from elevon_idl.admin import v1 as admin_idl
 from elevon_idl.admin.v1 import delivery_service_pb2_grpc
 from flyteidl.admin import common_pb2, execution_pb2, launch_plan_pb2

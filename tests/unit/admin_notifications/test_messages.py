@@ -13,7 +13,8 @@ from elevon_admin.domain.cloud_events import EventRoute, binary, owed_events, st
 from elevon_admin.domain.deliveries import MAIL_RECEIVER
 from elevon_admin.domain.notifications import Ended, NotificationRules, WebhookRoute, owed_notifications, render
 from elevon_admin.domain.records import ExecutionKey
-from elevon_admin.drivers.webhooks import signature, signing_key
+from elevon_admin.domain.webhook_secrets import signing_key
+from elevon_admin.drivers.webhooks import signature
 from elevon_admin.settings import AdminSettings
 from elevon_core.errors import ElevonError
 from elevon_idl.admin import v1 as admin

@@ -13,12 +13,11 @@ from elevon_core.errors import FailedPrecondition, Unavailable
 
 from elevon_admin.domain.cloud_events import binary, structured
 from elevon_admin.domain.deliveries import DeliveryKind, StoredDelivery
+from elevon_admin.domain.webhook_secrets import signing_key
 from elevon_admin.ports import Clock
 
 _PASSING = frozenset({408, 425, 429})
 """Client errors that say nothing about the message."""
-
-_SECRET_PREFIX = "whsec_"  # noqa: S105 - marks a secret, is none
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +75,6 @@ class WebhookTransport:
         if self._key:
             headers["webhook-signature"] = signature(self._key, message_id, timestamp, body)
         return headers
-
-
-def signing_key(secret: str) -> bytes:
-    """The key of a secret: the base64 after `whsec_`, or the text itself."""
-    if secret.startswith(_SECRET_PREFIX):
-        return base64.b64decode(secret.removeprefix(_SECRET_PREFIX))
-    return secret.encode()
 
 
 def signature(key: bytes, message_id: str, timestamp: str, body: bytes) -> str:

@@ -51,7 +51,7 @@ def attempt_paths(state: ExecutionState, node: NodeState, number: int, name: str
     data = data_prefix(state, node)
     earlier = tuple(f"{_raw_prefix(state, node, each)}/{CHECKPOINTS}" for each in reversed(range(number)))
     earlier += inherited_checkpoints(node.detail)
-    raw = _raw_folder(state.raw_output_prefix, name or attempt_name(state, node, number))
+    raw = raw_folder(state.raw_output_prefix, name or attempt_name(state, node, number))
     return AttemptPaths(data, output_prefix(state, node, number), raw, earlier)
 
 
