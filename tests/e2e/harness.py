@@ -42,7 +42,7 @@ class Plane:
         self.environment = dict(environment or {})
         self._killed: set[int] = set()
         self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="control plane")
+        self._thread = threading.Thread(target=self._loop.run_forever, name="control plane", daemon=True)
         self._thread.start()
         self.python = flytekit_interpreter()
         standalone = StandaloneSettings(port=0, data_dir=data_dir, python=self.python, drain_seconds=30, **settings)

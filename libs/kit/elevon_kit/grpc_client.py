@@ -20,12 +20,13 @@ def channel(
 ) -> grpc.aio.Channel:
     """Open a channel; it connects when first used and again, within two seconds, when the other side comes back.
 
-    The trace context travels along if tracing was on when the channel was made. `arguments` win over those that follow
-    from the settings; they are for services that are not ours.
+    An address such as `ipv4:10.0.0.1:8089,10.0.0.2:8089` or `dns:///name:8089` stands for several servers, which are
+    called in turn; those out of reach are left out. The trace context travels along if tracing was on when the channel
+    was made. `arguments` win over those that follow from the settings; they are for services that are not ours.
     """
     settings = settings or GrpcClientSettings()
     interceptors = propagators() if telemetry.tracing_enabled() else None
-    options = [*(dict(channel_options(settings)) | dict(arguments or {})).items()]
+    options = [*(dict(channel_options(settings)) | _balancing(address) | dict(arguments or {})).items()]
     if not settings.tls:
         return grpc.aio.insecure_channel(address, options=options, interceptors=interceptors)
     return grpc.aio.secure_channel(address, _credentials(settings), options=options, interceptors=interceptors)
@@ -45,6 +46,11 @@ def channel_options(settings: GrpcClientSettings) -> list[tuple[str, Any]]:
         ("grpc.min_reconnect_backoff_ms", 100),
         ("grpc.max_reconnect_backoff_ms", 1_000),
     ]
+
+
+def _balancing(address: str) -> dict[str, str]:
+    """What makes a channel use all servers of an address that may stand for several."""
+    return {"grpc.lb_policy_name": "round_robin"} if address.startswith(("ipv4:", "ipv6:", "dns:")) else {}
 
 
 def _credentials(settings: GrpcClientSettings) -> grpc.ChannelCredentials:

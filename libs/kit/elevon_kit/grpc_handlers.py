@@ -15,7 +15,7 @@ from time import perf_counter
 from typing import Any
 
 import grpc
-from elevon_core.errors import DeadlineExceeded, ElevonError, Internal, InvalidArgument, Unimplemented
+from elevon_core.errors import DeadlineExceeded, ElevonError, Internal, InvalidArgument, Unavailable, Unimplemented
 from google.protobuf import message_factory
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import DecodeError, Message
@@ -55,9 +55,13 @@ class Call:
 
 
 class MethodHandlers:
-    """Makes the gRPC handlers for the methods of servicers, and counts what passes through them."""
+    """Makes the gRPC handlers for the methods of servicers, and counts what passes through them.
+
+    While `refusing`, calls are answered UNAVAILABLE; those that machines ask about the service's health are not.
+    """
 
     def __init__(self) -> None:
+        self.refusing = False
         meter = telemetry.meter()
         self._durations = meter.create_histogram("rpc.server.duration", "s", "Time from request to answer")
         self._metrics = telemetry.metrics_enabled()
@@ -127,7 +131,7 @@ class WrappedMethod:
             self._handlers.finish(call)
 
     async def _answer(self, raw: bytes, context: Context, call: Call) -> bytes:
-        request = self._parse(raw)
+        request = self._received(raw)
         self._note_subject(request, call)
         answer = self._encode(await self._behaviour(request, context))
         call.response_bytes = len(answer)
@@ -143,7 +147,7 @@ class WrappedMethod:
         """Serve one request with a stream of answers."""
         call = Call(self._path, perf_counter(), len(raw), span=begin_span(self._path, context))
         try:
-            request = self._parse(raw)
+            request = self._received(raw)
             self._note_subject(request, call)
             async for response in self._behaviour(request, context):
                 yield self._counted(response, call)
@@ -193,6 +197,12 @@ class WrappedMethod:
         call.code, call.error = code.name, message[:500]
         self._handlers.finish(call)  # the line is written before the caller knows
         await context.abort(code, message, trailers)
+
+    def _received(self, raw: bytes) -> Message:
+        """The request of a call that begins."""
+        if self._handlers.refusing and not self._path.startswith(QUIET_PREFIXES):
+            raise Unavailable("the service is about to stop; try again")
+        return self._parse(raw)
 
     def _parse(self, raw: bytes) -> Message:
         try:

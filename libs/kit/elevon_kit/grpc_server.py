@@ -23,6 +23,10 @@ from elevon_kit.settings import GrpcSettings, address
 log = get_logger("grpc")
 
 
+REFUSAL_SECONDS = 0.05
+"""How long new calls are answered UNAVAILABLE before the server stops: one that is on its way then is CANCELLED."""
+
+
 class Methods(grpc.GenericRpcHandler):
     """All methods of all services in one table, so that finding one costs the same however many there are."""
 
@@ -109,6 +113,8 @@ class GrpcServer:
         if self._server is None:
             return
         await asyncio.sleep(self._settings.drain_notice_seconds)
+        self._handlers.refusing = True
+        await asyncio.sleep(REFUSAL_SECONDS)
         await self._server.stop(self._settings.drain_seconds)
         self._server = None
         log.info("stopped listening", grpc=self.address)

@@ -74,4 +74,7 @@ class DeliverySettings(SettingsGroup):
     others_seconds: float = Field(
         10.0, ge=0, description="How long what another replica made is left to it, in seconds."
     )
+    timeout_seconds: float = Field(
+        10.0, gt=0, description="How long one call to propeller may take before it is made again, in seconds."
+    )
     longest_pause_seconds: float = Field(5.0, gt=0, description="Longest pause between two attempts, in seconds.")

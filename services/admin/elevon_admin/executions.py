@@ -188,7 +188,7 @@ def build_executions(
     if engine is None and settings.propeller_address:
         to_engine = channel(settings.propeller_address)
         channels.append(to_engine)
-        engine = PropellerEngine(to_engine)
+        engine = PropellerEngine(to_engine, settings.delivery.timeout_seconds)
     memo_catalog = None
     if settings.catalog_address:
         channels.append(channel(settings.catalog_address))

@@ -79,7 +79,11 @@ class AdminSettings(ServiceSettings):
 
     service: ClassVar[str] = "admin"
 
-    propeller_address: str = Field("", description="Host and port of propeller's gRPC server.")
+    propeller_address: str = Field(
+        "",
+        description="Host and port of propeller's gRPC server; several replicas as `ipv4:10.0.0.1:8089,10.0.0.2:8089` "
+        "or `dns:///name:8089`.",
+    )
     catalog_address: str = Field(
         "", description="Host and port of catalog's gRPC server, for explaining and evicting cached results."
     )

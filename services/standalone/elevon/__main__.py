@@ -57,10 +57,21 @@ def up(
         typer.Option(help="A connector service, host:port or name=host:port; may be given several times."),
     ] = None,
     config: Config = None,
+    propellers: Annotated[
+        int | None, typer.Option(help="Replicas of propeller; more than one need PostgreSQL.", min=1, max=8)
+    ] = None,
     reset: Annotated[bool, typer.Option("--reset", help="Delete what the data folder holds, then start.")] = False,
 ) -> None:
     """Run the control plane here, until Ctrl-C; a second start resumes what was running."""
-    settings = load(config, port=port, host=host, data_dir=data_dir, python=python, connectors=connector or None)
+    settings = load(
+        config,
+        port=port,
+        host=host,
+        data_dir=data_dir,
+        python=python,
+        connectors=connector or None,
+        propellers=propellers,
+    )
     tasks_python = settings.python.expanduser()
     if not (tasks_python.is_file() and os.access(tasks_python, os.X_OK)):
         fail(f"there is no Python for tasks at {tasks_python}: name one with --python /path/to/venv/bin/python")

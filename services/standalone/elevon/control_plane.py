@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import hashlib
 import json
 import os
 import socket
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from elevon_core.errors import InvalidArgument
 from elevon_kit.settings import CONFIG_VARIABLE
 
 from elevon.front_door import Backend, FrontDoor
@@ -41,18 +43,37 @@ class Ports:
     """The loopback ports of one run; they stay the same when a service is started again."""
 
     catalog: int
-    propeller: int
     admin: int
     admin_http: int
+    propellers: tuple[int, ...]
+
+    @property
+    def propeller(self) -> int:
+        """The first propeller's."""
+        return self.propellers[0]
+
+    @property
+    def propeller_address(self) -> str:
+        """Where propeller is reached: one replica, or all in turn."""
+        if len(self.propellers) == 1:
+            return f"127.0.0.1:{self.propeller}"
+        return "ipv4:" + ",".join(f"127.0.0.1:{port}" for port in self.propellers)
+
+    def of(self, name: str) -> int:
+        """The gRPC port of a service, or of one of its replicas."""
+        service, replica = service_of(name)
+        ports = {"admin": (self.admin,), "catalog": (self.catalog,), "propeller": self.propellers}
+        return ports[service][replica]
 
     @classmethod
-    def free(cls) -> Ports:
+    def free(cls, propellers: int = 1) -> Ports:
         """Ports that nothing listens on at this moment."""
-        sockets = [socket.socket(socket.AF_INET, socket.SOCK_STREAM) for _ in range(4)]
+        sockets = [socket.socket(socket.AF_INET, socket.SOCK_STREAM) for _ in range(3 + propellers)]
         try:
             for each in sockets:
                 each.bind(("127.0.0.1", 0))
-            return cls(*(each.getsockname()[1] for each in sockets))
+            catalog, admin, admin_http, *others = (each.getsockname()[1] for each in sockets)
+            return cls(catalog, admin, admin_http, tuple(others))
         finally:
             for each in sockets:
                 each.close()
@@ -64,7 +85,7 @@ class ControlPlane:
     def __init__(self, settings: StandaloneSettings, restarted: Callable[[str, int], None] | None = None) -> None:
         self.settings = settings
         self.layout = Layout(settings.data_dir.expanduser().resolve())
-        self.ports = Ports.free()
+        self.ports = Ports.free(settings.propellers)
         self.port = settings.port
         self.services: dict[str, ServiceProcess] = {}
         self._restarted = restarted
@@ -91,11 +112,12 @@ class ControlPlane:
         Raises ServiceFailed, CannotListen when the port cannot be had, InvalidArgument for a wrong settings file.
         """
         self._overrides = Overrides.read(self.settings.config)
+        self._check_replicas()
         try:
             self.port = await self._door.open(self.settings.host, self.settings.port)
         except OSError as error:
             raise CannotListen(self.settings.host, self.settings.port, error) from error
-        for name in SERVICES:
+        for name in self.names:
             self.services[name] = ServiceProcess(self._command(name), self._restarted)
         await asyncio.gather(*(process.launch() for process in self.services.values()))
         await asyncio.gather(*(process.ready(self.settings.start_seconds) for process in self.services.values()))
@@ -105,7 +127,7 @@ class ControlPlane:
         self._door.refuse()
         if self._lock is not None:
             announce_end(self._lock)
-        for name in reversed(SERVICES):
+        for name in reversed(self.names):
             if name in self.services:
                 await self.services[name].stop(self.settings.drain_seconds)
         await self._door.close()
@@ -113,14 +135,26 @@ class ControlPlane:
             self._lock.close()
             self._lock = None
 
-    def _command(self, service: str) -> ServiceCommand:
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What is started, in order: the services, and further replicas of propeller behind the first."""
+        replicas = [replica_name("propeller", number) for number in range(1, self.settings.propellers)]
+        return tuple(name for service in SERVICES for name in (service, *(replicas if service == "propeller" else ())))
+
+    def _check_replicas(self) -> None:
+        url = str(self._overrides.get("propeller", "DATABASE__URL") or self.layout.database("propeller"))
+        if self.settings.propellers > 1 and not url.startswith("postgresql"):
+            rule = "several replicas need PostgreSQL: set propeller.database.url to postgresql+asyncpg://…"
+            raise InvalidArgument.invalid("propellers", self.settings.propellers, rule)
+
+    def _command(self, name: str) -> ServiceCommand:
         assert self._lock is not None
         return ServiceCommand(
-            name=service,
-            arguments=(sys.executable, "-m", f"elevon_{service}"),
-            environment={**self._inherited(), **self._environment(service)},
-            ready_file=self.layout.ready(service),
-            log_file=self.layout.log(service),
+            name=name,
+            arguments=(sys.executable, "-m", f"elevon_{service_of(name)[0]}"),
+            environment={**self._inherited(), **self._environment(name)},
+            ready_file=self.layout.ready(name),
+            log_file=self.layout.log(name),
             keep_open=(self._lock.fileno(),),
         )
 
@@ -132,10 +166,11 @@ class ControlPlane:
             inherited.setdefault("PYTHONPYCACHEPREFIX", str(bytecode_folder()))
         return inherited
 
-    def _environment(self, service: str) -> dict[str, str]:
+    def _environment(self, replica: str) -> dict[str, str]:
         """Settings of a service: how the three find each other, and what the user has not set otherwise."""
+        service = service_of(replica)[0]
         prefix = f"ELEVON_{service.upper()}_"
-        environment = {prefix + name: value for name, value in self._wiring(service).items()}
+        environment = {prefix + name: value for name, value in self._wiring(replica).items()}
         for name, value in self._defaults(service).items():
             if self._overrides.get(service, name) is None:
                 environment[prefix + name] = value
@@ -143,27 +178,35 @@ class ControlPlane:
             environment[CONFIG_VARIABLE] = str(self.settings.config)
         return environment
 
-    def _wiring(self, service: str) -> dict[str, str]:
+    def _wiring(self, name: str) -> dict[str, str]:
         """Settings that nobody may change, or the services would not find each other; and what flags say."""
-        common = {"GRPC__PORT": str(getattr(self.ports, service)), "READY_FILE": str(self.layout.ready(service))}
+        common = {"GRPC__PORT": str(self.ports.of(name)), "READY_FILE": str(self.layout.ready(name))}
         particular = {
             "admin": {
                 "HTTP__PORT": str(self.ports.admin_http),
                 "HTTP__ENABLED": "true",
-                "PROPELLER_ADDRESS": f"127.0.0.1:{self.ports.propeller}",
+                "PROPELLER_ADDRESS": self.ports.propeller_address,
                 "CATALOG_ADDRESS": f"127.0.0.1:{self.ports.catalog}",
             },
             "propeller": {
                 "ADMIN__ADDRESS": f"127.0.0.1:{self.ports.admin}",
                 "CATALOG__ADDRESS": f"127.0.0.1:{self.ports.catalog}",
-                "ENGINE__REPLICA_NAME": "elevon-up",  # it never runs twice: the next one need not wait for its leases
+                "ENGINE__REPLICA_NAME": self._replica_name(name),
             },
         }
         addresses = connector_addresses(self.settings.connectors)
         if addresses:
             endpoints = {name: {"address": address} for name, address in addresses.items()}
             particular["propeller"]["PLUGINS__CONNECTOR__ENDPOINTS"] = json.dumps(endpoints)
-        return common | particular.get(service, {})
+        return common | particular.get(service_of(name)[0], {})
+
+    def _replica_name(self, name: str) -> str:
+        """A name that no replica started elsewhere, or from another folder, bears.
+
+        Under it none ever runs twice: the next one need not wait for the leases of the one before.
+        """
+        folder = hashlib.sha256(str(self.layout.root).encode()).hexdigest()[:8]
+        return f"{socket.gethostname()[:100]}-{folder}-{name}"
 
     def _defaults(self, service: str) -> dict[str, str]:
         """Settings that fit one machine; the user's own win."""
@@ -185,6 +228,17 @@ class ControlPlane:
         if service == "admin":
             del common["HTTP__ENABLED"]
         return common | particular.get(service, {})
+
+
+def replica_name(service: str, number: int) -> str:
+    """What a replica is called among the processes: the first bears the service's name."""
+    return service if number == 0 else f"{service}-{number + 1}"
+
+
+def service_of(name: str) -> tuple[str, int]:
+    """The service of a process, and which of its replicas it is, from 0."""
+    service, _, number = name.partition("-")
+    return service, int(number) - 1 if number else 0
 
 
 def bytecode_folder() -> Path:

@@ -86,6 +86,18 @@ class ServiceProcess:
             await self._watcher
             self._watcher = None
 
+    async def kill(self) -> None:
+        """End it as a crash would, and leave it so until `launch`."""
+        self._stopping.set()
+        async with self._spawning:
+            process = self._process
+        if process is not None and process.returncode is None:
+            process.kill()
+            await process.wait()
+        if self._watcher is not None:
+            await self._watcher
+            self._watcher = None
+
     async def _drain(self, process: asyncio.subprocess.Process, seconds: float) -> None:
         process.terminate()
         try:

@@ -201,6 +201,21 @@ async def test_a_deadline_passes(running: Any) -> None:
     await running.shelf.cancelled.wait()
 
 
+async def test_calls_made_until_the_end_are_told_to_try_again(start: Any) -> None:
+    running = await start(drain_seconds=10)
+    channel = running.channel()
+    waiting = asyncio.create_task(running.create("wait", channel))
+    await running.shelf.running.wait()
+    stopping = asyncio.create_task(running.server.stop())
+    await running.server.draining.wait()
+    with pytest.raises(Unavailable), translate_errors("catalog"):
+        while True:
+            await running.create("late", channel)
+    running.shelf.release.set()
+    await waiting
+    await stopping
+
+
 async def test_running_calls_finish_when_the_server_stops(start: Any) -> None:
     running = await start(drain_seconds=10)
     channel = running.channel()

@@ -16,7 +16,7 @@ WHERE = "propeller"
 class PropellerEngine:
     """The Engine at the other end of a channel; `timeout` in seconds is that of one call."""
 
-    def __init__(self, channel: grpc.aio.Channel, timeout: float = 30.0) -> None:
+    def __init__(self, channel: grpc.aio.Channel, timeout: float = 10.0) -> None:
         # Over an asynchronous channel the generated stub is what the generator types as the ...AsyncStub.
         self._stub = cast(
             "propeller_service_pb2_grpc.PropellerServiceAsyncStub",

@@ -124,6 +124,14 @@ class ForkServers:
         await asyncio.shield(spawning)
 
     def _spawn(self, python: Path, folder: Path) -> None:
+        """Spawn a server, unless another replica on this machine has just done so: they share folder and server."""
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / "spawning").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not _is_alive(folder):
+                self._spawn_alone(python, folder)
+
+    def _spawn_alone(self, python: Path, folder: Path) -> None:
         shutil.rmtree(folder / "tmp", ignore_errors=True)
         for name in ("home", "tmp"):
             (folder / name).mkdir(parents=True, exist_ok=True)
