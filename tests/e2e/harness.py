@@ -53,10 +53,14 @@ class Plane:
 
     async def _build(self, settings: StandaloneSettings) -> ControlPlane:
         os.environ.update(self.environment)
+        control = ControlPlane(settings)
         try:
-            control = ControlPlane(settings)
             control.acquire()
             await control.start()
+        except BaseException:
+            await control.stop()
+            self._loop.call_later(1, self._loop.stop)  # or its thread keeps the tests from ending
+            raise
         finally:
             for name in self.environment:
                 os.environ.pop(name, None)
