@@ -124,6 +124,10 @@ class LineStore:
         """Delete executions that ended before a time."""
         return await self._call("forget", lambda: self._store.forget_ended(before, limit))
 
+    async def forget(self, key: int) -> None:
+        """Delete one execution."""
+        await self._call("forget", lambda: self._store.forget(key))
+
 
 class LineBlobs:
     """The shared files."""
@@ -193,13 +197,13 @@ class SharedCatalog:
         self.entries[_key(entry)] = CacheHit(outputs, catalog)
         return catalog
 
-    def reserve(self, entry: CacheEntry) -> bool:
-        """Take or extend a reservation."""
+    def reserve(self, entry: CacheEntry) -> str:
+        """Take or extend a reservation; who has it now."""
         held = self.reservations.get(_key(entry))
         if held is not None and held.owner != entry.owner and held.until > self.now():
-            return False
+            return held.owner
         self.reservations[_key(entry)] = _Reservation(entry.owner, self.now() + LEASE)
-        return True
+        return entry.owner
 
     def release(self, entry: CacheEntry) -> None:
         """Give a reservation up."""
@@ -231,10 +235,10 @@ class LineCatalog:
 
         return await self._line.call("catalog", f"store {entry.dataset.name}", store)
 
-    async def reserve(self, entry: CacheEntry, heartbeat_seconds: float) -> bool:
+    async def reserve(self, entry: CacheEntry, heartbeat_seconds: float) -> str:
         """Take or extend a reservation."""
 
-        async def reserve() -> bool:
+        async def reserve() -> str:
             return self._shared.reserve(entry)
 
         return await self._line.call("catalog", f"reserve {entry.dataset.name} for {entry.owner}", reserve)
