@@ -56,3 +56,8 @@ def test_another_attempt_after_a_restart_has_its_inputs(seed: int) -> None:
     steps = [Step("n0", "task", task="t0", files=True), dynamic]
     faults = [("start top-n1-0-n0-0", Danger.CRASH_AFTER, 0.0), ("read s3://", Danger.LATE, 3.0)]
     staged(steps, *faults, seed=seed, inline_limit=0)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_commit_that_was_written_and_is_looked_for_in_vain_is_not_lost(seed: int) -> None:
+    staged([TASK], ("commit top=1", Danger.UNHEARD, 0.0), ("find top", Danger.REFUSED, 0.0), seed=seed)

@@ -230,16 +230,11 @@ class Driver:
             parts = _remaining(parts)
             commit = self._build(parts, acknowledged, answered)
             try:
-                if not commit.is_empty:
-                    await self._store.commit(commit)
-                break
+                if commit.is_empty or await self._written(commit, parts):
+                    break
             except LeaseLost as lost:
                 log.warning("leases lost", shards=sorted(lost.shards))
                 self.disown(lost.shards)
-            except ExecutionExists as error:
-                if not await self._screen(parts):
-                    await self._isolate(parts, error)
-                    return
             except Exception as error:
                 if not _may_pass(error):
                     await self._isolate(parts, error)
@@ -252,6 +247,16 @@ class Driver:
         self._outbox.committed(commit.events)
         for part in parts:
             self._act(part)
+
+    async def _written(self, commit: Commit, parts: list[ActorBatch]) -> bool:
+        """Write a commit; False when it has to be built again, without executions that exist."""
+        try:
+            await self._store.commit(commit)
+        except ExecutionExists:
+            if not await self._screen(parts):
+                raise
+            return False
+        return True
 
     def _build(self, parts: list[ActorBatch], acknowledged: list[tuple[int, int]], answered: list[int]) -> Commit:
         commit = Commit(leases={}, answered=answered)
