@@ -120,6 +120,10 @@ class LineStore:
 
         await self._store.listen(hear)
 
+    async def forget(self, key: int) -> None:
+        """Delete an execution."""
+        await self._call(f"forget {key}", lambda: self._store.forget(key))
+
     async def forget_ended(self, before: int, limit: int) -> int:
         """Delete executions that ended before a time."""
         return await self._call("forget", lambda: self._store.forget_ended(before, limit))
