@@ -44,8 +44,9 @@ def rows(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, str, s
         else:
             yield f"{prefix}{name}", shown(field), field.description or ""
             for value in get_args(group):
-                if isinstance(value, type) and issubclass(value, BaseModel) and get_origin(group) is dict:
-                    yield from rows(value, f"{prefix}{name}.<name>.")
+                if isinstance(value, type) and issubclass(value, BaseModel):
+                    inner = ".<name>" if get_origin(group) is dict else "[]"
+                    yield from rows(value, f"{prefix}{name}{inner}.")
 
 
 def shown(field: FieldInfo) -> str:
