@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
@@ -81,7 +82,13 @@ def timetable(schedule: admin.Schedule, activated_at: int, default_zone: str) ->
 
     Raises InvalidArgument for a schedule that `check_schedule` refuses.
     """
-    anchor = activated_at // SECOND * SECOND
+    return _remembered(schedule.SerializeToString(deterministic=True), activated_at // SECOND * SECOND, default_zone)
+
+
+@lru_cache(maxsize=4096)
+def _remembered(serialized: bytes, anchor: int, default_zone: str) -> Timetable | None:
+    """Reading a cron text takes longer than finding its next tick."""
+    schedule = admin.Schedule.FromString(serialized)
     if schedule.rate.value:
         return Distances(schedule.rate.value * _UNITS[schedule.rate.unit], anchor)
     text = cron_text(schedule)

@@ -104,7 +104,7 @@ class Scheduler:
         """Decide once about everything that is due, and begin to launch it; whether anything was done."""
         now = self._clock()
         due = await self._repository.due(now, SCHEDULES_AT_ONCE)
-        decided = [await self._decided(schedule, now) for schedule in due]
+        decided = await asyncio.gather(*(self._decided(schedule, now) for schedule in due))
         late = await self._repository.waiting(now, self._lease(now), TICKS_AT_ONCE)
         self._launch_soon(late, self._catching_up)
         return any(decided) or bool(late)
