@@ -20,7 +20,7 @@ from elevon_core.errors import ElevonError
 from elevon_idl.admin import v1 as admin
 from elevon_idl.core import v1 as core
 from elevon_idl.event import v1 as event
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 KEY = ExecutionKey("p", "d", "x")
@@ -70,6 +70,7 @@ def test_a_subject_is_one_line() -> None:
     assert json.loads(delivery.payload)["subject"] == "x Bcc: p"
 
 
+@settings(deadline=None)
 @given(st.text(max_size=50), st.dictionaries(st.from_regex(r"[a-z_.]{1,8}", fullmatch=True), st.text(max_size=10)))
 def test_rendering_replaces_what_it_knows_and_nothing_else(text: str, parameters: dict[str, str]) -> None:
     template = text.replace("{{", "") + "".join(f"{{{{ {name} }}}}|{{{{{name}}}}}" for name in parameters)
@@ -98,6 +99,7 @@ def test_routes_choose_kinds() -> None:
     assert one.subject == str(KEY)
 
 
+@settings(deadline=None)
 @given(st.text(min_size=1, max_size=30))
 def test_both_forms_say_the_same_whatever_the_names(name: str) -> None:
     (delivery,) = owed_events([EventRoute("all")], task_event(name))

@@ -17,7 +17,7 @@ from elevon_admin.domain.entities import EntityKey
 from elevon_admin.domain.scheduled_executions import execution_name
 from elevon_admin.domain.timetables import SECOND, Distances
 from elevon_core.errors import InvalidArgument
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 MINUTE = 60 * SECOND
@@ -68,6 +68,7 @@ def test_nothing_is_due_while_the_clock_stands_before_the_beginning() -> None:
     assert (list(decision.launched), decision.decided_until, decision.next_due_at) == ([], 5 * MINUTE, 6 * MINUTE)
 
 
+@settings(deadline=None)
 @given(
     end=st.integers(0, 3 * TICKS_AT_ONCE),
     mode=st.sampled_from(CatchUpMode),
