@@ -24,7 +24,7 @@ def remote_of() -> FlyteRemote:
 
 
 def waited(remote: FlyteRemote, execution: FlyteWorkflowExecution) -> FlyteWorkflowExecution:
-    ended = remote.wait(execution, timeout=timedelta(seconds=90), poll_interval=timedelta(seconds=0.2))
+    ended = remote.wait(execution, timeout=timedelta(seconds=200), poll_interval=timedelta(seconds=0.2))
     assert ended.closure.phase == SUCCEEDED, ended.closure
     return ended
 

@@ -5,15 +5,26 @@ Reads a JSON list of argument lists from the standard input and prints a JSON li
 
 import json
 import sys
+from typing import Any
 
 from click.testing import CliRunner
 from flytekit.clis.sdk_in_container.pyflyte import main as pyflyte
 
 
+def is_project(module: Any) -> bool:
+    """Whether a module belongs to neither an installed package nor the standard library."""
+    file = getattr(module, "__file__", None) or ""
+    return file != "" and "lib/python" not in file
+
+
 def main() -> None:
     told = []
+    modules, path = set(sys.modules), list(sys.path)
     for arguments in json.load(sys.stdin):
         done = CliRunner().invoke(pyflyte, arguments)
+        for name in [name for name, module in sys.modules.items() if name not in modules and is_project(module)]:
+            del sys.modules[name]  # projects may have modules of the same name
+        sys.path[:] = path
         told.append({"code": done.exit_code, "output": done.output + (repr(done.exception) if done.exception else "")})
     print("\n" + json.dumps(told))
 

@@ -14,7 +14,7 @@ from flytekit.configuration import Config
 from flytekit.models.core.execution import WorkflowExecutionPhase
 from flytekit.remote import FlyteNodeExecution, FlyteRemote, FlyteWorkflowExecution
 
-DEADLINE_SECONDS = 120
+DEADLINE_SECONDS = 240
 TERMINAL = (
     WorkflowExecutionPhase.SUCCEEDED,
     WorkflowExecutionPhase.FAILED,

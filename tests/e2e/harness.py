@@ -116,7 +116,7 @@ class Plane:
             input=given,
             capture_output=True,
             text=True,
-            timeout=170,
+            timeout=280,
             check=False,
             cwd=Path(__file__).parent / "project",
         )

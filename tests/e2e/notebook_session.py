@@ -23,6 +23,6 @@ config = Config.for_endpoint(os.environ["FLYTE_PLATFORM_URL"], insecure=True)
 remote = FlyteRemote(config, default_project="flytesnacks", default_domain="development", interactive_mode_enabled=True)
 for entity, expected in ((triple, 6), (tripled, 18)):
     execution = remote.execute(entity, inputs={"a": 2}, version=f"{sys.argv[1]}-{expected}")
-    ended = remote.wait(execution, timeout=timedelta(seconds=90), poll_interval=timedelta(seconds=0.2))
+    ended = remote.wait(execution, timeout=timedelta(seconds=200), poll_interval=timedelta(seconds=0.2))
     assert ended.outputs["o0"] == expected, ended.closure
 print("every step worked")

@@ -9,7 +9,7 @@ import pytest
 
 from tests.e2e.harness import Plane
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
 
 HERE = Path(__file__).parent
 VERSION = "acceptance"

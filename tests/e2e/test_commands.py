@@ -15,7 +15,7 @@ from flyteidl.core import identifier_pb2
 from tests.e2e.features import VERSION
 from tests.e2e.harness import DOMAIN, PROJECT, Id, Phase, Plane
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
 
 SESSION = Path(__file__).parent / "command_session.py"
 NAME = "named-by-the-user"

@@ -13,7 +13,7 @@ from flyteidl.core.execution_pb2 import WorkflowExecution as Phase
 from tests.e2e.features import FAILED, SUCCEEDED, VERSION, Case, Ended, run_cases
 from tests.e2e.harness import Plane, inputs
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
 
 ATTRIBUTES = ["4 four 0.5 True 8 anna 1", 24]
 

@@ -14,7 +14,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from tests.e2e.features import FAILED, SUCCEEDED, VERSION, Case, Ended, run_cases
 from tests.e2e.harness import Plane, integer
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
 
 CONJOINED = {
     (2, 1.5, "anna", False): ["both", "either", "mixed"],

@@ -12,7 +12,7 @@ from flyteidl.core import identifier_pb2
 from tests.e2e.features import VERSION, Case, Ended, run_cases
 from tests.e2e.harness import DOMAIN, PROJECT, TERMINAL, Id, Phase, Plane, inputs, until
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
 
 CASES: dict[str, Case] = {
     "sums": ("eagerly.sums", {"a": 2}),

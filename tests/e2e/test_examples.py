@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
-import subprocess
-from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
 from tests.e2e.harness import Plane
 from tests.flytekit_environment import REPOSITORY
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
 
+SESSION = Path(__file__).parent / "command_session.py"
 FOLDER = REPOSITORY / "examples" / "node_kinds"
 
 
@@ -27,23 +28,22 @@ def rows() -> dict[str, list[list[str]]]:
     return found
 
 
-def run(plane: Plane, command: list[str]) -> subprocess.CompletedProcess[str]:
-    """Run a command with its files named in full; it is run from anywhere."""
-    return plane.flytekit(*(FOLDER / word if word.endswith(".py") else word for word in command), check=False)
-
-
 def test_every_example_has_its_line() -> None:
     assert set(rows()) == {path.parent.name for path in FOLDER.glob("*/workflows.py")}
 
 
 def test_the_commands_work(plane: Plane) -> None:
-    def all_of(commands: list[list[str]]) -> subprocess.CompletedProcess[str]:
-        return [run(plane, command) for command in commands][-1]
-
-    with ThreadPoolExecutor(3) as pool:
-        ended = dict(zip(rows(), pool.map(all_of, rows().values()), strict=True))
+    """All pyflyte commands in one process, and then what a person does at the gates."""
+    told = {kind: [in_full(word) for word in commands[0][1:]] for kind, commands in rows().items()}
+    done = plane.flytekit("python", SESSION, given=json.dumps(list(told.values())))
+    ended = dict(zip(told, json.loads(done.stdout.splitlines()[-1]), strict=True))
     failed = ended.pop("failure_node")
-    assert {kind: done.stdout + done.stderr for kind, done in ended.items() if done.returncode} == {}
-    assert "published: # Elevon" in ended["gate"].stdout
-    assert failed.returncode
-    assert "this machine does not work" in failed.stdout + failed.stderr
+    assert {kind: each["output"] for kind, each in ended.items() if each["code"]} == {}
+    assert failed["code"]
+    assert "this machine does not work" in failed["output"]
+    _, (program, script) = rows()["gate"]
+    assert "published: # Elevon" in plane.flytekit(program, in_full(script)).stdout
+
+
+def in_full(word: str) -> str:
+    return str(FOLDER / word) if word.endswith(".py") else word

@@ -10,7 +10,7 @@ import pytest
 from tests.e2e.features import FAILED, SUCCEEDED, Case, Ended, run_cases
 from tests.e2e.harness import Plane
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
 
 CASES = (
     "cleaned",

@@ -11,7 +11,7 @@ from flyteidl.core import catalog_pb2
 from tests.e2e.features import VERSION
 from tests.e2e.harness import Phase, Plane, inputs
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
 
 SESSION = Path(__file__).parent / "typed_session.py"
 CASES = (

@@ -181,7 +181,7 @@ def main() -> None:
         running[case] = remote.execute(entity, inputs=inputs, version=VERSION)
     for case, execution in running.items():
         _, _, read, expected = told[case]
-        ended = remote.wait(execution, timeout=timedelta(seconds=100), poll_interval=timedelta(seconds=0.2))
+        ended = remote.wait(execution, timeout=timedelta(seconds=240), poll_interval=timedelta(seconds=0.2))
         if ended.closure.error:
             print(f"{case}: {ended.closure.error.message[-300:]!r}")
             continue
