@@ -128,10 +128,6 @@ class LineStore:
         """Delete executions that ended before a time."""
         return await self._call("forget", lambda: self._store.forget_ended(before, limit))
 
-    async def forget(self, key: int) -> None:
-        """Delete one execution."""
-        await self._call("forget", lambda: self._store.forget(key))
-
 
 class LineBlobs:
     """The shared files."""
