@@ -133,8 +133,8 @@ def projects(port: int) -> list[str]:
 
 @pytest.fixture(scope="module")
 def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
-    """A control plane for the tests that leave it running."""
-    with running(tmp_path_factory.mktemp("up") / "data") as started:
+    """A control plane for the tests that leave it running; its connector service is not there."""
+    with running(tmp_path_factory.mktemp("up") / "data", "--connector", "far=127.0.0.1:9") as started:
         started.port()
         yield started
 
@@ -152,6 +152,13 @@ def test_the_ready_line_names_a_port_that_answers_grpc_and_http(up: Up) -> None:
     assert healthy(port)
     assert "flytesnacks" in projects(port)
     assert f"FLYTE_PLATFORM_URL=localhost:{port} FLYTE_PLATFORM_INSECURE=true" in up.output
+
+
+def test_a_connector_service_that_is_away_keeps_nothing_from_starting(up: Up) -> None:
+    up.port()
+    until(lambda: "far=127.0.0.1:9" in up.output)
+    log = data_dir(up) / "logs" / "propeller.log"
+    until(lambda: "connector service 'far' at 127.0.0.1:9" in log.read_text())
 
 
 def test_a_second_one_on_the_same_folder_says_who_holds_it(up: Up) -> None:
@@ -299,6 +306,7 @@ def test_migrate_makes_the_schemas(tmp_path: Path) -> None:
         (["doctor", "--config", "{bad}"], "unknown section 'nobody'"),
         (["migrate", "--config", "{bad}"], "unknown section 'nobody'"),
         (["up", "--port", "99999"], "less than or equal to 65535"),
+        (["up", "--connector", "=x"], "'=x' is neither host:port nor name=host:port"),
         (["up", "--port", "0", "--python", sys.executable, "--host", "192.0.2.1", "--data-dir", "{tmp}"], "cannot li"),
         (["up", "--port", "0", "--python", sys.executable, "--host", "no.invalid", "--data-dir", "{tmp}"], "cannot li"),
     ],
