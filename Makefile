@@ -56,6 +56,7 @@ check: $(READY) ## format, lint, types, layers, protos, stub drift
 	$(BIN)/buf lint
 	$(UV) run --isolated --no-project --python $(BIN)/python $(GENERATOR) scripts/check_stubs.py
 	$(BIN)/python scripts/settings_reference.py --check
+	$(BIN)/python scripts/compatibility.py --check
 
 format: $(READY) ## format the code and the protos
 	$(BIN)/ruff format .
@@ -71,10 +72,13 @@ settings: $(READY) ## write docs/settings.md from the settings
 simulate: $(READY) ## play seeds against the engine: SEEDS=10000 FROM=0, or one again: SEED=4711
 	@$(BIN)/python -m elevon_propeller.simulation $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),1000) --from $(or $(FROM),0)) $(ARGS)
 
+compatibility: $(READY) ## write docs/compatibility.md from its tests
+	$(BIN)/python scripts/compatibility.py
+
 bench: $(READY) $(FLYTEKIT) ## measure the budgets and print the table
 	@$(BIN)/python -m tests.benchmarks $(ARGS)
 
 clean: ## remove the environments and what was built
 	rm -rf $(VENV) .flytekit-venv build dist .elevon
 
-.PHONY: help install demo up test check format protos settings simulate bench clean
+.PHONY: help install demo up test check format protos settings compatibility simulate bench clean

@@ -1,0 +1,185 @@
+"""Catalog's services: every RPC with what it answers.
+
+The world has dataset `d`, in it artifact `a` under tag `t`, and key `k` of the cache service.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.compatibility.cases import EXISTS, INVALID, MISSING, PLACE, Case, Json, Rpc, Service
+
+ONE = {"scalar": {"primitive": {"integer": "1"}}}
+
+
+def dataset(name: str = "d") -> dict[str, Any]:
+    return {**PLACE, "name": name, "version": "v1", "org": "", "UUID": ""}
+
+
+def artifact(name: str, where: str = "d") -> dict[str, Any]:
+    return {"artifact": {"id": name, "dataset": dataset(where), "data": [{"name": "o0", "value": ONE}]}}
+
+
+def tag(name: str, of: str = "a") -> dict[str, Any]:
+    return {"tag": {"name": name, "artifactId": of, "dataset": dataset()}}
+
+
+def reservation(owner: str, name: str = "r") -> dict[str, Any]:
+    return {
+        "reservationId": {"datasetId": dataset(), "tagName": name},
+        "ownerId": owner,
+        "heartbeatInterval": "10s",
+    }
+
+
+def output(key: str, **changes: Any) -> dict[str, Any]:
+    literals = {"outputLiterals": {"literals": {"o0": ONE}}}
+    source = {"resourceType": "TASK", **PLACE, "name": "t", "version": "v1"}
+    return {"key": key, "output": {**literals, "metadata": {"sourceIdentifier": source}}, **changes}
+
+
+WORLD: tuple[tuple[str, Json], ...] = (
+    ("datacatalog.DataCatalog.CreateDataset", {"dataset": {"id": dataset()}}),
+    ("datacatalog.DataCatalog.CreateArtifact", artifact("a")),
+    ("datacatalog.DataCatalog.AddTag", tag("t")),
+    ("flyteidl.cacheservice.CacheService.Put", output("k")),
+)
+"""What is stored before each RPC's cases."""
+
+CATALOG = Service(
+    "datacatalog.DataCatalog",
+    (
+        Rpc(
+            "CreateDataset",
+            (
+                Case("a new one", {"dataset": {"id": dataset("new")}}),
+                Case("one that exists", {"dataset": {"id": dataset()}}, EXISTS),
+                Case("no name", {"dataset": {"id": dataset("")}}, INVALID, "name"),
+                Case("nothing", {}, INVALID, "missing"),
+            ),
+        ),
+        Rpc(
+            "GetDataset",
+            (
+                Case("one that exists", {"dataset": dataset()}),
+                Case("one that does not exist", {"dataset": dataset("absent")}, MISSING),
+                Case("nothing", {}, INVALID, "missing"),
+            ),
+        ),
+        Rpc(
+            "GetArtifact",
+            (
+                Case("by tag", {"dataset": dataset(), "tagName": "t"}),
+                Case("by id", {"dataset": dataset(), "artifactId": "a"}),
+                Case("a tag that does not exist", {"dataset": dataset(), "tagName": "absent"}, MISSING),
+                Case("neither tag nor id", {"dataset": dataset()}, INVALID),
+            ),
+        ),
+        Rpc(
+            "CreateArtifact",
+            (
+                Case("a new one", artifact("new")),
+                Case("one that exists", artifact("a"), EXISTS),
+                Case("in a dataset that does not exist", artifact("new", "absent"), MISSING),
+                Case("nothing", {}, INVALID, "missing"),
+            ),
+        ),
+        Rpc(
+            "AddTag",
+            (
+                Case("a new one", tag("new")),
+                Case("one that exists", tag("t"), EXISTS),
+                Case("of an artifact that does not exist", tag("new2", "absent"), MISSING),
+                Case("nothing", {}, INVALID, "missing"),
+            ),
+        ),
+        Rpc(
+            "ListArtifacts",
+            (
+                Case("a page", {"dataset": dataset(), "pagination": {"limit": 10}}),
+                Case("in a dataset that does not exist", {"dataset": dataset("absent")}, MISSING),
+            ),
+        ),
+        Rpc(
+            "ListDatasets",
+            (
+                Case("all of a project", {"filter": {"filters": [{"datasetFilter": {"project": "flytesnacks"}}]}}),
+                Case("a token that is none", {"pagination": {"limit": 1, "token": "x"}}, INVALID, "token"),
+            ),
+        ),
+        Rpc(
+            "UpdateArtifact",
+            (
+                Case(
+                    "by tag", {"dataset": dataset(), "tagName": "t", "data": [{"name": "o0", "value": ONE}]}, twice=True
+                ),
+                Case(
+                    "one that does not exist",
+                    {"dataset": dataset(), "tagName": "absent", "data": [{"name": "o0", "value": ONE}]},
+                    MISSING,
+                ),
+                Case("no data", {"dataset": dataset(), "tagName": "t"}, INVALID),
+            ),
+            better="Values are replaced at once: nobody reads half of the old and half of the new.",
+        ),
+        Rpc(
+            "GetOrExtendReservation",
+            (
+                Case("a free one", reservation("me"), twice=True),
+                Case("nothing", {}, INVALID, "missing"),
+            ),
+            better="The clock is the catalog's own, and a reservation that a failed node held is released.",
+        ),
+        Rpc(
+            "ReleaseReservation",
+            (
+                Case("one's own", {"reservationId": reservation("me")["reservationId"], "ownerId": "me"}, twice=True),
+                Case("nothing", {}, INVALID, "missing"),
+            ),
+        ),
+    ),
+)
+
+CACHE = Service(
+    "flyteidl.cacheservice.CacheService",
+    (
+        Rpc(
+            "Get",
+            (
+                Case("a key that exists", {"key": "k"}),
+                Case("a key that does not exist", {"key": "absent"}, MISSING),
+                Case("no key", {}, INVALID),
+            ),
+        ),
+        Rpc(
+            "Put",
+            (
+                Case("a new key", output("new")),
+                Case("a key that exists", output("k"), EXISTS),
+                Case("a key that exists, overwritten", output("k", overwrite=True), twice=True),
+                Case("no key", output(""), INVALID),
+            ),
+        ),
+        Rpc(
+            "Delete",
+            (
+                Case("a key that exists", {"key": "k"}),
+                Case("a key that does not exist", {"key": "absent"}, MISSING),
+            ),
+            alone=True,
+        ),
+        Rpc(
+            "GetOrExtendReservation",
+            (
+                Case("a free one", {"key": "r", "ownerId": "me", "heartbeatInterval": "10s"}, twice=True),
+                Case("no owner", {"key": "r", "heartbeatInterval": "10s"}, INVALID),
+            ),
+        ),
+        Rpc(
+            "ReleaseReservation",
+            (Case("one's own", {"key": "r", "ownerId": "me"}, twice=True), Case("no key", {"ownerId": "me"}, INVALID)),
+        ),
+    ),
+)
+
+SERVICES = (CATALOG, CACHE)
