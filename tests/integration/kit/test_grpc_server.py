@@ -208,9 +208,13 @@ async def test_calls_made_until_the_end_are_told_to_try_again(start: Any) -> Non
     await running.shelf.running.wait()
     stopping = asyncio.create_task(running.server.stop())
     await running.server.draining.wait()
-    with pytest.raises(Unavailable), translate_errors("catalog"):
+
+    async def go_on_calling() -> None:
         while True:
             await running.create("late", channel)
+
+    with pytest.raises(Unavailable), translate_errors("catalog"):
+        await go_on_calling()
     running.shelf.release.set()
     await waiting
     await stopping
