@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from collections.abc import Callable
+from functools import cached_property
 
 from elevon_core.errors import Cancelled, ElevonError, Internal, ResourceExhausted, Unimplemented
 from elevon_kit.grpc_local import CallFailed, LocalCalls
@@ -49,7 +51,7 @@ class GatewayRoute(BaseRoute):
 
 def gateway_route(server: GrpcServer, settings: GatewaySettings, max_body_bytes: int) -> GatewayRoute:
     """Answer the route of everything that `server` serves and `http.yaml` names; it belongs behind all others."""
-    app: ASGIApp = Gateway(LocalCalls(server), Routes(load_rules()), max_body_bytes)
+    app: ASGIApp = Gateway(LocalCalls(server), lambda: Routes(load_rules()), max_body_bytes)
     app = GZipMiddleware(app, minimum_size=settings.compress_from_bytes, compresslevel=COMPRESSION)
     if settings.allow_cors:
         app = _with_cors(app, settings)
@@ -71,13 +73,20 @@ def _with_cors(app: ASGIApp, settings: GatewaySettings) -> ASGIApp:
 
 
 class Gateway:
-    """An ASGI application over the methods of a server; `max_body_bytes` as for gRPC."""
+    """An ASGI application over the methods of a server; `max_body_bytes` as for gRPC.
 
-    def __init__(self, calls: LocalCalls, routes: Routes, max_body_bytes: int) -> None:
+    The routes are made for the first request: where nobody comes by HTTP, start-up and memory are spared them.
+    """
+
+    def __init__(self, calls: LocalCalls, routes: Callable[[], Routes], max_body_bytes: int) -> None:
         self._calls = calls
-        self._routes = routes
+        self._make_routes = routes
         self._max_body_bytes = max_body_bytes
         self._document: bytes | None = None
+
+    @cached_property
+    def _routes(self) -> Routes:
+        return self._make_routes()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""

@@ -14,7 +14,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import yaml
 from elevon_core.errors import InvalidArgument
 from elevon_idl.core import v1 as core
 from elevon_kit.blobs import BlobStore
@@ -100,5 +99,11 @@ def _write_together(copilot: Copilot, plain: dict[str, Any], local: core.Literal
     (copilot.inputs / "inputs.pb").write_bytes(local.SerializeToString(deterministic=True))
     name = _TOGETHER.get(copilot.format)
     if name is not None:
-        text = json.dumps(plain) if name.endswith("json") else yaml.safe_dump(plain, sort_keys=True)
+        text = json.dumps(plain) if name.endswith("json") else _as_yaml(plain)
         (copilot.inputs / name).write_text(text)
+
+
+def _as_yaml(plain: dict[str, Any]) -> str:
+    import yaml  # few containers ask for it
+
+    return str(yaml.safe_dump(plain, sort_keys=True))
