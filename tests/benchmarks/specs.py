@@ -121,6 +121,28 @@ def duration(seconds: float) -> core.BindingData:
     return found
 
 
+def nested(name: str, task: core.Identifier, depth: int) -> admin.WorkflowCreateRequest:
+    """A workflow that holds a workflow, and so on, down to a task; `a` goes in and comes out as `o0`."""
+    ids = [identifier(core.WORKFLOW, f"{name}{level}" if level else name) for level in range(depth)]
+    innermost = task_node("n0", task, a=promise("", "a"))
+    nodes = [
+        core.Node(
+            id="n0",
+            metadata=core.NodeMetadata(name="n0"),
+            inputs=innermost.inputs,
+            workflow_node=core.WorkflowNode(sub_workflow_ref=below),
+        )
+        for below in ids[1:]
+    ]
+    output = core.Binding(var="o0", binding=promise("n0", "o0"))
+    levels = [
+        workflow(each.name, variables(a=INTEGER), variables(o0=INTEGER), [node], [output])
+        for each, node in zip(ids, [*nodes, innermost], strict=True)
+    ]
+    levels[0].spec.sub_workflows.extend(level.spec.template for level in levels[1:])
+    return levels[0]
+
+
 def single(name: str, task: core.Identifier) -> admin.WorkflowCreateRequest:
     """A workflow of one node that runs a task without inputs and outputs."""
     return workflow(name, core.VariableMap(), core.VariableMap(), [task_node("n0", task)], [])
