@@ -57,7 +57,12 @@ class ProcessSettings(BaseModel):
     images: dict[str, Path] = Field(
         default_factory=dict, description="Pythons for tasks of certain container images, by the image's name."
     )
-    slots: int = Field(0, ge=0, description="Attempts at a time; the others wait in line. 0: two for each processor.")
+    slots: int = Field(
+        0,
+        ge=0,
+        description="Attempts at a time; the others wait in line. Eager workflows take no place from what they wait "
+        "for. 0: two for each processor.",
+    )
     warm_start: bool = Field(
         True, description="Whether the fork server of `python` is started with propeller, not by the first attempt."
     )
