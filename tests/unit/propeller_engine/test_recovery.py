@@ -348,9 +348,9 @@ class Noting(Ledger):
         self.earlier: dict[str, tuple[str, ...]] = {}
         self.own: dict[str, str] = {}
 
-    def start_attempt(self, attempt: Attempt) -> None:
+    def start_attempt(self, attempt: Attempt, slotless: bool | None = None) -> None:
         """Note an attempt."""
-        super().start_attempt(attempt)
+        super().start_attempt(attempt, slotless)
         place = f"{attempt.node_id}-{attempt.number}"
         self.earlier[place], self.own[place] = attempt.paths.earlier_checkpoints, attempt.paths.checkpoint
 

@@ -145,9 +145,9 @@ class Places(Ledger):
         super().__init__(max_parallelism, policy)
         self.places: dict[str, int] = {}
 
-    def start_attempt(self, attempt: Attempt) -> None:
+    def start_attempt(self, attempt: Attempt, slotless: bool | None = None) -> None:
         """Note it as well."""
-        super().start_attempt(attempt)
+        super().start_attempt(attempt, slotless)
         self.places[attempt.paths.inputs.split("/n0/")[1]] = attempt.inputs.literals["x"].scalar.primitive.integer
 
 
