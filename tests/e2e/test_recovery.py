@@ -16,6 +16,7 @@ from tests.e2e.harness import DOMAIN, PROJECT, Id, Plane, inputs, until
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 
 VERSION = "recovering"
+SESSION = Path(__file__).parent / "recovery_session.py"
 Phase = core_execution_pb2.WorkflowExecution
 Node = core_execution_pb2.NodeExecution
 Task = core_execution_pb2.TaskExecution
@@ -136,6 +137,23 @@ def test_gates_and_branches_are_taken_over(registered: Plane, tmp_path: Path) ->
     assert result(plane, again.id) == 2 * (3 + 200_000)
     recovered = [node for node in plane.nodes(again.id).values() if node.closure.phase == Node.RECOVERED]
     assert len(recovered) == 2
+
+
+def test_flyte_remote_reads_what_was_taken_over(registered: Plane, tmp_path: Path) -> None:
+    plane = registered
+    (tmp_path / "ok").touch()
+    names = []
+    for name, values in (
+        ("half_way", {"n": 1}),
+        ("mapped", {}),
+        ("launching", {"n": 1}),
+        ("dynamically", {"count": 5}),
+    ):
+        first = plane.wait(plane.launch(f"recovering.{name}", VERSION, inputs(witness=str(tmp_path), **values)))
+        assert first.closure.phase == Phase.SUCCEEDED, first.closure
+        names.append(recover(plane, first.id, tmp_path).id.name)
+    done = plane.flytekit(plane.python, SESSION, *names)
+    assert "every step worked" in done.stdout
 
 
 def test_recovering_needs_an_execution_and_a_free_name(registered: Plane, tmp_path: Path) -> None:
