@@ -1,6 +1,7 @@
 """Runs pyflyte commands one after the other in one process, which imports flytekit once.
 
-Reads a JSON list of argument lists from the standard input and prints a JSON list of exit codes and outputs.
+Reads a JSON list of argument lists from the standard input and prints a JSON list of exit codes and outputs. With
+the argument `apart` each command imports its project anew, as projects may have modules of the same name.
 """
 
 import json
@@ -22,9 +23,10 @@ def main() -> None:
     modules, path = set(sys.modules), list(sys.path)
     for arguments in json.load(sys.stdin):
         done = CliRunner().invoke(pyflyte, arguments)
-        for name in [name for name, module in sys.modules.items() if name not in modules and is_project(module)]:
-            del sys.modules[name]  # projects may have modules of the same name
-        sys.path[:] = path
+        if "apart" in sys.argv:
+            for name in [name for name, module in sys.modules.items() if name not in modules and is_project(module)]:
+                del sys.modules[name]
+            sys.path[:] = path
         told.append({"code": done.exit_code, "output": done.output + (repr(done.exception) if done.exception else "")})
     print("\n" + json.dumps(told))
 

@@ -35,7 +35,7 @@ def test_every_example_has_its_line() -> None:
 def test_the_commands_work(plane: Plane) -> None:
     """All pyflyte commands in one process, and then what a person does at the gates."""
     told = {kind: [in_full(word) for word in commands[0][1:]] for kind, commands in rows().items()}
-    done = plane.flytekit("python", SESSION, given=json.dumps(list(told.values())))
+    done = plane.flytekit("python", SESSION, "apart", given=json.dumps(list(told.values())))
     ended = dict(zip(told, json.loads(done.stdout.splitlines()[-1]), strict=True))
     failed = ended.pop("failure_node")
     assert {kind: each["output"] for kind, each in ended.items() if each["code"]} == {}
