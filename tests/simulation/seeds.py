@@ -6,7 +6,7 @@ import pytest
 from elevon_propeller.simulation.scene import Script, play
 
 SEEDS = 10_000
-CHUNK = 100
+CHUNK = 25
 
 
 def chunks(half: int) -> list[range]:

@@ -50,7 +50,7 @@ class _Artist:
     rng: random.Random
     unkind: float
     timeouts: bool
-    budget: int = 30
+    budget: int = 24
     graphs: int = 0
     tasks: int = 0
 

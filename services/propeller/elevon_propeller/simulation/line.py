@@ -18,6 +18,9 @@ T = TypeVar("T")
 QUICK, SLOW = 0.004, 0.3
 """Seconds that calls take: most the former at most, one in ten up to the latter."""
 
+AT_ONCE = 0.4
+"""So many calls take no time."""
+
 ANSWERS_THAT_LAG = 0.3
 """So many of the answers take as long again as the way there."""
 
@@ -48,8 +51,10 @@ class Weather:
             self.broken.set_exception(violation)
 
     def latency(self) -> float:
-        """How long a call takes on its way."""
+        """How long a call takes on its way; nothing at all now and then, as when two things happen at once."""
         chance = self.rng.random()
+        if chance < AT_ONCE:
+            return 0.0
         return chance * QUICK if chance < 0.9 else (chance - 0.9) * 10 * SLOW
 
 
@@ -75,8 +80,11 @@ class Line:
         fault = weather.faults.next(ON_CALLS, f"{place}: {what}")
         if fault is not None:
             self._happen(fault, place, what)
-        await asyncio.sleep(weather.latency() + (fault.length if fault and fault.danger is Danger.LATE else 0.0))
-        await self._get_through()
+        delay = weather.latency() + (fault.length if fault and fault.danger is Danger.LATE else 0.0)
+        if delay:
+            await asyncio.sleep(delay)
+        if self.is_cut:
+            await self._get_through()
         if fault is not None and fault.danger is Danger.CRASH_BEFORE:
             self._die()
         if not self.alive:
