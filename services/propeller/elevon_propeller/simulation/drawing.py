@@ -10,7 +10,10 @@ from elevon_propeller.simulation.blueprint import BREAKS, DIES, FAILS, HANGS, SU
 DEEPEST = 3
 """Graphs are nested so deep at most."""
 
-_SIZES = (2, 3, 3, 4, 4, 5, 6, 8)
+_SIZES = (1, 2, 3, 3, 4, 4, 5, 7)
+_BUDGETS = (6, 10, 10, 14, 14, 40)
+"""After so many steps, of which an execution has one number, nothing more is nested: most are small, some are not."""
+
 _KINDS = (
     *("task",) * 9,
     *("branch",) * 3,
@@ -31,7 +34,7 @@ def draw(seed: int) -> Blueprint:
     """The blueprint of a seed."""
     rng = random.Random(seed)
     kindness = rng.choice((0.0, 0.0, 0.1, 0.3, 0.5))
-    artist = _Artist(rng, unkind=kindness, timeouts=rng.random() < 0.3)
+    artist = _Artist(rng, unkind=kindness, timeouts=rng.random() < 0.3, budget=rng.choice(_BUDGETS))
     return Blueprint(
         graph=artist.graph(0, rng.choice((*_SIZES, 14 if rng.random() < 0.3 else 5))),
         x=rng.randrange(10),
@@ -50,7 +53,7 @@ class _Artist:
     rng: random.Random
     unkind: float
     timeouts: bool
-    budget: int = 24
+    budget: int
     graphs: int = 0
     tasks: int = 0
 
