@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from functools import partial
 
@@ -29,6 +30,8 @@ SWARM, SWARM_LEAVES = 50, 2_000
 SLEEPERS, SLEEPING = 20, 2_000
 ELEMENTS = 10_000
 HOUR = 3600
+SETTLE_SECONDS = 5
+"""Time to hand memory back to the system."""
 
 
 async def dynamic(bench: Bench) -> list[Measurement]:
@@ -65,6 +68,7 @@ async def swarm(bench: Bench) -> list[Measurement]:
         await until("all to succeed", lambda: executions_in(client, "SUCCEEDED", SWARM), pause=0.25)
         seconds = time.perf_counter() - began
         processor = spent.each(total)
+        await asyncio.sleep(SETTLE_SECONDS)
         after = plane.resident("propeller")
     return [
         Measurement(
@@ -95,6 +99,7 @@ async def held(bench: Bench) -> list[Measurement]:
         await many(lambda each: abort(client, each), created)
         await until("all to end", lambda: executions_in(client, "ABORTED", SLEEPERS), pause=0.1)
         aborted = time.perf_counter() - began
+        await asyncio.sleep(SETTLE_SECONDS)
         after = plane.resident("propeller")
     return [
         Measurement(f"held leaves, {total:,} core-sleep nodes: all asleep after", seconds, "s"),
@@ -138,6 +143,7 @@ async def memory_of_finished(bench: Bench, plane: Plane, client: Client, plan: c
     for number in range(5):
         bench.progress(f"ended array {number + 1} of 5")
         await run(client, specs.execution(plan), 0.05)
+    await asyncio.sleep(SETTLE_SECONDS)
     return (plane.resident("propeller") - before) * 1024 / (5 * ELEMENTS)
 
 
