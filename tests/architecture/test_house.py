@@ -109,3 +109,13 @@ def test_each_layer_imports_only_what_is_below() -> None:
         [str(ROOT / ".venv" / "bin" / "lint-imports")], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert found.returncode == 0, found.stdout
+
+
+def test_documents_that_are_named_exist() -> None:
+    names = {path.name for path in tracked(".md")}
+    named = {
+        (relative(path), found)
+        for path in (*tracked(".py"), *tracked(".proto"), *tracked(".md"))
+        for found in re.findall(r"\b[\w-]+\.md\b", path.read_text())
+    }
+    assert {(path, name) for path, name in named if name not in names} == set()

@@ -83,7 +83,7 @@ class Finding:
 
 
 class CompilationError(InvalidArgument):
-    """A task or workflow does not compile; the message lists every finding (admin.md §5.3)."""
+    """A task or workflow does not compile; the message lists every finding."""
 
     def __init__(self, findings: Sequence[Finding], *, prefix: str = "") -> None:
         self.findings = tuple(

@@ -1,4 +1,4 @@
-"""The keys of cached results and the digests of registered entities (catalog.md §7.2, §8.1; admin.md §4.3)."""
+"""The keys of cached results and the digests of registered entities."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Identifiers: their rules, their text, their keys (admin.md §4.1, §8.1)."""
+"""Identifiers: their rules, their text, their keys."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The inputs of executions and launch plans: their rules, their defaults, how they combine (admin.md §7.1, §8.2)."""
+"""The inputs of executions and launch plans: their rules, their defaults, how they combine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Typed interfaces: what of them counts, and whether values meet them (admin.md §6, propeller.md §7.2)."""
+"""Typed interfaces: what of them counts, and whether values meet them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Literals: making them, telling their type, rendering them into commands (admin.md §6, propeller.md §6.2)."""
+"""Literals: making them, telling their type, rendering them into commands."""
 
 from __future__ import annotations
 

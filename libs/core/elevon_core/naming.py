@@ -1,4 +1,4 @@
-"""Names derived from other names, always the same for the same input (propeller.md §2.4, §6.1, §6.2)."""
+"""Names derived from other names, always the same for the same input."""
 
 from __future__ import annotations
 

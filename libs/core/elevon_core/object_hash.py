@@ -1,4 +1,4 @@
-"""The object hash of a message: SHA-256 over its proto3 JSON value (catalog.md §8.2).
+"""The object hash of a message: SHA-256 over its proto3 JSON value.
 
 Each value is hashed as a letter for its kind followed by its content; the members of an object go in the order of the
 hashes of their names. The walk goes over the fields of the message itself, no JSON text is made, which makes it about

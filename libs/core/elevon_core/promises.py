@@ -1,4 +1,4 @@
-"""Bindings and promises: from what a node is bound to, to the literals it gets (propeller.md §3.1)."""
+"""Bindings and promises: from what a node is bound to, to the literals it gets."""
 
 from __future__ import annotations
 

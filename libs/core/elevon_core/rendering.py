@@ -1,4 +1,4 @@
-"""Literals as text in the commands of tasks (propeller.md §6.2).
+"""Literals as text in the commands of tasks.
 
 What the original renders, reads the same here, down to durations as `seconds:10` and msgpack structs as `map[k:v]`:
 commands depend on it. What it refuses (maps, structs, none, errors) is rendered as JSON, unions as the value they hold,

@@ -1,4 +1,4 @@
-"""Literal types: whether a value of one may flow into another, and how a type reads to people (admin.md §6)."""
+"""Literal types: whether a value of one may flow into another, and how a type reads to people."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What engines report, one event at a time, read back over gRPC (admin.md §10, appendix A 17-19, 22-28)."""
+"""What engines report, one event at a time, read back over gRPC."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What resources mean (plugins.md §8.5)."""
+"""What resources mean."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Matchable attributes: what is set for a project, a domain or a workflow, and which of it counts (admin.md §13.2)."""
+"""Matchable attributes: what is set for a project, a domain or a workflow, and which of it counts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Events as CloudEvents 1.0, in their structured and their binary form (admin.md §15.2)."""
+"""Events as CloudEvents 1.0, in their structured and their binary form."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ def is_replay(record: ExecutionRecord, reported: event.WorkflowExecutionEvent) -
 
 
 def check_transition(record: ExecutionRecord, reported: event.WorkflowExecutionEvent) -> None:
-    """Apply the rules of admin.md §10.1 in their order.
+    """Apply the rules in their order.
 
     Raises AlreadyExists for a phase that is recorded, FailedPrecondition for one that cannot follow, InvalidArgument
     for a time that is none.

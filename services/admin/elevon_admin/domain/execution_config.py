@@ -1,4 +1,4 @@
-"""How an execution is configured: the first place that says something wins, field by field (admin.md §8.3)."""
+"""How an execution is configured: the first place that says something wins, field by field."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Queues that tasks hand their own children to: an execution gets one by the tags it carries (admin.md §8.3)."""
+"""Queues that tasks hand their own children to: an execution gets one by the tags it carries."""
 
 from __future__ import annotations
 

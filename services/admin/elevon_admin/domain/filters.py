@@ -1,4 +1,4 @@
-"""The filter expressions of the list calls: `func(field,value;value)+func(...)`, joined by AND (admin.md §3.2)."""
+"""The filter expressions of the list calls: `func(field,value;value)+func(...)`, joined by AND."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`flyte://v1/…` URLs: names for the inputs, outputs and decks of nodes and task attempts (admin.md §16.3)."""
+"""`flyte://v1/…` URLs: names for the inputs, outputs and decks of nodes and task attempts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a launch plan must look like to be registered (admin.md §7.1)."""
+"""What a launch plan must look like to be registered."""
 
 from __future__ import annotations
 

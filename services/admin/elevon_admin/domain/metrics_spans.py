@@ -1,4 +1,4 @@
-"""Where an execution's time went: what was recorded of it, as a tree of spans (admin.md §12)."""
+"""Where an execution's time went: what was recorded of it, as a tree of spans."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who is told of an execution's end, and in which words (admin.md §15.1)."""
+"""Who is told of an execution's end, and in which words."""
 
 from __future__ import annotations
 

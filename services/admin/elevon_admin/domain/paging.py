@@ -1,4 +1,4 @@
-"""Pages of the list calls: a limit, and a token that is the decimal offset of the next row (admin.md §3.1)."""
+"""Pages of the list calls: a limit, and a token that is the decimal offset of the next row."""
 
 from __future__ import annotations
 

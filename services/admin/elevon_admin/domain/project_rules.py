@@ -1,4 +1,4 @@
-"""Rules of projects and domains (admin.md §4.1, §13.1)."""
+"""Rules of projects and domains."""
 
 from __future__ import annotations
 

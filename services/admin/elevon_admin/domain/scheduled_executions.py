@@ -1,4 +1,4 @@
-"""The execution that a tick of a schedule creates, and how ticks are kept (admin.md §14.3)."""
+"""The execution that a tick of a schedule creates, and how ticks are kept."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cron texts of schedules: what is accepted, and what it is called in the normal form (admin.md §14.1)."""
+"""Cron texts of schedules: what is accepted, and what it is called in the normal form."""
 
 from __future__ import annotations
 

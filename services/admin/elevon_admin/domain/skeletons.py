@@ -1,4 +1,4 @@
-"""The workflow and launch plan around a single task that is launched by itself (admin.md §4.5)."""
+"""The workflow and launch plan around a single task that is launched by itself."""
 
 from __future__ import annotations
 

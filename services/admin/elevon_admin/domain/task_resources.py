@@ -1,4 +1,4 @@
-"""The CPU and memory that the platform fills into task templates before they are run (admin.md §8.3)."""
+"""The CPU and memory that the platform fills into task templates before they are run."""
 
 from __future__ import annotations
 

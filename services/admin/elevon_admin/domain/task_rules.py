@@ -1,4 +1,4 @@
-"""What a task must look like to be registered, apart from what the compiler checks (admin.md §4.2)."""
+"""What a task must look like to be registered, apart from what the compiler checks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What filters and orders may say about executions, nodes, task attempts and signals (admin.md §3.3)."""
+"""What filters and orders may say about executions, nodes, task attempts and signals."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Setting, reading and removing matchable attributes (admin.md §13.2)."""
+"""Setting, reading and removing matchable attributes."""
 
 from __future__ import annotations
 

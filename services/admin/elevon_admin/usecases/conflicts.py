@@ -1,4 +1,4 @@
-"""What a registration answers when its key is taken (admin.md §4.3)."""
+"""What a registration answers when its key is taken."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Uploads and downloads that go past the services: what clients may write and read, and for how long (admin.md §16)."""
+"""Uploads and downloads that go past the services: what clients may write and read, and for how long."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The inputs and outputs of executions, nodes and task attempts (admin.md §11.2)."""
+"""The inputs and outputs of executions, nodes and task attempts."""
 
 from __future__ import annotations
 

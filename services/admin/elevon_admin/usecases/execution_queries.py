@@ -1,4 +1,4 @@
-"""Reading executions, node executions and task executions (admin.md §11.1)."""
+"""Reading executions, node executions and task executions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Creating executions: of launch plans, of single tasks, and again from earlier executions (admin.md §8, §9)."""
+"""Creating executions: of launch plans, of single tasks, and again from earlier executions."""
 
 from __future__ import annotations
 
@@ -162,7 +162,7 @@ class Launch:
         return key
 
     async def _validated(self, request: LaunchRequest) -> tuple[admin.ExecutionSpec, Mapping[str, str]]:
-        """Apply the rules of admin.md §8.1 in their order; answers the spec and the project's labels."""
+        """Apply the rules in their order; answers the spec and the project's labels."""
         validate_part(request.project, "project")
         validate_part(request.domain, "domain")
         if request.name:

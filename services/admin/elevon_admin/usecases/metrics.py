@@ -1,4 +1,4 @@
-"""Where the time of an execution went (admin.md §12)."""
+"""Where the time of an execution went."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Signals: values that gate nodes wait for (admin.md §17)."""
+"""Signals: values that gate nodes wait for."""
 
 from __future__ import annotations
 

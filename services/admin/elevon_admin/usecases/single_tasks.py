@@ -1,4 +1,4 @@
-"""The workflow and launch plan that let a task be launched by itself; made at the first launch (admin.md §4.5)."""
+"""The workflow and launch plan that let a task be launched by itself; made at the first launch."""
 
 from __future__ import annotations
 

@@ -109,7 +109,7 @@ def _hit(entry: CacheEntry, result: catalog.LookupResult) -> CacheHit:
 
 
 def _source(entry: CacheEntry, facts: object, dataset: object) -> core.TaskExecutionIdentifier:
-    """The attempt that computed an entry, as far as the entry tells (catalog.md §7.3)."""
+    """The attempt that computed an entry, as far as the entry tells."""
     found: dict[str, str] = dict(facts)  # type: ignore[call-overload]  # protobuf's map has no common type
     about: dict[str, str] = dict(dataset)  # type: ignore[call-overload]  # as above
     task_id = core.Identifier()

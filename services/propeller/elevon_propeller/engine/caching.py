@@ -1,4 +1,4 @@
-"""Memoization of task nodes: look-up, serialized reservations, storing (propeller.md §7, catalog.md §7).
+"""Memoization of task nodes: look-up, serialized reservations, storing.
 
 A node that may be cached goes PREPARING → LOOKING_UP → (serialized: RESERVING → LOOKING_UP again, or
 RESERVED_ELSEWHERE until a timer wakes it) → QUEUED → … → STORING. The second look-up, with the reservation in hand,

@@ -1,4 +1,4 @@
-"""The executions that launch-plan nodes start: their names, and what admin is asked for (propeller.md §4.5b)."""
+"""The executions that launch-plan nodes start: their names, and what admin is asked for."""
 
 from __future__ import annotations
 

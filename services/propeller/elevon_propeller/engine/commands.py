@@ -18,7 +18,7 @@ class DataKind(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class CacheEntry:
-    """One entry of the catalog (catalog.md §7.2), and who asks for it."""
+    """One entry of the catalog, and who asks for it."""
 
     dataset: core.Identifier
     tag: str

@@ -1,4 +1,4 @@
-"""Conditions of branches (propeller.md §4.4)."""
+"""Conditions of branches."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Deadlines of nodes and attempts (propeller.md §5.5), as points in time."""
+"""Deadlines of nodes and attempts, as points in time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The workflow that a dynamic task yields: from the job it describes to a compiled closure (propeller.md §4.5c)."""
+"""The workflow that a dynamic task yields: from the job it describes to a compiled closure."""
 
 from __future__ import annotations
 

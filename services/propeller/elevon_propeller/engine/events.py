@@ -1,4 +1,4 @@
-"""The events admin is told (propeller.md §1), built as messages.
+"""The events admin is told, built as messages.
 
 Where the original loses an error (TIMED_OUT, tasks with a deck, aborted attempts), it is here. Literal maps that live
 in rows travel inside the events, those in files as URIs.

@@ -1,4 +1,4 @@
-"""What is special about the node that runs when a graph has failed (propeller.md §4.9)."""
+"""What is special about the node that runs when a graph has failed."""
 
 from __future__ import annotations
 

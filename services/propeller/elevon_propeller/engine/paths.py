@@ -1,4 +1,4 @@
-"""Where the files of an execution lie (propeller.md §6.1)."""
+"""Where the files of an execution lie."""
 
 from __future__ import annotations
 

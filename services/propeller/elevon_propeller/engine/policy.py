@@ -12,10 +12,11 @@ MICROSECONDS = 1_000_000
 class EnginePolicy:
     """How executions are run; lengths of time in microseconds, sizes in bytes.
 
-    `default_attempts` counts attempts of a node that asks for no retries. `interruptible_threshold` is the t of
-    propeller.md §9. Without `caches` no task is looked up. Literal maps of at most `inline_limit` stay in rows and
-    events; larger ones go to files. A launched execution is looked at after `child_first_look`, then after ever longer
-    pauses up to `child_longest_pause`, in case its end was not heard of.
+    `default_attempts` counts attempts of a node that asks for no retries. `interruptible_threshold` is how many system
+    failures attempts stay on interruptible machines for; 0 and less count from the end of the budget. Without `caches`
+    no task is looked up. Literal maps of at most `inline_limit` stay in rows and events; larger ones go to files. A
+    launched execution is looked at after `child_first_look`, then after ever longer pauses up to `child_longest_pause`,
+    in case its end was not heard of.
 
     Lists that an array yields go to files of their own from `offload_from` on, None for never.
     Outputs of an array's element stay in rows up to `element_inline_limit`. `array_parallelism` says what bounds arrays

@@ -1,4 +1,4 @@
-"""Recovering another execution: what it has finished is taken over, what it has left undone goes on (propeller.md §8).
+"""Recovering another execution: what it has finished is taken over, what it has left undone goes on.
 
 A node is looked up when it begins, and only for its first attempt. Nodes within others count as long as the node
 around them goes on with what the original's had begun: the same sub-workflow, the chosen arm, the graph that a dynamic

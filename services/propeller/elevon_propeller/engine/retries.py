@@ -1,4 +1,4 @@
-"""Who may try again, and when (propeller.md §5.1)."""
+"""Who may try again, and when."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def backoff(failed_attempts: int, policy: EnginePolicy) -> int:
 
 
 def interruptible(node: NodeState, override: bool | None, policy: EnginePolicy) -> bool:
-    """Whether the present attempt may run where it can be interrupted (propeller.md §9)."""
+    """Whether the present attempt may run where it can be interrupted."""
     wanted = node.plan.interruptible
     if wanted is None:
         wanted = node.scope.graph.interruptible if override is None else override

@@ -175,7 +175,7 @@ class Scope:
         self.live.pop(node.id, None)
 
     def unique_id(self, node_id: str) -> str:
-        """The id of a node of this graph that is unique within the execution (propeller.md §2.4)."""
+        """The id of a node of this graph that is unique within the execution."""
         if self.parent is None:
             return node_id
         return naming.unique_node_id(self.parent.id, self.parent_attempt, node_id)

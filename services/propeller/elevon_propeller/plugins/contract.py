@@ -15,7 +15,7 @@ from google.protobuf.struct_pb2 import Struct
 
 @dataclass(frozen=True, slots=True)
 class AttemptPaths:
-    """Where an attempt reads and writes; URIs, laid out as in propeller.md §6.1.
+    """Where an attempt reads and writes; URIs, laid out as task containers expect them.
 
     `data_prefix` is the node's folder (inputs.pb, task.pb), `output_prefix` the attempt's (outputs.pb, error.pb,
     futures.pb, deck.html). `earlier_checkpoints` are those of the attempts before, the latest first, whether or not
@@ -71,7 +71,7 @@ class Attempt:
     """One attempt of one task node: all a plugin needs to start it, or to find it again after a restart.
 
     `name` is unique among the attempts of all executions and the same whenever this one is started again: the key of
-    idempotency. `generated_name` is what clients see of it (propeller.md §2.4). `environment` holds the execution's
+    idempotency. `generated_name` is what clients see of it. `environment` holds the execution's
     own variables, without those of the container contract. `started_at` is when the engine committed to this attempt
     (UTC). An element of an array `shares_inputs_file` with all others: inputs.pb is written already and holds whole
     lists, `inputs` is the element's share of it.

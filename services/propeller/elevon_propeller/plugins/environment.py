@@ -1,4 +1,4 @@
-"""The variables every task finds in its environment (propeller.md §6.3)."""
+"""The variables every task finds in its environment."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Inputs that lie in files of their own, for programs that cannot read those (propeller.md §6.7)."""
+"""Inputs that lie in files of their own, for programs that cannot read those."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an attempt left behind, judged: dynamic spec, error document, outputs (propeller.md §6.5, clients.md §12.2)."""
+"""What an attempt left behind, judged: dynamic spec, error document, outputs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Variables in the commands of tasks, such as `{{.outputPrefix}}`, and what they stand for (propeller.md §6.2)."""
+"""Variables in the commands of tasks, such as `{{.outputPrefix}}`, and what they stand for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Literals so large that they get a file of their own beside outputs.pb (propeller.md §6.7)."""
+"""Literals so large that they get a file of their own beside outputs.pb."""
 
 from __future__ import annotations
 

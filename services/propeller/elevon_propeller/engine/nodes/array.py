@@ -1,4 +1,4 @@
-"""Array nodes: one task, or launch plan, run for every item of lists (propeller.md §4.7).
+"""Array nodes: one task, or launch plan, run for every item of lists.
 
 Elements are nodes in everything but their rows and events: they look up the catalog, are retried and time out by
 themselves. The array lets them begin in order, as many at a time as it may, and ends once too many have failed or all
@@ -154,7 +154,7 @@ def _scope(node: NodeState) -> ArrayScope | None:
 
 
 def _slotless(plan: ArrayPlan, policy: EnginePolicy) -> bool:
-    """Whether elements run without counting against max_parallelism (plugins.md §10.2)."""
+    """Whether elements run without counting against max_parallelism."""
     if plan.parallelism:
         return True
     if policy.array_parallelism == "hybrid":

@@ -40,7 +40,7 @@ _BAD_REQUESTS = frozenset({ErrorKind.INVALID_ARGUMENT, ErrorKind.UNIMPLEMENTED, 
 
 
 class Interpreter:
-    """Turns resources into reports (plugins.md §8.5).
+    """Turns resources into reports.
 
     Beyond the original: a connector's own error code, kind and origin count; the message is shown in every phase;
     outputs are checked against the interface; what makes no sense fails for good and says what was wrong.

@@ -1,4 +1,4 @@
-"""What a task's container runs, and how that is run here (clients.md §§12, 14)."""
+"""What a task's container runs, and how that is run here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Inputs and outputs as files, for containers that know nothing of Flyte (propeller.md §6.8).
+"""Inputs and outputs as files, for containers that know nothing of Flyte.
 
 Inputs are laid out in a folder before the program starts, outputs are taken from another one when it has ended. The
 paths by which a task knows these folders are those inside its container; here they stand for folders of the attempt.

@@ -1,4 +1,4 @@
-"""Code that was registered fast: fetched once, unpacked once, copied for every attempt (clients.md §§11, 12.3)."""
+"""Code that was registered fast: fetched once, unpacked once, copied for every attempt."""
 
 from __future__ import annotations
 

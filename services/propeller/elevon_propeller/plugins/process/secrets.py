@@ -1,4 +1,4 @@
-"""Secrets of tasks, from files to the environment (clients.md §13)."""
+"""Secrets of tasks, from files to the environment."""
 
 from __future__ import annotations
 
