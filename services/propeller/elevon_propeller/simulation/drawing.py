@@ -153,7 +153,7 @@ class _Artist:
         timeout = rng.choice((0.0, 2.0)) if self.timeouts else 0.0
         return replace(
             step,
-            fates=tuple(self._fates(timeout) for _ in range(min(size, 3) if graph is not None else size)),
+            fates=self._fates_of_elements(min(size, 3) if graph is not None else size, timeout, same=cached),
             graph=graph,
             retries=rng.choice((0, 1)),
             timeout=timeout,
@@ -164,6 +164,12 @@ class _Artist:
             runs_all=rng.random() < 0.2,
             own_files=rng.random() < 0.2,
         )
+
+    def _fates_of_elements(self, count: int, timeout: float, *, same: bool) -> tuple[str, ...]:
+        """The fates of an array's elements; what is cached must not depend on which element has a value first."""
+        if same:
+            return (self._fates(timeout),) * count
+        return tuple(self._fates(timeout) for _ in range(count))
 
     def _fates(self, timeout: float) -> str:
         if self.rng.random() >= self.unkind:
