@@ -28,8 +28,8 @@ OWN = """## Elevon's own services
 
 Absent from the original, and in nobody's way: `EventService` (events in batches), `WatchService` (streams of changes),
 `MemoizationService` (why a task hit or missed, and eviction), `RetentionService` (what is kept, and for how long),
-`ScheduleService` (times ahead, and what became of those that have passed), `PropellerService`, `MemoService` and
-`CatalogAdminService`.
+`ScheduleService` (times ahead, and what became of those that have passed), `DeliveryService` (notifications and events
+that wait or were given up), `PropellerService`, `MemoService` and `CatalogAdminService`.
 
 ## Absent
 
