@@ -21,6 +21,8 @@ from pathlib import Path
 
 import pytest
 
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")  # before gRPC is imported; see elevon_kit
+
 LOOPBACK = "127.0.0.1"
 START_SECONDS = 60
 POSTGRES_SETTINGS = {

@@ -42,7 +42,7 @@ async def test_a_long_chain_and_deep_nesting_run_to_their_ends(begin: Begin) -> 
 
 async def test_ended_executions_leave_memory(begin: Begin) -> None:
     engine = await begin(echo)
-    closure = closures.closure([TaskNodeSpec("n0", timeout_seconds=3600)])
+    closure = closures.closure([TaskNodeSpec("of-this-test", timeout_seconds=3600)])
     for number in range(5):
         await engine.create(f"ended-{number}", closure)
         assert await engine.wait(f"ended-{number}") == "SUCCEEDED"
@@ -50,7 +50,7 @@ async def test_ended_executions_leave_memory(begin: Begin) -> None:
 
     def left() -> int:
         gc.collect()
-        return sum(isinstance(each, NodeState) and each.id == "n0" for each in gc.get_objects())
+        return sum(isinstance(each, NodeState) and each.id == "of-this-test" for each in gc.get_objects())
 
     await eventually(lambda: left() == 0)
 

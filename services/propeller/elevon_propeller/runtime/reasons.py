@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import contextlib
+from collections.abc import Iterable, Iterator
 
 from elevon_propeller.engine.array_state import ArrayScope
 from elevon_propeller.engine.phases import SUCCESSFUL, NodePhase
@@ -46,14 +47,19 @@ def of_node(state: ExecutionState, node: NodeState) -> str:
 def _waits_for(node: NodeState) -> str:
     if node.scope.stopping:
         return "never begins: what is around it is being stopped"
-    upstream = (node.scope.find(name) for name in node.plan.upstream)
-    waiting = [each.id for each in upstream if not each.phase.is_terminal]
+    waiting = [each.id for each in _upstream(node) if not each.phase.is_terminal]
     return f"waits for {_names(waiting)}" if waiting else ""
 
 
+def _upstream(node: NodeState) -> Iterator[NodeState]:
+    """The nodes it depends on, as far as they are there: the graph of an execution that has ended is let go."""
+    for name in node.plan.upstream:
+        with contextlib.suppress(KeyError):
+            yield node.scope.find(name)
+
+
 def _skipped(node: NodeState) -> str:
-    upstream = (node.scope.find(name) for name in node.plan.upstream)
-    lost = [each.id for each in upstream if each.phase.is_terminal and each.phase not in SUCCESSFUL]
+    lost = [each.id for each in _upstream(node) if each.phase.is_terminal and each.phase not in SUCCESSFUL]
     return f"was skipped: {_names(lost)} did not succeed" if lost else ""
 
 

@@ -29,15 +29,15 @@ ANSWERS_THAT_LAG = 0.3
 class Weather:
     """What all replicas share: the faults, the outages, the latencies, and the first rule that was broken.
 
-    `notes` is the history, kept only when it is asked for.
+    `broken` belongs to the loop of the play; `notes` is the history, kept only when it is asked for.
     """
 
     faults: Faults
     rng: random.Random
     now: Callable[[], float]
+    broken: asyncio.Future[None]
     outages: dict[str, float] = field(default_factory=dict)
     notes: list[str] | None = None
-    broken: asyncio.Future[None] = field(default_factory=asyncio.Future)
 
     def note(self, who: str, text: str) -> None:
         """Take down what happens."""

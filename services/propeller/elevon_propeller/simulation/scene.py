@@ -140,8 +140,13 @@ class Scene:
         self._rng = random.Random(f"scene {script.seed}")
         if faults is None:
             faults = Faults.of_seed(script.seed) if script.faults is None else Faults.given(script.faults)
-        self.weather = Weather(faults, random.Random(f"weather {script.seed}"), self._now, notes=[] if notes else None)
-        self.weather.broken = loop.create_future()
+        self.weather = Weather(
+            faults,
+            random.Random(f"weather {script.seed}"),
+            self._now,
+            loop.create_future(),
+            notes=[] if notes else None,
+        )
         self.registry: Registry = building.register(blueprint.graph)
         self.policy = EnginePolicy(
             inline_limit=blueprint.inline_limit,
