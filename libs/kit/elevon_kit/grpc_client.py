@@ -11,6 +11,7 @@ import grpc
 from elevon_core.errors import InvalidArgument
 
 from elevon_kit import telemetry
+from elevon_kit.grpc_limits import service_agent
 from elevon_kit.grpc_status import from_call
 from elevon_kit.settings import GrpcClientSettings
 
@@ -45,6 +46,7 @@ def channel_options(settings: GrpcClientSettings) -> list[tuple[str, Any]]:
         ("grpc.initial_reconnect_backoff_ms", 100),
         ("grpc.min_reconnect_backoff_ms", 100),
         ("grpc.max_reconnect_backoff_ms", 1_000),
+        ("grpc.secondary_user_agent", service_agent(settings.service_key.get_secret_value())),
     ]
 
 

@@ -24,8 +24,10 @@ from opentelemetry.context import attach
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 
 from elevon_kit import grpc_status, telemetry
+from elevon_kit.grpc_limits import CallLimits, Place, Refused
 from elevon_kit.grpc_subjects import Subject, subject_of
 from elevon_kit.logging import bind, get_logger
+from elevon_kit.settings import LimitSettings
 
 log = get_logger("rpc")
 
@@ -51,6 +53,8 @@ class Call:
     reference: str = ""
     subject: Subject | None = None
     span: Span | None = None
+    place: Place | None = None
+    refused: bool = False
     finished: bool = False
 
 
@@ -60,8 +64,9 @@ class MethodHandlers:
     While `refusing`, calls are answered UNAVAILABLE; those that machines ask about the service's health are not.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, limits: LimitSettings | None = None) -> None:
         self.refusing = False
+        self.limits = CallLimits(limits or LimitSettings())
         meter = telemetry.meter()
         self._durations = meter.create_histogram("rpc.server.duration", "s", "Time from request to answer")
         self._metrics = telemetry.metrics_enabled()
@@ -81,7 +86,10 @@ class MethodHandlers:
         return grpc.unary_unary_rpc_method_handler(wrapped.unary_unary)
 
     def finish(self, call: Call) -> None:
-        """Write the canonical line and the measurement of a call that is over, once."""
+        """Give back its place, write the canonical line and the measurement of a call that is over, once."""
+        if call.place is not None:
+            self.limits.leave(call.place)
+            call.place = None
         if call.finished:
             return
         call.finished = True
@@ -90,22 +98,27 @@ class MethodHandlers:
             end_span(call.span, call)
         if self._metrics:
             self._durations.record(seconds, {"rpc.method": call.method, "rpc.grpc.status_code": call.code})
-        fields = {"method": call.method, "code": call.code, "ms": round(seconds * 1000, 3)}
-        fields |= {"request_bytes": call.request_bytes, "response_bytes": call.response_bytes}
-        if call.subject:
-            fields |= call.subject
-        if call.error:
-            fields["error"] = call.error
-        if call.reference:
-            fields["reference"] = call.reference
-        if call.code == "INTERNAL":
-            log.error("rpc", **fields)
-        elif call.code in WARNED:
-            log.warning("rpc", **fields)
-        elif call.method.startswith(QUIET_PREFIXES):
-            log.debug("rpc", **fields)
-        else:
-            log.info("rpc", **fields)
+        write_line(call, seconds)
+
+
+def write_line(call: Call, seconds: float) -> None:
+    """Write the canonical line of a call, at the level that its end deserves."""
+    fields = {"method": call.method, "code": call.code, "ms": round(seconds * 1000, 3)}
+    fields |= {"request_bytes": call.request_bytes, "response_bytes": call.response_bytes}
+    if call.subject:
+        fields |= call.subject
+    if call.error:
+        fields["error"] = call.error
+    if call.reference:
+        fields["reference"] = call.reference
+    if call.code == "INTERNAL":
+        log.error("rpc", **fields)
+    elif call.refused or call.method.startswith(QUIET_PREFIXES):
+        log.debug("rpc", **fields)
+    elif call.code in WARNED:
+        log.warning("rpc", **fields)
+    else:
+        log.info("rpc", **fields)
 
 
 class WrappedMethod:
@@ -113,6 +126,7 @@ class WrappedMethod:
 
     def __init__(self, path: str, method: MethodDescriptor, behaviour: Behaviour, handlers: MethodHandlers) -> None:
         self._path = path
+        self._limits = None if path.startswith(QUIET_PREFIXES) else handlers.limits
         self._behaviour = behaviour
         self._handlers = handlers
         self._request_type = message_factory.GetMessageClass(method.input_type)
@@ -131,6 +145,8 @@ class WrappedMethod:
             self._handlers.finish(call)
 
     async def _answer(self, raw: bytes, context: Context, call: Call) -> bytes:
+        if self._limits is not None:
+            call.place = await self._limits.enter(context)
         request = self._received(raw)
         self._note_subject(request, call)
         answer = self._encode(await self._behaviour(request, context))
@@ -147,6 +163,8 @@ class WrappedMethod:
         """Serve one request with a stream of answers."""
         call = Call(self._path, perf_counter(), len(raw), span=begin_span(self._path, context))
         try:
+            if self._limits is not None:
+                call.place = await self._limits.enter(context, stream=True)
             request = self._received(raw)
             self._note_subject(request, call)
             async for response in self._behaviour(request, context):
@@ -161,6 +179,8 @@ class WrappedMethod:
         """Serve a stream of requests with one answer."""
         call = Call(self._path, perf_counter(), span=begin_span(self._path, context))
         try:
+            if self._limits is not None:
+                call.place = await self._limits.enter(context, stream=True)
             return self._counted(await self._behaviour(self._parsed(requests, call), context), call)
         except BaseException as error:
             await self._fail(error, context, call)
@@ -172,6 +192,8 @@ class WrappedMethod:
         """Serve a stream of requests with a stream of answers."""
         call = Call(self._path, perf_counter(), span=begin_span(self._path, context))
         try:
+            if self._limits is not None:
+                call.place = await self._limits.enter(context, stream=True)
             async for response in self._behaviour(self._parsed(requests, call), context):
                 yield self._counted(response, call)
         except BaseException as error:
@@ -193,6 +215,7 @@ class WrappedMethod:
         if isinstance(error, grpc.aio.AbortError):
             call.code = _code_name(context)
             return
+        call.refused = isinstance(error, Refused)
         code, message, trailers = grpc_status.to_status(_known(error, call))
         call.code, call.error = code.name, message[:500]
         self._handlers.finish(call)  # the line is written before the caller knows

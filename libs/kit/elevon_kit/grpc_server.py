@@ -52,7 +52,7 @@ class GrpcServer:
         self._settings = settings
         self._service = service
         self._methods = Methods()
-        self._handlers = MethodHandlers()
+        self._handlers = MethodHandlers(settings.limits)
         self._services: list[str] = []
         self._server: grpc.aio.Server | None = None
 
@@ -79,7 +79,8 @@ class GrpcServer:
     async def start(self) -> int:
         """Listen; answers the bound port. Raises Unavailable when the address cannot be had."""
         self._add_own_services()
-        server = grpc.aio.server(options=server_options(self._settings))
+        most = self._settings.limits.most_streams
+        server = grpc.aio.server(options=server_options(self._settings), maximum_concurrent_rpcs=most)
         server.add_generic_rpc_handlers((self._methods,))
         port = self._bind(server)
         await server.start()
@@ -129,6 +130,11 @@ def server_options(settings: GrpcSettings) -> list[tuple[str, Any]]:
         ("grpc.absolute_max_metadata_size", settings.max_metadata_bytes * 2),
         ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.http2.min_ping_interval_without_data_ms", int(settings.min_ping_seconds * 1000)),
+        ("grpc.max_concurrent_streams", settings.limits.streams),
+        ("grpc.server_handshake_timeout_ms", int(settings.handshake_seconds * 1000)),
+        ("grpc.keepalive_time_ms", int(settings.keepalive_seconds * 1000)),
+        ("grpc.keepalive_timeout_ms", 20_000),
+        ("grpc.max_connection_idle_ms", int(settings.idle_seconds * 1000)),
         ("grpc.so_reuseport", 0),
     ]
 

@@ -34,6 +34,39 @@ class SettingsGroup(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class LimitSettings(SettingsGroup):
+    """How much clients may ask for at a time; other services are not held back."""
+
+    calls_per_second: float = Field(
+        500.0, ge=0, description="Calls a second that one connection may keep up; those beyond it wait. 0 is no limit."
+    )
+    burst_calls: int = Field(5_000, ge=1, description="Calls of one connection before `calls_per_second` is felt.")
+    wait_seconds: float = Field(
+        1.0,
+        ge=0,
+        le=60,
+        description="Longest wait of a call beyond the rate, in seconds; those that would wait longer are refused.",
+    )
+    turns: int = Field(64, ge=1, description="Calls of one connection that are worked on at once; more wait.")
+    streams: int = Field(
+        2_048, ge=1, description="Calls and streams that one connection may have open; its client keeps more back."
+    )
+    most_calls: int = Field(
+        5_000,
+        ge=1,
+        description="Calls under way in all; more are refused, from half of it on those of connections with all "
+        "their turns taken.",
+    )
+    most_streams: int = Field(
+        20_000, ge=1, description="Calls and streams open in all, also half-sent ones and those of services."
+    )
+    service_key: SecretStr = Field(
+        SecretStr(""),
+        description="What another service shows, as its `service_key`, not to be held back; when empty, its word is "
+        "enough.",
+    )
+
+
 class GrpcSettings(SettingsGroup):
     """How a service listens for gRPC."""
 
@@ -51,6 +84,16 @@ class GrpcSettings(SettingsGroup):
     min_ping_seconds: float = Field(
         5.0, gt=0, description="Keepalive pings closer together than this, in seconds, end the connection."
     )
+    handshake_seconds: float = Field(
+        20.0, gt=0, description="How long a connection may take to become one of HTTP/2, in seconds."
+    )
+    keepalive_seconds: float = Field(
+        60.0, ge=1, description="Silence after which a client is asked whether it is still there, in seconds."
+    )
+    idle_seconds: float = Field(
+        1800.0, ge=1, description="How long a connection without calls is kept, in seconds; clients open another."
+    )
+    limits: LimitSettings = Field(LimitSettings(), description="How much clients may ask for at a time.")
     reflection: bool = Field(True, description="Whether the services can be listed by reflection.")
 
 
@@ -64,6 +107,7 @@ class GrpcClientSettings(SettingsGroup):
     tls_certificate: Path | None = Field(None, description="PEM certificate to show to a server that asks (mTLS).")
     tls_key: Path | None = Field(None, description="PEM private key of `tls_certificate`.")
     keepalive_seconds: float = Field(30.0, ge=10, description="Time between pings on an idle connection, in seconds.")
+    service_key: SecretStr = Field(SecretStr(""), description="The other side's `grpc.limits.service_key`.")
 
 
 class HttpSettings(SettingsGroup):

@@ -7,6 +7,7 @@ import errno
 import hashlib
 import json
 import os
+import secrets
 import socket
 import sys
 from collections.abc import Callable
@@ -88,6 +89,7 @@ class ControlPlane:
         self.ports = Ports.free(settings.propellers)
         self.port = settings.port
         self.services: dict[str, ServiceProcess] = {}
+        self._service_key = secrets.token_hex(16)
         self._restarted = restarted
         self._lock: IO[str] | None = None
         self._overrides = Overrides({}, {})
@@ -187,9 +189,11 @@ class ControlPlane:
                 "HTTP__ENABLED": "true",
                 "PROPELLER_ADDRESS": self.ports.propeller_address,
                 "CATALOG_ADDRESS": f"127.0.0.1:{self.ports.catalog}",
+                "GRPC__LIMITS__SERVICE_KEY": self._service_key,
             },
             "propeller": {
                 "ADMIN__ADDRESS": f"127.0.0.1:{self.ports.admin}",
+                "ADMIN__CLIENT__SERVICE_KEY": self._service_key,
                 "CATALOG__ADDRESS": f"127.0.0.1:{self.ports.catalog}",
                 "ENGINE__REPLICA_NAME": self._replica_name(name),
             },

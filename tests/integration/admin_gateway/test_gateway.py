@@ -196,6 +196,20 @@ async def settings_count(http: httpx.AsyncClient) -> None:
     assert "2048 bytes" in large.json()["message"]
 
 
+async def test_who_asks_too_often_is_told_when_to_come_back(tmp_path: Path) -> None:
+    limits = {"calls_per_second": 0.2, "burst_calls": 50, "wait_seconds": 0}
+    async with world(tmp_path, grpc={"limits": limits}) as strict:
+        answers = [await strict.http.get("/api/v1/version", headers={"Accept": JSON}) for _ in range(70)]
+        assert [answer.status_code for answer in answers[:50]] == [200] * 50
+        refused = next(answer for answer in answers if answer.status_code == 429)
+        assert 1 <= int(refused.headers["retry-after"]) <= 5
+        body = refused.json()
+        assert body["code"] == 8
+        assert body["details"][0]["@type"] == "type.googleapis.com/google.rpc.RetryInfo"
+        async with httpx.AsyncClient(base_url=strict.http.base_url) as other:
+            assert (await other.get("/api/v1/version")).status_code == 200
+
+
 async def test_other_origins_can_be_kept_out(tmp_path: Path) -> None:
     async with world(tmp_path, gateway={"allow_cors": False}) as closed:
         answer = await closed.http.get("/api/v1/version", headers={"Origin": ORIGIN})

@@ -123,7 +123,7 @@ class Gateway:
             await inbound.read(body, message)
             route.fill(message, values, request.scope["query_string"].decode("latin-1"))
             body = message.SerializeToString()
-        peer = f"http:{request.client.host}" if request.client is not None else "http"
+        peer = f"http:{request.client.host}:{request.client.port}" if request.client is not None else "http:"
         return await self._calls.call(route.rule.rpc, body, metadata, peer), route.response_type
 
     async def _body(self, request: Request) -> bytes:

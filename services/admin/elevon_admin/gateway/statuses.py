@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 
 import grpc
 from elevon_idl.names import pack_detail
@@ -55,8 +56,19 @@ def _document(failure: CallFailed, marshaler: JsonMarshaler) -> dict[str, object
 
 
 def error_headers(failure: CallFailed) -> dict[str, str]:
-    """Answer what a browser has to know besides the body."""
+    """Answer what a browser has to know besides the body, and when to come back after a limit was met."""
+    if failure.code is grpc.StatusCode.RESOURCE_EXHAUSTED:
+        return _retry_after(failure)
     if failure.code is not grpc.StatusCode.UNAUTHENTICATED:
         return {}
     one_line = " ".join(failure.message.split())
     return {"WWW-Authenticate": one_line.encode("ascii", "replace").decode()}
+
+
+def _retry_after(failure: CallFailed) -> dict[str, str]:
+    """When to come back, in whole seconds; nothing when coming back would not help."""
+    for detail in unpack_details(grpc.aio.Metadata(*failure.trailers)):
+        if detail.DESCRIPTOR.full_name == "google.rpc.RetryInfo":
+            delay = detail.retry_delay  # type: ignore[attr-defined]  # the type is told by its name
+            return {"Retry-After": str(max(1, math.ceil(delay.seconds + delay.nanos / 1e9)))}
+    return {}

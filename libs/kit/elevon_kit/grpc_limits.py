@@ -1,0 +1,201 @@
+"""How much one connection, and all of them together, may ask for at a time, so that one that floods slows only itself.
+
+Each connection has a bucket of calls that refills at a steady rate, and a number of calls that are worked on at once. A
+call beyond the rate waits for its turn; one whose turn is too far away is refused, after a wait too, so that clients
+which repeat refused calls at once cannot keep the server busy with refusing. Other services are never held back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from time import monotonic
+from typing import Any, TypeAlias
+
+import grpc
+from elevon_core.errors import ResourceExhausted
+
+from elevon_kit import telemetry
+from elevon_kit.logging import get_logger
+from elevon_kit.settings import LimitSettings
+
+log = get_logger("limits")
+
+Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
+
+SERVICE_AGENT = "elevon-service"
+"""The word in the user agent of a channel by which a service of Elevon is told from other clients."""
+
+SWEEP_FROM = 1_024
+"""Connections known at which those that have nothing to be remembered for are forgotten."""
+
+TOLD_EVERY_SECONDS = 10.0
+"""Refusals are summed up in one line of the log that often; a line for each would be a flood of its own."""
+
+ROUNDING = 1e-6
+"""Part of a call by which sums of intervals may be off."""
+
+FULL_RETRY_SECONDS = 1.0
+"""When to come back to a server that is full."""
+
+
+def service_agent(key: str) -> str:
+    """Answer the word that a service puts into its user agent."""
+    return f"{SERVICE_AGENT}/{key}" if key else SERVICE_AGENT
+
+
+@dataclass(slots=True)
+class Caller:
+    """What is remembered of a connection: its calls under way, and when its next call is due at the steady rate."""
+
+    turns: asyncio.Semaphore
+    calls: int = 0
+    due: float = 0.0
+
+
+@dataclass(slots=True)
+class Place:
+    """What a call that was let in holds until it ends."""
+
+    caller: Caller
+    has_turn: bool = field(default=False)
+
+
+class CallLimits:
+    """Lets calls in, holds them back or refuses them."""
+
+    def __init__(self, settings: LimitSettings, clock: Callable[[], float] = monotonic) -> None:
+        self.calls = 0
+        self._clock = clock
+        self._settings = settings
+        self._agent = service_agent(settings.service_key.get_secret_value())
+        self._interval = 1 / settings.calls_per_second if settings.calls_per_second else 0.0
+        self._ahead = (settings.burst_calls - 1 + ROUNDING) * self._interval
+        self._callers: dict[str, Caller] = {}
+        self._sweep_at = SWEEP_FROM
+        self._refused = 0
+        self._told_at = float("-inf")
+        meter = telemetry.meter()
+        self._refusals = meter.create_counter("rpc.server.refused", description="Calls refused because of a limit")
+        self._waits = meter.create_counter("rpc.server.held_back", description="Calls that waited for their turn")
+
+    async def enter(self, context: Context, *, stream: bool = False) -> Place:
+        """Wait for the turn of a call; `leave` gives it back. Raises ResourceExhausted.
+
+        A stream, which may last for hours, needs no turn: only how often streams are opened counts.
+        """
+        name = context.peer()
+        caller = self._callers.get(name) or self._meet(name)
+        if self._is_full_for(caller) and not self._is_service(context, name):
+            await asyncio.sleep(self._settings.wait_seconds)
+            if self._is_full_for(caller):
+                raise self._full(name)
+        place = Place(caller)
+        self.calls += 1
+        caller.calls += 1
+        try:
+            if self._interval:
+                await self._pace(context, name, caller)
+            if not stream:
+                await self._take_turn(context, name, place)
+        except BaseException:
+            self.leave(place)
+            raise
+        return place
+
+    def leave(self, place: Place) -> None:
+        """Note the end of a call."""
+        self.calls -= 1
+        place.caller.calls -= 1
+        if place.has_turn:
+            place.caller.turns.release()
+
+    def _is_full_for(self, caller: Caller) -> bool:
+        """Whether no further call is let in; the second half is for connections that have few calls under way."""
+        most = self._settings.most_calls
+        return self.calls >= most or (self.calls >= most // 2 and caller.calls >= self._settings.turns)
+
+    async def _pace(self, context: Context, name: str, caller: Caller) -> None:
+        """Let a call of the bucket pass; others wait until they are due, or are refused."""
+        now = self._clock()
+        due = max(caller.due, now)
+        wait = due - self._ahead - now
+        if wait <= 0:
+            caller.due = due + self._interval
+            return
+        if self._is_service(context, name):
+            return
+        if wait > self._settings.wait_seconds:
+            await asyncio.sleep(self._settings.wait_seconds)
+            raise self._too_often(name, wait)
+        caller.due = due + self._interval
+        self._waits.add(1, {"reason": "rate"})
+        await asyncio.sleep(wait)
+
+    async def _take_turn(self, context: Context, name: str, place: Place) -> None:
+        turns = place.caller.turns
+        if turns.locked():
+            if self._is_service(context, name):
+                return
+            self._waits.add(1, {"reason": "concurrency"})
+        await turns.acquire()
+        place.has_turn = True
+
+    def _is_service(self, context: Context, name: str) -> bool:
+        """Whether another service calls; asked only about calls that would have to wait."""
+        if name.startswith("http:"):
+            return False
+        for key, value in context.invocation_metadata() or ():
+            if key == "user-agent":
+                return self._agent in str(value).split()
+        return False
+
+    def _meet(self, name: str) -> Caller:
+        if len(self._callers) >= self._sweep_at:
+            self._forget()
+        caller = self._callers[name] = Caller(asyncio.Semaphore(self._settings.turns))
+        return caller
+
+    def _forget(self) -> None:
+        """Forget connections that are to be treated as one never seen: no call under way, the bucket full."""
+        now = self._clock()
+        self._callers = {name: each for name, each in self._callers.items() if each.calls or each.due > now}
+        self._sweep_at = max(SWEEP_FROM, 2 * len(self._callers))
+
+    def _full(self, name: str) -> ResourceExhausted:
+        most = self._settings.most_calls
+        message = (
+            f"the server has {self.calls} calls under way, of {most} that grpc.limits.most_calls allows: keep fewer "
+            f"calls under way at a time, or try again in a second"
+        )
+        return self._refuse(name, "server", message, FULL_RETRY_SECONDS)
+
+    def _too_often(self, name: str, wait: float) -> ResourceExhausted:
+        rate = self._settings.calls_per_second
+        message = (
+            f"too many calls on this connection: more than {rate:g} a second for too long, and more waiting than can "
+            f"be answered within {self._settings.wait_seconds:g} s; keep fewer calls under way at a time, or wait "
+            f"before repeating them (grpc.limits.calls_per_second sets the limit)"
+        )
+        return self._refuse(name, "rate", message, max(wait, 0.1))
+
+    def _refuse(self, name: str, reason: str, message: str, seconds: float) -> ResourceExhausted:
+        self._refusals.add(1, {"reason": reason})
+        self._refused += 1
+        now = self._clock()
+        if now - self._told_at >= TOLD_EVERY_SECONDS:
+            log.warning("calls refused", reason=reason, peer=name, since_last=self._refused, under_way=self.calls)
+            self._told_at, self._refused = now, 0
+        return Refused(message, seconds)
+
+
+class Refused(ResourceExhausted):
+    """A limit refused a call; the details tell when to come back."""
+
+    def __init__(self, message: str, seconds: float) -> None:
+        from google.rpc import error_details_pb2  # type: ignore[import-untyped]  # googleapis ships no type information
+
+        retry = error_details_pb2.RetryInfo()
+        retry.retry_delay.FromMilliseconds(round(seconds * 1000))
+        super().__init__(message, details=[retry])

@@ -1,0 +1,101 @@
+"""What the limits let through, under a clock of the tests."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from elevon_core.errors import ResourceExhausted
+from elevon_kit.grpc_limits import SWEEP_FROM, CallLimits
+from elevon_kit.grpc_local import LocalContext
+from elevon_kit.settings import LimitSettings
+from hypothesis import given
+from hypothesis import strategies as st
+
+
+class Clock:
+    """Time that passes when told to."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+async def passes(limits: CallLimits, peer: str) -> bool:
+    """Make a call that ends at once; whether it was let in."""
+    try:
+        limits.leave(await limits.enter(LocalContext((), peer)))
+    except ResourceExhausted:
+        return False
+    return True
+
+
+@given(
+    rate=st.integers(1, 100),
+    burst=st.integers(1, 20),
+    pauses=st.lists(st.sampled_from([0.0, 0.0, 0.001, 0.01, 0.1, 1.0]), max_size=200),
+)
+def test_no_more_pass_than_the_bucket_holds_and_none_that_it_holds_is_refused(
+    rate: int, burst: int, pauses: list[float]
+) -> None:
+    async def play() -> None:
+        clock = Clock()
+        limits = CallLimits(LimitSettings(calls_per_second=rate, burst_calls=burst, wait_seconds=0), clock)
+        tokens = float(burst)
+        for pause in pauses:
+            clock.now += pause
+            tokens = min(float(burst), tokens + pause * rate)
+            passed = await passes(limits, "ipv4:127.0.0.1:1")
+            # At the boundary itself rounding decides.
+            assert passed == (tokens >= 1) or abs(tokens - 1) < 1e-6, tokens
+            tokens -= passed
+        assert limits.calls == 0
+
+    asyncio.run(play())
+
+
+async def test_one_connection_does_not_use_up_what_another_has() -> None:
+    limits = CallLimits(LimitSettings(calls_per_second=1, burst_calls=1, wait_seconds=0), Clock())
+    assert [await passes(limits, f"ipv4:127.0.0.1:{port}") for port in (1, 1, 2, 2)] == [True, False, True, False]
+
+
+async def test_a_rate_of_zero_is_no_limit() -> None:
+    limits = CallLimits(LimitSettings(calls_per_second=0, burst_calls=1, wait_seconds=0), Clock())
+    assert all([await passes(limits, "ipv4:127.0.0.1:1") for _ in range(1000)])
+
+
+async def test_connections_that_came_and_went_are_forgotten() -> None:
+    clock = Clock()
+    limits = CallLimits(LimitSettings(calls_per_second=10, burst_calls=10), clock)
+    held = await limits.enter(LocalContext((), "ipv4:127.0.0.1:0"))
+    for port in range(1, 10 * SWEEP_FROM):
+        clock.now += 0.01
+        assert await passes(limits, f"ipv4:127.0.0.1:{port}")
+    assert len(limits._callers) <= SWEEP_FROM
+    assert limits._callers["ipv4:127.0.0.1:0"].calls == 1
+    limits.leave(held)
+
+
+@pytest.mark.parametrize(
+    ("peer", "agent", "served"),
+    [
+        ("ipv4:127.0.0.1:1", "grpc-python-asyncio/1.80 grpc-c/50 (linux; chttp2) elevon-service/key", True),
+        ("ipv4:127.0.0.1:1", "grpc-python-asyncio/1.80 grpc-c/50 (linux; chttp2) elevon-service/keys", False),
+        ("ipv4:127.0.0.1:1", "elevon-service", False),
+        ("http:127.0.0.1:1", "elevon-service/key", False),
+    ],
+)
+async def test_only_a_channel_that_shows_the_key_is_a_service(peer: str, agent: str, served: bool) -> None:
+    strict = LimitSettings.model_validate(
+        {"calls_per_second": 1, "burst_calls": 1, "wait_seconds": 0, "service_key": "key"}
+    )
+    limits = CallLimits(strict, Clock())
+    assert await passes(limits, peer)
+    try:
+        limits.leave(await limits.enter(LocalContext((("user-agent", agent),), peer)))
+    except ResourceExhausted:
+        assert not served
+    else:
+        assert served
