@@ -15,7 +15,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -112,6 +112,13 @@ def as_server_user(folder: Path) -> list[str]:
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[PostgresServer]:
     """A private PostgreSQL server, started once and ended by its process id."""
+    with running_postgres(POSTGRES_SETTINGS) as server:
+        yield server
+
+
+@contextlib.contextmanager
+def running_postgres(server_settings: Mapping[str, str]) -> Iterator[PostgresServer]:
+    """A private PostgreSQL server with these settings, in a folder that goes with it."""
     programs = postgres_programs()
     folder = Path(tempfile.mkdtemp(prefix="elevon-postgres-"))
     prefix = as_server_user(folder)
@@ -133,7 +140,7 @@ def postgres_server() -> Iterator[PostgresServer]:
     if made.returncode != 0:
         pytest.fail(f"initdb failed:\n{made.stdout}{made.stderr}")
     server = PostgresServer(programs, free_port())
-    settings = [word for name, value in POSTGRES_SETTINGS.items() for word in ("-c", f"{name}={value}")]
+    settings = [word for name, value in server_settings.items() for word in ("-c", f"{name}={value}")]
     log = folder.with_suffix(".log")
     with log.open("wb") as output:
         command = [*prefix, str(programs / "postgres"), "-D", str(data), "-p", str(server.port), *settings]

@@ -198,7 +198,7 @@ async def listing(bench: Bench) -> list[Measurement]:
         plan = await register(client, specs.chain("single", task.id, 1), "a")
         await run(client, specs.execution(plan, a=0))
     bench.progress(f"writing {LISTED:,} executions")
-    await copy_executions(bench.folder / "data" / "admin.sqlite", LISTED)
+    await copy_executions(f"sqlite+aiosqlite:///{bench.folder}/data/admin.sqlite", LISTED)
     bench.progress("listing")
     request = admin.ResourceListRequest(
         id=admin.NamedEntityIdentifier(project=specs.PROJECT, domain=specs.DOMAIN),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from elevon_core.errors import InvalidArgument
 
@@ -19,10 +19,16 @@ Row = TypeVar("Row")
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Which rows to answer; a limit of None answers all of them."""
+    """Which rows to answer; a limit of None answers all of them.
+
+    `after` says where the row before the page stands in the order, if that is known; `offset` need not be counted then.
+    `reader` tells apart those who page, so that each goes on where it was.
+    """
 
     limit: int | None
     offset: int = 0
+    reader: str = ""
+    after: tuple[Any, ...] | None = None
 
     @property
     def fetch(self) -> int | None:

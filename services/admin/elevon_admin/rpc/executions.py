@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from elevon_idl.admin import v1 as admin
+from grpc.aio import ServicerContext
 
 from elevon_admin.domain.records import ExecutionKey
 from elevon_admin.usecases.execution_data import ExecutionData
 from elevon_admin.usecases.execution_queries import ExecutionQueries
 from elevon_admin.usecases.launch import Launch
 from elevon_admin.usecases.terminate import Terminate
+
+Context = ServicerContext[Any, Any]
 
 
 class ExecutionRpcs:
@@ -54,9 +59,9 @@ class ExecutionRpcs:
         """Answer inputs and outputs of an execution."""
         return await self.execution_data.of_execution(request.id)
 
-    async def ListExecutions(self, request: admin.ResourceListRequest, context: object) -> admin.ExecutionList:
+    async def ListExecutions(self, request: admin.ResourceListRequest, context: Context) -> admin.ExecutionList:
         """Answer a page of executions."""
-        return await self.execution_queries.executions(request)
+        return await self.execution_queries.executions(request, context.peer())
 
     async def TerminateExecution(
         self, request: admin.ExecutionTerminateRequest, context: object

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from elevon_idl.admin import v1 as admin
+from grpc.aio import ServicerContext
 
 from elevon_admin.usecases.execution_data import ExecutionData
 from elevon_admin.usecases.execution_queries import ExecutionQueries
+
+Context = ServicerContext[Any, Any]
 
 
 class NodeExecutionRpcs:
@@ -25,10 +30,10 @@ class NodeExecutionRpcs:
         return await self.execution_data.dynamic_workflow(request.id)
 
     async def ListNodeExecutions(
-        self, request: admin.NodeExecutionListRequest, context: object
+        self, request: admin.NodeExecutionListRequest, context: Context
     ) -> admin.NodeExecutionList:
         """Answer a page of an execution's top level, or of what is below one node."""
-        return await self.execution_queries.nodes(request)
+        return await self.execution_queries.nodes(request, context.peer())
 
     async def ListNodeExecutionsForTask(
         self, request: admin.NodeExecutionForTaskListRequest, context: object

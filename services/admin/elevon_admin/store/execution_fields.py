@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import ColumnElement, Table, and_, literal, select
@@ -118,7 +119,20 @@ EXECUTION_COLUMNS = Columns(
         "admin_tag": _through({"name": Field(execution_tags.c.key)}, executions.c.id, execution_tags.c.execution_id),
     },
     (executions.c.created_at, executions.c.id),
+    tie_breaks={"updated_at": (executions.c.id,)},
 )
+
+_ONE_BY_ONE = {
+    "launch_plan": related(LAUNCH_PLAN_FIELDS, executions.c.launch_plan_id, launch_plans.c.id),
+    "workflow": related(WORKFLOW_FIELDS, executions.c.workflow_id, workflows.c.id),
+    "task": related(TASK_FIELDS, executions.c.task_id, tasks.c.id),
+}
+
+
+def with_names_known(columns: Columns, entities: Collection[str]) -> Columns:
+    """The same, for executions that an index finds by the name of an entity: each looks at its own row of it only."""
+    known = {name: entity for name, entity in _ONE_BY_ONE.items() if name in entities}
+    return replace(columns, entities={**columns.entities, **known}) if known else columns
 
 
 def _of_execution(own: ColumnElement[Any]) -> Entity:
@@ -128,7 +142,7 @@ def _of_execution(own: ColumnElement[Any]) -> Entity:
 NODE_COLUMNS = Columns(
     "node_execution",
     {"node_execution": Entity(NODE_FIELDS), "execution": _of_execution(node_executions.c.execution_id)},
-    (node_executions.c.id,),
+    (node_executions.c.created_at, node_executions.c.id),
     bare=dict.fromkeys(_EXECUTION_NAME, "execution"),
 )
 

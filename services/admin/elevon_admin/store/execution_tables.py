@@ -80,6 +80,17 @@ executions = Table(
     Index("ix_executions_workflow_name", "project", "domain", "state", "workflow_name", "created_at", "id"),
     Index("ix_executions_launch_plan_name", "project", "domain", "state", "launch_plan_name", "created_at", "id"),
     Index("ix_executions_updated_at", "project", "domain", "updated_at", "id"),
+    Index("ix_executions_user", "project", "domain", "state", "user", "created_at", "id"),
+    Index(
+        "ix_executions_error_kind",
+        "project",
+        "domain",
+        "state",
+        "error_kind",
+        "created_at",
+        "id",
+        sqlite_where=text("error_kind IS NOT NULL"),
+    ),
     Index("ix_executions_with_data", "project", "domain", "created_at", "id", sqlite_where=text(WITH_DATA)),
     Index("ix_executions_live", "launch_plan_id", sqlite_where=text(LIVE)),
 )
@@ -114,6 +125,14 @@ node_executions = Table(
     Column("dynamic_workflow", LargeBinary, nullable=True),
     UniqueConstraint("execution_id", "node_id", name="uq_node_executions_execution_id_node_id"),
     Index("ix_node_executions_parent_node_id", "execution_id", "parent_node_id", "created_at", "id"),
+    Index(
+        "ix_node_executions_parent_task",
+        "execution_id",
+        "parent_task",
+        "created_at",
+        "id",
+        sqlite_where=text("parent_task IS NOT NULL"),
+    ),
 )
 """`metadata` is an admin.NodeExecutionMetaData, `closure` an admin.NodeExecutionClosure.
 
@@ -159,10 +178,17 @@ execution_tags = Table(
     Column("execution_id", RowId, ForeignKey("executions.id"), primary_key=True),
     Column("key", Name, primary_key=True),
     Column("value", Name, primary_key=True),
-    Index("ix_execution_tags_key", "key", "value", "execution_id"),
-    Index("ix_execution_tags_value", "value", "execution_id"),
+    Column("project", Name, nullable=False),
+    Column("domain", Name, nullable=False),
+    Column("created_at", Nanoseconds, nullable=False),
+    Index("ix_execution_tags_key", "project", "domain", "key", "created_at", "execution_id"),
+    Index("ix_execution_tags_pair", "project", "domain", "key", "value", "created_at", "execution_id"),
+    Index("ix_execution_tags_value", "project", "domain", "value", "created_at", "execution_id"),
 )
-"""Tags have an empty value; labels have theirs."""
+"""Tags have an empty value; labels have theirs.
+
+Place and time are the execution's: pages of the executions with a tag come from an index in the order of creation.
+"""
 
 signals = Table(
     "signals",

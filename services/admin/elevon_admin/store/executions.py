@@ -19,14 +19,15 @@ from elevon_admin.domain.executions import (
     NewExecution,
     StoredExecution,
 )
-from elevon_admin.domain.filters import Filter, mentions
+from elevon_admin.domain.filters import Filter
 from elevon_admin.domain.paging import Page
 from elevon_admin.domain.records import ExecutionFamily, ExecutionKey, ExecutionRecord, NodeKey, StoredLiterals
 from elevon_admin.domain.sorting import Sort
 from elevon_admin.execution_ports import Inserted
+from elevon_admin.store.bookmarks import Bookmarks
 from elevon_admin.store.dispatches import add_dispatch, undelivered_of
 from elevon_admin.store.execution_families import store_families
-from elevon_admin.store.execution_pages import execution_page
+from elevon_admin.store.execution_pages import ExecutionScope, execution_page
 from elevon_admin.store.execution_rows import column_time, literal_columns
 from elevon_admin.store.execution_tables import LIVE, dispatches, execution_tags, executions, node_executions
 from elevon_admin.store.gathering import Gathered
@@ -80,6 +81,7 @@ class SqlExecutions:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._bookmarks = Bookmarks()
         self._add = insert_missing(database.dialect, executions).returning(
             executions.c.project, executions.c.domain, executions.c.name, executions.c.id
         )
@@ -166,14 +168,13 @@ class SqlExecutions:
         self, project: str, domain: str, name: str, filters: Sequence[Filter], sort: Sort | None, page: Page
     ) -> Sequence[StoredExecution]:
         """See ExecutionRepository."""
-        scope = [executions.c.project == project, executions.c.domain == domain]
-        if name:
-            scope.append(executions.c.name == name)
-        if not mentions(filters, "state"):
-            scope.append(executions.c.state == admin.EXECUTION_ACTIVE)
-        query = execution_page(READ_EXECUTION, scope, filters, sort, page)
+        scope = ExecutionScope(project, domain, name)
+        page = self._bookmarks.found(page, scope, filters, sort)
+        query, order = execution_page(READ_EXECUTION, scope, filters, sort, page)
         async with self._database.reading() as connection:
-            return [stored_execution(row) for row in await connection.execute(query)]
+            rows = (await connection.execute(query)).all()
+        self._bookmarks.leave(page, order, rows, scope, filters, sort)
+        return [stored_execution(row) for row in rows]
 
     async def abort(
         self, key: ExecutionKey, change: Callable[[ExecutionRecord], None], payload: bytes, cause: str, now: int
@@ -293,7 +294,10 @@ def _dispatch_values(execution: NewExecution, row_id: int) -> dict[str, Any]:
 
 
 def _tag_values(execution: NewExecution, row_id: int) -> Collection[dict[str, Any]]:
-    return [{"execution_id": row_id, "key": key, "value": value} for key, value in dict.fromkeys(execution.tags)]
+    place = {"project": execution.key.project, "domain": execution.key.domain, "created_at": execution.created_at}
+    return [
+        {"execution_id": row_id, "key": key, "value": value, **place} for key, value in dict.fromkeys(execution.tags)
+    ]
 
 
 def _inserted(execution: NewExecution, rows: Mapping[ExecutionKey, int], sent: Mapping[int, int]) -> Inserted:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVarTuple
 
 from elevon_core.errors import InvalidArgument
-from sqlalchemy import BigInteger, ColumnElement, Select, and_, false, literal, not_
+from sqlalchemy import BigInteger, Column, ColumnElement, Row, Select, and_, false, literal, not_, tuple_
 
 from elevon_admin.domain.filter_values import ValueKind, parse_value
 from elevon_admin.domain.filters import ENTITY_CODES, Filter, FilterFunction
@@ -60,6 +60,31 @@ class Columns:
     tie_break: Sequence[ColumnElement[Any]]
     bare: Mapping[str, str] = field(default_factory=dict)
     """Bare fields that belong to another entity than the primary one: field to entity."""
+    tie_breaks: Mapping[str, Sequence[ColumnElement[Any]]] = field(default_factory=dict)
+    """Sort keys whose index goes on otherwise than `tie_break`, with how it does."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """The columns that rows come by, all in one direction; they make the order total."""
+
+    columns: tuple[ColumnElement[Any], ...]
+    ascending: bool
+
+    @property
+    def resumable(self) -> bool:
+        """Whether a row's place can be told by its values: NULL has no place that both databases agree on."""
+        return all(isinstance(column, Column) and not column.nullable for column in self.columns)
+
+    def directed(self, columns: Sequence[ColumnElement[Any]] | None = None) -> list[ColumnElement[Any]]:
+        """The columns, or others in their place, as ORDER BY takes them."""
+        return [column.asc() if self.ascending else column.desc() for column in columns or self.columns]
+
+    def after(self, position: Sequence[Any]) -> Condition:
+        """The rows behind the one with these values."""
+        values = tuple_(*(literal(value, column.type) for value, column in zip(position, self.columns, strict=True)))
+        found: Condition = tuple_(*self.columns) > values if self.ascending else tuple_(*self.columns) < values
+        return found
 
 
 def apply_listing(
@@ -69,10 +94,27 @@ def apply_listing(
 
     Raises InvalidArgument for fields, entities, values and sort keys that `columns` does not know.
     """
-    select = select.where(*conditions(columns, filters)).order_by(*_order(columns, sort))
+    order = order_of(columns, sort)
+    return paged(select.where(*conditions(columns, filters)), order, page).order_by(*order.directed())
+
+
+def paged(select: Select[*Selected], order: Order, page: Page) -> Select[*Selected]:
+    """The page's rows: those behind `page.after` if that is known, or else those behind as many as it says."""
     if page.fetch is not None:
         select = select.limit(page.fetch)
+    if page.after is not None:
+        return select.where(order.after(page.after))
     return select.offset(literal(page.offset, BigInteger)) if page.offset else select
+
+
+def with_position(select: Select[*Selected], order: Order) -> Select[*tuple[Any, ...]]:
+    """The same with the values of the order's columns, for `position_of`."""
+    return select.add_columns(*(column.label(f"position_{n}") for n, column in enumerate(order.columns)))
+
+
+def position_of(row: Row[*tuple[Any, ...]], order: Order) -> tuple[Any, ...]:
+    """Where a row that was selected `with_position` stands in the order."""
+    return tuple(row._mapping[f"position_{n}"] for n in range(len(order.columns)))
 
 
 def conditions(columns: Columns, filters: Sequence[Filter]) -> list[Condition]:
@@ -102,15 +144,16 @@ def _field(entity: Entity, entity_name: str, expression: Filter) -> Field:
     return known
 
 
-def _order(columns: Columns, sort: Sort | None) -> list[ColumnElement[Any]]:
+def order_of(columns: Columns, sort: Sort | None) -> Order:
+    """The order that a list call asks for; raises InvalidArgument for a sort key that `columns` does not know."""
     if sort is None:
-        return list(columns.tie_break)
+        return Order(tuple(columns.tie_break), ascending=True)
     known = columns.entities[columns.primary].fields.get(sort.key)
     if known is None:
         choices = ", ".join(sorted(columns.entities[columns.primary].fields))
         raise InvalidArgument(f"invalid sort key '{sort.key[:200]}' (columns: {choices})")
-    keys = [known.column, *(column for column in columns.tie_break if column is not known.column)]
-    return [key.asc() if sort.ascending else key.desc() for key in keys]
+    rest = columns.tie_breaks.get(sort.key, columns.tie_break)
+    return Order((known.column, *(column for column in rest if column is not known.column)), sort.ascending)
 
 
 _COMPARISONS: dict[FilterFunction, Callable[[Any, Any], Any]] = {

@@ -15,10 +15,11 @@ from elevon_admin.domain.filters import Filter
 from elevon_admin.domain.paging import Page
 from elevon_admin.domain.records import ExecutionKey, NodeKey
 from elevon_admin.domain.sorting import Sort
+from elevon_admin.store.bookmarks import Bookmarks
 from elevon_admin.store.execution_fields import NODE_COLUMNS
 from elevon_admin.store.execution_tables import executions, node_executions
 from elevon_admin.store.executions import stored_literals
-from elevon_admin.store.listing import apply_listing
+from elevon_admin.store.listing import apply_listing, order_of, with_position
 
 READ_NODE = (
     node_executions.c.id,
@@ -66,6 +67,7 @@ class SqlNodeExecutions:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._bookmarks = Bookmarks()
 
     async def get(self, key: NodeKey) -> StoredNode | None:
         """See NodeExecutionRepository."""
@@ -93,10 +95,14 @@ class SqlNodeExecutions:
             query = query.where(columns.parent_node_id == parent_node)
         else:
             query = query.where(columns.parent_node_id.is_(None), columns.parent_task.is_(None))
+        what = (execution, parent_node, parent_task, filters, sort)
+        page = self._bookmarks.found(page, *what)
+        order = order_of(NODE_COLUMNS, sort)
+        statement = apply_listing(with_position(query, order), NODE_COLUMNS, filters, sort, page)
         async with self._database.reading() as connection:
-            statement = apply_listing(query, NODE_COLUMNS, filters, sort, page)
-            rows = await connection.execute(statement, execution._asdict())
-            return [stored_node(row, execution) for row in rows]
+            rows = (await connection.execute(statement, execution._asdict())).all()
+        self._bookmarks.leave(page, order, rows, *what)
+        return [stored_node(row, execution) for row in rows]
 
 
 def stored_node(row: Row[*tuple[Any, ...]], execution: ExecutionKey) -> StoredNode:

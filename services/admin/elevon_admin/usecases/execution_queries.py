@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from elevon_core.errors import InvalidArgument, NotFound
 from elevon_core.identifiers import (
@@ -53,11 +54,11 @@ class ExecutionQueries:
             raise missing_execution(key)
         return execution_message(stored)
 
-    async def executions(self, request: admin.ResourceListRequest) -> admin.ExecutionList:
-        """A page of executions with their error messages cut short."""
+    async def executions(self, request: admin.ResourceListRequest, reader: str = "") -> admin.ExecutionList:
+        """A page of executions with their error messages cut short; a known reader goes on where it was."""
         listing = resource_listing(request, "ListExecutions")
-        found = await self._executions.list(*listing.scope, listing.filters, listing.sort, listing.page)
-        rows, token = cut(listing.page, found)
+        page = replace(listing.page, reader=reader)
+        rows, token = cut(page, await self._executions.list(*listing.scope, listing.filters, listing.sort, page))
         messages = [execution_message(row) for row in rows]
         for message in messages:
             _shorten(message.closure)
@@ -72,13 +73,17 @@ class ExecutionQueries:
             raise NotFound(f"missing entity of type node execution with identifier {key}")
         return stored
 
-    async def nodes(self, request: admin.NodeExecutionListRequest) -> admin.NodeExecutionList:
-        """A page of the top level of an execution, or of what is below one of its nodes (NotFound without that)."""
+    async def nodes(self, request: admin.NodeExecutionListRequest, reader: str = "") -> admin.NodeExecutionList:
+        """A page of the top level of an execution, or of what is below one of its nodes (NotFound without that).
+
+        A known reader goes on where it was.
+        """
         if not request.HasField("workflow_execution_id"):
             raise InvalidArgument.missing("execution_id")
         validate_execution_identifier(request.workflow_execution_id, "execution_id")
         key = ExecutionKey.of(request.workflow_execution_id)
         filters, sort, page = _listing(request, "ListNodeExecutions")
+        page = replace(page, reader=reader)
         parent = request.unique_parent_id or None
         if parent is not None:
             await self.node(core.NodeExecutionIdentifier(node_id=parent, execution_id=key.identifier()))
