@@ -95,8 +95,12 @@ class HttpServer:
     def _config(self) -> uvicorn.Config:
         if (self._settings.tls_certificate is None) != (self._settings.tls_key is None):
             raise InvalidArgument("http.tls_certificate and http.tls_key go together: one of them is missing")
+        from elevon_kit.http_patience import patient_protocol  # loads the parser
+
         return uvicorn.Config(
             self.app,
+            http=patient_protocol(self._settings),
+            ws="none",
             log_config=None,
             log_level=logging.WARNING,
             access_log=False,

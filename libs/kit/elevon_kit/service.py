@@ -19,6 +19,7 @@ from elevon_core.errors import ElevonError, InvalidArgument
 
 from elevon_kit.database_errors import SchemaMismatch
 from elevon_kit.logging import configure_logging, get_logger
+from elevon_kit.open_files import allow_open_files
 from elevon_kit.settings import ServiceSettings
 from elevon_kit.telemetry import configure_telemetry
 
@@ -64,6 +65,7 @@ def run_service(service: str, settings_type: type[S], build: Build[S], arguments
         sys.stderr.write(f"elevon-{service}: {error.message}\n")
         return EXIT_SETTINGS
     configure_logging(settings.log, service)
+    allow_open_files()
     try:
         return asyncio.run(_run(service, settings, build))
     except KeyboardInterrupt:

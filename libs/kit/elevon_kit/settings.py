@@ -119,6 +119,12 @@ class HttpSettings(SettingsGroup):
     tls_certificate: Path | None = Field(None, description="PEM certificate chain; with `tls_key`, turns TLS on.")
     tls_key: Path | None = Field(None, description="PEM private key of `tls_certificate`.")
     drain_seconds: float = Field(5.0, ge=0, description="How long requests may run on after a stop, in seconds.")
+    header_seconds: float = Field(20.0, gt=0, description="How long the header of a request may take, in seconds.")
+    header_bytes: int = Field(64 * 1024, ge=8192, description="Largest header of a request accepted, in bytes.")
+    stall_seconds: float = Field(
+        60.0, gt=0, description="How long a client may send no byte of a body, or take none of an answer, in seconds."
+    )
+    connections: int = Field(2_000, ge=1, description="Connections kept at a time; one more is turned away.")
 
 
 class DatabaseSettings(SettingsGroup):

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO
 
 from elevon_core.errors import InvalidArgument
+from elevon_kit.open_files import allow_open_files
 from elevon_kit.settings import CONFIG_VARIABLE
 
 from elevon.front_door import Backend, FrontDoor
@@ -26,6 +27,9 @@ from elevon.settings import StandaloneSettings, connector_addresses
 
 LOCK_SECONDS = 20.0
 """How long to wait for an earlier control plane that still drains."""
+
+OTHER_FILES = 128
+"""Open files that are no connections; each of these takes two."""
 
 
 class CannotListen(Exception):
@@ -96,6 +100,7 @@ class ControlPlane:
         self._door = FrontDoor(
             Backend("admin gRPC", "127.0.0.1", self.ports.admin),
             Backend("admin HTTP", "127.0.0.1", self.ports.admin_http),
+            most=max(1, min(settings.connections, (allow_open_files() - OTHER_FILES) // 2)),
         )
 
     def acquire(self, *, reset: bool = False, seconds: float = LOCK_SECONDS) -> None:

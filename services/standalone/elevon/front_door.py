@@ -24,6 +24,12 @@ UNAVAILABLE = (
 GOODBYE_SECONDS = 2.0
 """How long `close` lets connections send what is still buffered."""
 
+STALL_SECONDS = 90.0
+"""How long a client may take nothing of what waits for it: what is behind may have ended long ago, unheard."""
+
+TOLD_EVERY_SECONDS = 10.0
+"""How often it is logged that connections have to make room."""
+
 logger = logging.getLogger(__name__)
 
 
@@ -40,16 +46,25 @@ class FrontDoor:
     """Listens on one address and relays to the gRPC or the HTTP backend.
 
     `first_bytes_seconds` bounds how long a silent connection is kept; `backend_seconds` how long a connection waits for
-    a backend that does not answer yet.
+    a backend that does not answer yet. When there are `most` connections, one more takes the place of the one that has
+    been silent the longest: its client, if it is one, connects again when it has something to say.
     """
 
     def __init__(
-        self, grpc: Backend, http: Backend, *, first_bytes_seconds: float = 10.0, backend_seconds: float = 10.0
+        self,
+        grpc: Backend,
+        http: Backend,
+        *,
+        first_bytes_seconds: float = 10.0,
+        backend_seconds: float = 10.0,
+        most: int = 4_000,
     ) -> None:
         self.grpc = grpc
         self.http = http
         self.first_bytes_seconds = first_bytes_seconds
         self.backend_seconds = backend_seconds
+        self.most = most
+        self._told_at = -TOLD_EVERY_SECONDS
         self._server: asyncio.Server | None = None
         self._visitors: set[Visitor] = set()
         self._empty = asyncio.Event()
@@ -80,6 +95,8 @@ class FrontDoor:
         self._server = None
 
     def entered(self, visitor: Visitor) -> None:
+        if len(self._visitors) >= self.most:
+            self._make_room()
         self._visitors.add(visitor)
         self._empty.clear()
 
@@ -87,6 +104,16 @@ class FrontDoor:
         self._visitors.discard(visitor)
         if not self._visitors:
             self._empty.set()
+
+    def _make_room(self) -> None:
+        """End the connection that has been silent the longest."""
+        silent = min(self._visitors, key=lambda each: each.heard_at)
+        silent.abort()
+        self._visitors.discard(silent)
+        now = asyncio.get_running_loop().time()
+        if now - self._told_at >= TOLD_EVERY_SECONDS:
+            self._told_at = now
+            logger.warning("%d connections, the most there may be: silent ones make room", self.most)
 
     def choose(self, first: bytes) -> Backend | None:
         """The backend for a connection that begins with `first`; None while that cannot be told."""
@@ -113,7 +140,11 @@ class Relay(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         if self.other is not None and self.other.transport is not None:
+            self.other.heard()
             self.other.transport.write(data)
+
+    def heard(self) -> None:
+        """Note that something passed through."""
 
     def eof_received(self) -> bool:
         self.ended = True
@@ -143,6 +174,8 @@ class Relay(asyncio.Protocol):
     def hang_up(self) -> None:
         if self.transport is not None and not self.transport.is_closing():
             self.transport.close()
+            if self.transport.get_write_buffer_size():
+                asyncio.get_running_loop().call_later(STALL_SECONDS, self.transport.abort)
 
     def abort(self) -> None:
         for end in (self, self.other):
@@ -159,6 +192,11 @@ class Visitor(Relay):
         self.held = b""
         self.connecting: asyncio.Task[None] | None = None
         self.patience: asyncio.TimerHandle | None = None
+        self.stalled: asyncio.TimerHandle | None = None
+        self.heard_at = asyncio.get_running_loop().time()
+
+    def heard(self) -> None:
+        self.heard_at = asyncio.get_running_loop().time()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
@@ -166,6 +204,7 @@ class Visitor(Relay):
         self.patience = asyncio.get_running_loop().call_later(self.door.first_bytes_seconds, self.hang_up)
 
     def data_received(self, data: bytes) -> None:
+        self.heard()
         if self.other is not None:
             super().data_received(data)
             return
@@ -173,8 +212,17 @@ class Visitor(Relay):
         if self.connecting is None:
             self._choose()
 
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self.stalled = asyncio.get_running_loop().call_later(STALL_SECONDS, self.abort)
+
+    def resume_writing(self) -> None:
+        self._go_on()
+        super().resume_writing()
+
     def connection_lost(self, error: Exception | None) -> None:
         self._be_patient_no_more()
+        self._go_on()
         if self.connecting is not None:
             self.connecting.cancel()
         self.door.left(self)
@@ -213,6 +261,11 @@ class Visitor(Relay):
         if backend is self.door.http:
             self.transport.write(UNAVAILABLE)
         self.hang_up()
+
+    def _go_on(self) -> None:
+        if self.stalled is not None:
+            self.stalled.cancel()
+            self.stalled = None
 
     def _be_patient_no_more(self) -> None:
         if self.patience is not None:

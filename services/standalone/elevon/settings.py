@@ -43,6 +43,9 @@ class StandaloneSettings(BaseSettings):
     )
     start_seconds: float = Field(60.0, gt=0, description="How long a service may take to start, in seconds.")
     drain_seconds: float = Field(20.0, ge=0, description="How long a service may take to drain, in seconds.")
+    connections: int = Field(
+        4_000, ge=1, description="Connections to the one port at a time; for one more, the longest silent one is ended."
+    )
     connectors: list[str] = Field(
         default_factory=list,
         description="Connector services that tasks may go to, `host:port` or `name=host:port`; the first one without "

@@ -51,13 +51,16 @@ def named(name: bytes) -> Handler:
 
 
 @contextlib.asynccontextmanager
-async def door(grpc: int, http: int, first: float = 10, wait: float = 10) -> AsyncIterator[tuple[FrontDoor, int]]:
+async def door(
+    grpc: int, http: int, first: float = 10, wait: float = 10, most: int = 1000
+) -> AsyncIterator[tuple[FrontDoor, int]]:
     """An open front door and its port."""
     opened = FrontDoor(
         Backend("grpc", "127.0.0.1", grpc),
         Backend("http", "127.0.0.1", http),
         first_bytes_seconds=first,
         backend_seconds=wait,
+        most=most,
     )
     port = await opened.open("127.0.0.1", 0)
     try:
@@ -310,3 +313,50 @@ async def test_a_port_in_use_is_an_os_error() -> None:
         with pytest.raises(OSError, match="in use"):
             await second.open("127.0.0.1", port)
         await second.close()
+
+
+async def test_when_the_door_is_full_the_longest_silent_connection_makes_room() -> None:
+    async with backend(named(b"http")) as http, door(http, http, most=3) as (opened, port):
+        kept = [await asyncio.open_connection("127.0.0.1", port) for _ in range(3)]
+        for number in (1, 0, 2):  # the second is then the one that spoke first
+            reader, writer = kept[number]
+            writer.write(b"GET %d" % number)
+            assert await reader.readexactly(10) == b"http:GET %d" % number
+        assert await exchange(port, b"GET ") == b"http:GET "
+        assert await kept[1][0].read(-1) == b""
+        for number in (0, 2):
+            reader, writer = kept[number]
+            writer.write(b"on")
+            assert await reader.readexactly(2) == b"on"
+            writer.close()
+        await no_visitors(opened)
+
+
+async def test_a_flood_of_silent_connections_keeps_nobody_out() -> None:
+    async with backend(named(b"http")) as http, door(http, http, most=50) as (opened, port):
+        silent = [await asyncio.open_connection("127.0.0.1", port) for _ in range(400)]
+        assert len(opened._visitors) <= 50
+        assert await exchange(port, b"GET ") == b"http:GET "
+        for _, writer in silent:
+            writer.close()
+        await no_visitors(opened)
+
+
+async def test_what_a_client_does_not_take_is_thrown_away_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("elevon.front_door.STALL_SECONDS", 0.1)
+
+    async def pour(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError):
+            for _ in range(64):
+                writer.write(bytes(MEBIBYTE))
+            await asyncio.sleep(0.3)
+            writer.transport.abort()
+
+    async with backend(pour) as http, door(http, http) as (opened, port):
+        client = socket.create_connection(("127.0.0.1", port))
+        client.sendall(b"GET ")
+        async with asyncio.timeout(20):
+            while not opened._visitors:
+                await asyncio.sleep(0.005)
+        await no_visitors(opened)
+        client.close()
