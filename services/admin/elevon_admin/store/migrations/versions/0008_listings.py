@@ -1,4 +1,4 @@
-"""Indexes for pages of executions by user, kind of error and tag, of nodes below attempts, and of descriptions."""
+"""Indexes for pages of executions by user, kind of error and tag, and of nodes below attempts."""
 
 from __future__ import annotations
 
@@ -21,8 +21,6 @@ def upgrade() -> None:
     _partial_index("ix_executions_error_kind", "executions", columns, "error_kind IS NOT NULL")
     columns = ["execution_id", "parent_task", *newest]
     _partial_index("ix_node_executions_parent_task", "node_executions", columns, "parent_task IS NOT NULL")
-    columns = ["resource_type", "project", "domain", *newest]
-    op.create_index("ix_description_entities_newest", "description_entities", columns)
     _place_tags()
 
 
