@@ -72,12 +72,16 @@ def kill_group(pid: int, number: int) -> None:
 
 
 def send_with_descriptors(channel: socket.socket, message: dict[str, Any], descriptors: Sequence[int]) -> None:
-    """Send a message and open files; blocks as the socket does. Until it is read, the kernel keeps the files open."""
+    """Send a message and open files; blocks as the socket does. Until it is read, the kernel keeps the files open.
+
+    Raises OSError only when the message was not sent whole, so that the other end cannot have acted on it.
+    """
     data = json.dumps(message).encode()
     frame = _FRAME.pack(len(data)) + data
     rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", descriptors))] if descriptors else []
     sent = channel.sendmsg([frame], rights)
-    channel.sendall(frame[sent:])
+    if sent < len(frame):  # even of nothing, a send fails once the other end has read everything and closed
+        channel.sendall(frame[sent:])
 
 
 def receive_with_descriptors(channel: socket.socket) -> tuple[dict[str, Any], list[int]] | None:
