@@ -206,6 +206,7 @@ async def test_abort_ends_everything_an_attempt_started(
     await appears(tmp_path / "ready")
     pids = [int((tmp_path / name).read_text()) for name in ("near", "far", "forked")]
     assert all(is_alive(pid) for pid in pids)
+    await listener.until(lambda report: report.phase is AttemptPhase.RUNNING)
     await plugin.abort(attempt.name, "not wanted")
     assert not any(is_alive(pid) for pid in pids)
     assert [report.phase for report in listener.reports] == [AttemptPhase.RUNNING]
@@ -228,6 +229,7 @@ async def test_abort_kills_what_ignores_the_request(
     listener, attempt = Listener(), place.attempt(templates["ignore_signals"], {"folder": str(tmp_path)}, fresh_name())
     await plugin.start(attempt, listener)
     await appears(tmp_path / "ready")
+    await listener.until(lambda report: report.phase is AttemptPhase.RUNNING)
     await plugin.abort(attempt.name, "not wanted")
     assert [report.phase for report in listener.reports] == [AttemptPhase.RUNNING]
 
