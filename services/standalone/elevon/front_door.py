@@ -88,7 +88,8 @@ class FrontDoor:
         for visitor in tuple(self._visitors):
             visitor.hang_up()
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._empty.wait(), GOODBYE_SECONDS)
+            async with asyncio.timeout(GOODBYE_SECONDS):
+                await self._empty.wait()
         for visitor in tuple(self._visitors):
             visitor.abort()
         await asyncio.sleep(0)  # transports report their end in the loop's next round

@@ -101,7 +101,8 @@ class ServiceProcess:
     async def _drain(self, process: asyncio.subprocess.Process, seconds: float) -> None:
         process.terminate()
         try:
-            await asyncio.wait_for(process.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await process.wait()
         except TimeoutError:
             logger.warning("%s did not drain within %s s and is ended", self.command.name, seconds)
             process.kill()
@@ -164,7 +165,8 @@ class ServiceProcess:
     async def _restart_after(self, delay: float) -> bool:
         """Start the process again after a pause; False when it is to stop instead."""
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._stopping.wait(), delay)
+            async with asyncio.timeout(delay):
+                await self._stopping.wait()
         async with self._spawning:
             if self._stopping.is_set():
                 return False

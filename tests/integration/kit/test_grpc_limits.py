@@ -131,7 +131,8 @@ async def test_whoever_gives_up_while_waiting_leaves_the_turn_to_others(start: A
     running = await start(limits=LimitSettings(turns=1))
     busy = client(running)
     first = asyncio.create_task(code(running.create("wait", busy)))
-    await asyncio.wait_for(running.shelf.running.wait(), 30)
+    async with asyncio.timeout(30):
+        await running.shelf.running.wait()
     assert await code(running.create("fine", busy, timeout=0.05)) is grpc.StatusCode.DEADLINE_EXCEEDED
     await until_calls(running, 1)
     running.shelf.release.set()

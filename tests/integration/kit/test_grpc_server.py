@@ -299,7 +299,8 @@ async def frames_after_pings(address: str, pings: int, pause: float) -> list[int
         await asyncio.sleep(pause)
         if reading.done():
             break
-    await asyncio.wait_for(reading, 10)
+    async with asyncio.timeout(10):
+        await reading
     writer.close()
     return answered
 

@@ -101,7 +101,8 @@ async def test_a_connection_that_says_too_little_is_cut(first: bytes) -> None:
     async with backend(named(b"http")) as http, door(http, http, first=0.05) as (_, port):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(first)
-        assert await asyncio.wait_for(reader.read(), 20) == b""
+        async with asyncio.timeout(20):
+            assert await reader.read() == b""
         writer.close()
 
 
@@ -242,7 +243,8 @@ async def test_the_backend_may_end_its_side_and_still_be_told() -> None:
         assert await reader.read(-1) == b"done"
         writer.write(b"more")
         writer.write_eof()
-        assert await asyncio.wait_for(heard, 20) == b"GET more"
+        async with asyncio.timeout(20):
+            assert await heard == b"GET more"
         await no_visitors(opened)
         writer.close()
 
@@ -260,7 +262,8 @@ async def test_a_client_that_vanishes_takes_the_backend_connection_along() -> No
         writer.write(b"GET ")
         await asyncio.sleep(0.05)
         writer.transport.abort()
-        await asyncio.wait_for(ended.wait(), 20)
+        async with asyncio.timeout(20):
+            await ended.wait()
         await no_visitors(opened)
 
 

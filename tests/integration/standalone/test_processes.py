@@ -132,7 +132,8 @@ async def test_pauses_grow_while_it_keeps_dying(tmp_path: Path, monkeypatch: pyt
     await eventually(lambda: child.process.restarts == 2)
     await eventually(lambda: child.process.pid is None)
     assert len(child.noted("start")) == 3
-    await asyncio.wait_for(child.process.stop(), 20)  # does not wait for the minute
+    async with asyncio.timeout(20):
+        await child.process.stop()  # does not wait for the minute
     assert len(child.noted("start")) == 3
 
 

@@ -96,7 +96,8 @@ class ReceiverQueue:
 
     async def _rest(self) -> None:
         try:
-            await asyncio.wait_for(self._woken.wait(), self._settings.poll_seconds)
+            async with asyncio.timeout(self._settings.poll_seconds):
+                await self._woken.wait()
         except TimeoutError:
             return
 

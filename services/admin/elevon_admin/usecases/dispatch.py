@@ -130,7 +130,8 @@ class Dispatcher:
             self._behind |= len(found) == most
             self._tell_room()
             try:
-                await asyncio.wait_for(self._room.wait(), self._settings.sweep_seconds)
+                async with asyncio.timeout(self._settings.sweep_seconds):
+                    await self._room.wait()
             except TimeoutError:
                 others = self._settings.others_seconds
             else:

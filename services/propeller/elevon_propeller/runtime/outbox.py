@@ -97,7 +97,8 @@ class Outbox:
     async def flushed(self, seconds: float) -> bool:
         """Wait until everything is delivered; False when that takes too long."""
         try:
-            await asyncio.wait_for(self._idle.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await self._idle.wait()
         except TimeoutError:
             return False
         return True

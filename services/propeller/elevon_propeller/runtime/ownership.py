@@ -279,7 +279,8 @@ def _name(identifier: core.WorkflowExecutionIdentifier) -> Name:
 async def _until(event: asyncio.Event, seconds: float) -> bool:
     """Wait for an event, which is cleared, at most so long; False when it did not come."""
     try:
-        await asyncio.wait_for(event.wait(), seconds)
+        async with asyncio.timeout(seconds):
+            await event.wait()
     except TimeoutError:
         return False
     event.clear()

@@ -38,7 +38,8 @@ class Timers:
             self._changed.clear()
             pause = self._fire()
             try:
-                await asyncio.wait_for(self._changed.wait(), pause)
+                async with asyncio.timeout(pause):
+                    await self._changed.wait()
             except TimeoutError:
                 continue
 

@@ -164,8 +164,9 @@ class Headquarters:
             executions = self._anyone()
             if executions is not None:
                 try:
-                    if await asyncio.wait_for(ask(executions), PATIENCE):
-                        return
+                    async with asyncio.timeout(PATIENCE):
+                        if await ask(executions):
+                            return
                 except (ElevonError, TimeoutError):
                     pass
             await asyncio.sleep(0.1 + self._weather.latency())

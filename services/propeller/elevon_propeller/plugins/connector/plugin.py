@@ -248,7 +248,8 @@ class ConnectorPlugin:
         remaining = watched.waits(self._settings.patience)
         watched.say(reason, self._clock)
         try:
-            await asyncio.wait_for(event, max(remaining, 0.0))
+            async with asyncio.timeout(max(remaining, 0.0)):
+                await event
         except TimeoutError:
             raise GivenUp(answers.away(reason, str(self._settings.patience), self._clock)) from None
 

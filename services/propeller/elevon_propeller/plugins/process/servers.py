@@ -188,7 +188,8 @@ class ForkServers:
         timeout = self._settings.start_timeout.total_seconds()
         try:
             await client.connect(_socket_path(folder))
-            answer = await asyncio.wait_for(client.hello(), timeout)
+            async with asyncio.timeout(timeout):
+                answer = await client.hello()
         except (OSError, ServerLost, asyncio.CancelledError) as error:  # a TimeoutError is an OSError
             await client.close()
             if isinstance(error, asyncio.CancelledError):
