@@ -78,7 +78,10 @@ compatibility: $(READY) ## write docs/compatibility.md from its tests
 bench: $(READY) $(FLYTEKIT) ## measure the budgets and print the table
 	@$(BIN)/python -m tests.benchmarks $(ARGS)
 
+load: $(READY) ## put load on a control plane: SECONDS=60, ARGS="--clients 200"
+	@$(BIN)/python -m tests.load --seconds $(or $(SECONDS),60) $(ARGS)
+
 clean: ## remove the environments and what was built
 	rm -rf $(VENV) .flytekit-venv build dist .elevon
 
-.PHONY: help install demo up test check format protos settings compatibility simulate bench clean
+.PHONY: help install demo up test check format protos settings compatibility simulate bench load clean

@@ -8,6 +8,7 @@ which repeat refused calls at once cannot keep the server busy with refusing. Ot
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from time import monotonic
@@ -88,7 +89,7 @@ class CallLimits:
         name = context.peer()
         caller = self._callers.get(name) or self._meet(name)
         if self._is_full_for(caller) and not self._is_service(context, name):
-            await asyncio.sleep(self._settings.wait_seconds)
+            await self._detain()
             if self._is_full_for(caller):
                 raise self._full(name)
         place = Place(caller)
@@ -111,6 +112,11 @@ class CallLimits:
         if place.has_turn:
             place.caller.turns.release()
 
+    async def _detain(self) -> None:
+        """Keep a call that is to be refused; not all as long, or they would all come again at the same moment."""
+        share = random.uniform(0.5, 1)  # noqa: S311 - nothing secret
+        await asyncio.sleep(self._settings.wait_seconds * share)
+
     def _is_full_for(self, caller: Caller) -> bool:
         """Whether no further call is let in; the second half is for connections that have few calls under way."""
         most = self._settings.most_calls
@@ -127,7 +133,7 @@ class CallLimits:
         if self._is_service(context, name):
             return
         if wait > self._settings.wait_seconds:
-            await asyncio.sleep(self._settings.wait_seconds)
+            await self._detain()
             raise self._too_often(name, wait)
         caller.due = due + self._interval
         self._waits.add(1, {"reason": "rate"})

@@ -122,7 +122,13 @@ class GrpcServer:
 
 
 def server_options(settings: GrpcSettings) -> list[tuple[str, Any]]:
-    """Answer the channel arguments of a server: limits, keepalive pings without calls allowed, a port of its own."""
+    """Answer the channel arguments of a server: limits, keepalive pings without calls allowed, a port of its own.
+
+    gRPC counts calls that have arrived and not been looked at for all connections together, and cancels some, whoever
+    made them, when they are many: that is out of reach here. Its protection of streams refuses calls of clients that
+    keep to what they may have open, as it counts those that have just ended.
+    """
+    most = settings.limits.most_streams
     return [
         ("grpc.max_receive_message_length", settings.max_message_bytes),
         ("grpc.max_send_message_length", -1),
@@ -130,6 +136,9 @@ def server_options(settings: GrpcSettings) -> list[tuple[str, Any]]:
         ("grpc.absolute_max_metadata_size", settings.max_metadata_bytes * 2),
         ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.http2.min_ping_interval_without_data_ms", int(settings.min_ping_seconds * 1000)),
+        ("grpc.server.max_pending_requests", most),
+        ("grpc.server.max_pending_requests_hard_limit", most),
+        ("grpc.http.overload_protection", 0),
         ("grpc.max_concurrent_streams", settings.limits.streams),
         ("grpc.server_handshake_timeout_ms", int(settings.handshake_seconds * 1000)),
         ("grpc.keepalive_time_ms", int(settings.keepalive_seconds * 1000)),

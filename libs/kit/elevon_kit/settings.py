@@ -40,16 +40,16 @@ class LimitSettings(SettingsGroup):
     calls_per_second: float = Field(
         500.0, ge=0, description="Calls a second that one connection may keep up; those beyond it wait. 0 is no limit."
     )
-    burst_calls: int = Field(5_000, ge=1, description="Calls of one connection before `calls_per_second` is felt.")
+    burst_calls: int = Field(3_000, ge=1, description="Calls of one connection before `calls_per_second` is felt.")
     wait_seconds: float = Field(
-        1.0,
+        0.2,
         ge=0,
         le=60,
         description="Longest wait of a call beyond the rate, in seconds; those that would wait longer are refused.",
     )
-    turns: int = Field(64, ge=1, description="Calls of one connection that are worked on at once; more wait.")
+    turns: int = Field(32, ge=1, description="Calls of one connection that are worked on at once; more wait.")
     streams: int = Field(
-        2_048, ge=1, description="Calls and streams that one connection may have open; its client keeps more back."
+        128, ge=1, description="Calls and streams that one connection may have open; its client keeps more back."
     )
     most_calls: int = Field(
         5_000,
