@@ -12,6 +12,7 @@ from elevon_idl.admin import v1 as admin
 from elevon_idl.core import v1 as core
 from elevon_idl.propeller import v1 as propeller
 
+from elevon_admin.domain.concurrency import PlanName
 from elevon_admin.domain.dispatches import Dispatch
 from elevon_admin.domain.entities import LaunchParts
 from elevon_admin.domain.event_batches import PreparedEvent
@@ -44,10 +45,15 @@ class EventRepository(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Inserted:
-    """A new execution: its row, and what is to be delivered."""
+    """A new execution: its row, and what is to be delivered.
+
+    `waits_for` is the launch plan for a place of which it waits; then it is not delivered itself, but aborts of those
+    that it replaces may be.
+    """
 
     row_id: int
-    dispatch: Dispatch
+    dispatches: Sequence[Dispatch]
+    waits_for: PlanName | None = None
 
 
 class ExecutionRepository(Protocol):
@@ -56,7 +62,8 @@ class ExecutionRepository(Protocol):
     async def add(self, execution: NewExecution) -> Inserted:
         """Insert the execution, its tags and its dispatch in one transaction, which calls that come together share.
 
-        Raises AlreadyExists when the name is taken or the launch plan's concurrency limit is reached; nothing changes.
+        The launch plan's concurrency policy may have it wait instead, and others aborted for it. Raises AlreadyExists
+        when the name is taken or the policy refuses it; nothing changes.
         """
         ...
 
@@ -87,6 +94,8 @@ class ExecutionRepository(Protocol):
     ) -> Sequence[Dispatch]:
         """Change the execution and queue an abort, in one transaction; answers all that is undelivered of it.
 
+        What waits for a place is ended without the engine's help.
+
         Raises NotFound, and whatever `change` raises.
         """
         ...
@@ -95,6 +104,25 @@ class ExecutionRepository(Protocol):
         self, key: ExecutionKey, state: int, change: Callable[[ExecutionRecord], None], now: int
     ) -> None:
         """Write the column and the changed closure; raises NotFound."""
+        ...
+
+
+class WaitingRepository(Protocol):
+    """Executions that wait for a place under the concurrency policy of their launch plan."""
+
+    async def plans(self) -> Sequence[PlanName]:
+        """Launch plans for a place of which somebody waits."""
+        ...
+
+    async def plans_of(self, keys: Sequence[ExecutionKey]) -> Sequence[PlanName]:
+        """Of the launch plans of these executions, those for a place of which somebody waits."""
+        ...
+
+    async def admit(self, plan: PlanName, now: int) -> Sequence[Dispatch]:
+        """Queue the hand-over of those for which there is a place, in order of creation; answers what is undelivered.
+
+        May be repeated, and called by several replicas at once.
+        """
         ...
 
 

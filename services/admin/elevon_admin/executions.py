@@ -18,8 +18,10 @@ from elevon_kit.grpc_server import GrpcServer
 from elevon_kit.logging import get_logger
 from starlette.routing import BaseRoute
 
+from elevon_admin.domain.concurrency import PlanName
 from elevon_admin.domain.dispatches import Dispatch
 from elevon_admin.domain.execution_queues import ExecutionQueues
+from elevon_admin.domain.records import ExecutionKey
 from elevon_admin.drivers.catalog_client import GrpcMemoCatalog
 from elevon_admin.drivers.data_routes import data_routes
 from elevon_admin.drivers.engine_client import PropellerEngine
@@ -43,6 +45,7 @@ from elevon_admin.rpc.watch import WATCH_SERVICE, WatchServicer
 from elevon_admin.settings import AdminSettings
 from elevon_admin.store.active_projects import RegisteredProjects
 from elevon_admin.store.changes import SqlChanges
+from elevon_admin.store.concurrency import SqlWaiting
 from elevon_admin.store.dispatches import SqlDispatches
 from elevon_admin.store.execution_families import Announcements, SqlEvents
 from elevon_admin.store.executions import SqlExecutions
@@ -53,6 +56,7 @@ from elevon_admin.store.secrets import shared_secret
 from elevon_admin.store.signals import SqlSignals
 from elevon_admin.store.task_executions import SqlTaskExecutions
 from elevon_admin.store.workflows import SqlWorkflows
+from elevon_admin.usecases.admission import Admission
 from elevon_admin.usecases.closures import Closures
 from elevon_admin.usecases.data_proxy import DataProxy, DataProxySettings
 from elevon_admin.usecases.dispatch import Dispatcher, DispatchSettings
@@ -112,6 +116,7 @@ class Executions:
     """What serves executions; `start` needs an open database."""
 
     launch: Launch
+    admission: Admission
     terminate: Terminate
     execution_queries: ExecutionQueries
     execution_data: ExecutionData
@@ -144,6 +149,7 @@ class Executions:
         """Begin to deliver."""
         await self.signing_key.load()
         self.retaining.start()
+        self.admission.start()
         if self.dispatcher is not None:
             self.dispatcher.start()
         else:
@@ -152,6 +158,7 @@ class Executions:
     async def stop(self) -> None:
         """Stop delivering and let go of connections."""
         await self.retaining.stop()
+        await self.admission.stop()
         if self.dispatcher is not None:
             await self.dispatcher.stop()
         for channel_to_service in self.channels:
@@ -202,6 +209,13 @@ def build_executions(
     watch_hub = WatchHub(settings.watch.max_streams)
     record_events.tell(watch_hub.recorded)
     outbox: Outbox = WatchedOutbox(dispatcher or WaitingOutbox(), watch_hub)
+    admission = Admission(SqlWaiting(database), outbox, clock, settings.delivery.sweep_seconds)
+    record_events.tell(admission.after)
+
+    def waits(key: ExecutionKey, plan: PlanName) -> None:
+        watch_hub.changed(key)
+        admission.soon(plan)
+
     terminate = Terminate(executions, outbox, clock)
     record_events.tell(EagerWorkflows(executions, terminate).after)
     domains = [domain.id for domain in settings.domains]
@@ -223,7 +237,9 @@ def build_executions(
             _launch_settings(settings),
             clock,
             measurements,
+            waits,
         ),
+        admission=admission,
         terminate=terminate,
         execution_queries=queries,
         execution_data=data,

@@ -5,15 +5,18 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
+from elevon_idl.propeller import v1 as propeller
+
 from elevon_admin.domain.records import ExecutionKey
 
 
 class DispatchKind(enum.IntEnum):
-    """The call that delivers a dispatch."""
+    """The call that delivers a dispatch; CANCEL is an abort of what the engine was never given, and makes no call."""
 
     CREATE = 1
     ABORT = 2
     SIGNAL = 3
+    CANCEL = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,3 +34,8 @@ class Dispatch:
     workflow_row: int | None = None
     inputs: bytes | None = None
     inputs_uri: str = ""
+
+
+def abort_payload(key: ExecutionKey, cause: str) -> bytes:
+    """The request of an ABORT."""
+    return propeller.AbortExecutionRequest(execution_id=key.identifier(), cause=cause).SerializeToString()

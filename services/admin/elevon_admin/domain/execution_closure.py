@@ -75,6 +75,17 @@ def apply_workflow_event(
     record.changed = True
 
 
+def begin_abort(record: ExecutionRecord, cause: str, principal: str) -> None:
+    """Have the execution ABORTING; the last cause counts. Raises FailedPrecondition for what is over."""
+    phase = record.closure.phase
+    if phase in TERMINAL_WORKFLOW_PHASES:
+        raise already_terminal(f"workflow execution {record.key}", workflow_phase_name(phase))
+    record.closure.phase = _ABORTING
+    record.closure.abort_metadata.cause = cause
+    record.closure.abort_metadata.principal = principal
+    record.phases_seen |= 1 << _ABORTING
+
+
 def _take_result(record: ExecutionRecord, reported: event.WorkflowExecutionEvent, data: EventData) -> None:
     """Outputs are named by URI only: existing clients cannot read literals inside the closure."""
     result = reported.WhichOneof("output_result")

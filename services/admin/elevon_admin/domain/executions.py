@@ -8,17 +8,8 @@ from dataclasses import dataclass, field
 from elevon_idl.admin import v1 as admin
 from elevon_idl.core import v1 as core
 
+from elevon_admin.domain.concurrency import ConcurrencyLimit
 from elevon_admin.domain.records import ExecutionKey, NodeKey, StoredLiterals, TaskKey
-
-
-@dataclass(frozen=True, slots=True)
-class ConcurrencyLimit:
-    """At most `maximum` executions of a launch plan's name may be unfinished; one too many is refused."""
-
-    project: str
-    domain: str
-    launch_plan: str
-    maximum: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from elevon_core.errors import InvalidArgument
 from elevon_idl.admin import v1 as admin
 from elevon_idl.core import v1 as core
 from elevon_idl.propeller import v1 as propeller
 
+from elevon_admin.domain.concurrency import forget_waiting
 from elevon_admin.domain.entities import LaunchParts
 from elevon_admin.domain.execution_config import ExecutionConfig, effective_notifications
-from elevon_admin.domain.executions import ConcurrencyLimit, LaunchSituation
+from elevon_admin.domain.executions import LaunchSituation
 from elevon_admin.domain.records import ExecutionKey
 from elevon_admin.domain.stored_text import check_text
 
@@ -46,6 +46,8 @@ def stored_spec(
     stored = admin.ExecutionSpec()
     stored.CopyFrom(spec)
     stored.ClearField("inputs")
+    if stored.HasField("annotations"):
+        forget_waiting(stored.annotations.values)
     metadata = stored.metadata
     metadata.principal = principal if parent is None else parent.user
     if parent is not None:
@@ -82,17 +84,6 @@ def execution_tags(spec: admin.ExecutionSpec) -> list[tuple[str, str]]:
     for tag in spec.tags:
         check_text("tags", tag)
     return [(tag, "") for tag in spec.tags] + list(spec.labels.values.items())
-
-
-def concurrency_limit(plan: admin.LaunchPlan) -> ConcurrencyLimit | None:
-    """The limit that a launch plan sets, unless its policy lets executions through."""
-    policy = plan.spec.concurrency_policy
-    if policy.max <= 0 or policy.behavior == admin.CONCURRENCY_LIMIT_BEHAVIOR_UNSPECIFIED:
-        return None
-    if policy.behavior != admin.CONCURRENCY_LIMIT_BEHAVIOR_SKIP:
-        rule = "the launch plan's concurrency policy has a behavior that this version does not know"
-        raise InvalidArgument.invalid("concurrency_policy", policy.behavior, rule)
-    return ConcurrencyLimit(plan.id.project, plan.id.domain, plan.id.name, policy.max)
 
 
 def options(

@@ -219,6 +219,22 @@ dispatches = Table(
 `payload` is the request of the call that `kind` names, without what the execution's row holds anyway.
 """
 
+waiting_executions = Table(
+    "waiting_executions",
+    metadata,
+    Column("execution_id", RowId, ForeignKey("executions.id"), primary_key=True, autoincrement=False),
+    Column("project", Name, nullable=False),
+    Column("domain", Name, nullable=False),
+    Column("launch_plan", Name, nullable=False),
+    Column("maximum", Integer, nullable=False),
+    Column("payload", LargeBinary, nullable=False),
+    Index("ix_waiting_executions_launch_plan", "project", "domain", "launch_plan", "execution_id"),
+)
+"""Executions that wait for a place under the concurrency policy of their launch plan, in the order of their rows.
+
+A row becomes a dispatch with the same `payload` when there is a place; project and domain are the launch plan's.
+"""
+
 secrets = Table(
     "secrets",
     metadata,

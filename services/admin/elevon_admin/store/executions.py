@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
-from elevon_core.errors import AlreadyExists, ElevonError, NotFound
+from elevon_core.errors import AlreadyExists, NotFound
 from elevon_idl.admin import v1 as admin
+from elevon_idl.core import v1 as core
 from elevon_kit.database import Database
-from sqlalchemy import Row, and_, bindparam, func, insert, select, text, update
+from sqlalchemy import Row, and_, bindparam, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from elevon_admin.domain.concurrency import Behavior, PlanName, Verdict, hold, refusal
 from elevon_admin.domain.dispatches import Dispatch, DispatchKind
 from elevon_admin.domain.executions import (
-    ConcurrencyLimit,
     ExecutionLiterals,
     LaunchSituation,
     NewExecution,
@@ -25,13 +26,13 @@ from elevon_admin.domain.records import ExecutionFamily, ExecutionKey, Execution
 from elevon_admin.domain.sorting import Sort
 from elevon_admin.execution_ports import Inserted
 from elevon_admin.store.bookmarks import Bookmarks
-from elevon_admin.store.dispatches import add_dispatch, undelivered_of
+from elevon_admin.store.concurrency import add_waiting, occupancies, replace_older, store_abort
 from elevon_admin.store.execution_families import store_families
 from elevon_admin.store.execution_pages import ExecutionScope, execution_page
 from elevon_admin.store.execution_rows import column_time, literal_columns
-from elevon_admin.store.execution_tables import LIVE, dispatches, execution_tags, executions, node_executions
+from elevon_admin.store.execution_tables import dispatches, execution_tags, executions, node_executions
 from elevon_admin.store.gathering import Gathered
-from elevon_admin.store.registry_tables import launch_plans
+from elevon_admin.store.key_sets import KEYS, key_set, key_table, text_part
 from elevon_admin.store.versioned import insert_missing
 
 READ_EXECUTION = (
@@ -85,6 +86,9 @@ class SqlExecutions:
         self._add = insert_missing(database.dialect, executions).returning(
             executions.c.project, executions.c.domain, executions.c.name, executions.c.id
         )
+        wanted, columns = key_table(database.dialect), executions.c
+        named = (columns.project == text_part(0)) & (columns.domain == text_part(1)) & (columns.name == text_part(2))
+        self._taken = select(columns.project, columns.domain, columns.name).join_from(wanted, executions, named)
         self._gathered: Gathered[NewExecution, Inserted] = Gathered(self._add_group)
         self._add_dispatches = insert(dispatches).returning(dispatches.c.execution_id, dispatches.c.id)
 
@@ -94,43 +98,63 @@ class SqlExecutions:
 
     async def _add_group(self, new: Sequence[NewExecution]) -> Sequence[Inserted | Exception]:
         async def work(connection: AsyncConnection) -> Sequence[Inserted | Exception]:
-            refused = await _over_their_limits(connection, new)
+            verdicts = await self._verdicts(connection, new)
             names: set[ExecutionKey] = set()
             accepted: list[NewExecution] = []
             for execution in sorted(new, key=lambda execution: execution.key):
-                if id(execution) not in refused and execution.key not in names:
+                if verdicts[id(execution)] is not Verdict.REFUSE and execution.key not in names:
                     names.add(execution.key)
                     accepted.append(execution)
-            return await self._insert(connection, new, accepted, refused)
+            return await self._insert(connection, new, accepted, verdicts)
 
         return await self._database.write(work)
+
+    async def _verdicts(self, connection: AsyncConnection, new: Sequence[NewExecution]) -> Mapping[int, Verdict]:
+        """What becomes of each, by id; the names of launch plans with a limit are locked until the commit."""
+        verdicts = {id(execution): Verdict.START for execution in new}
+        limited = [execution for execution in new if execution.limit is not None]
+        if not limited:
+            return verdicts
+        places = await occupancies(connection, [execution.limit for execution in limited if execution.limit])
+        rows = await connection.execute(self._taken, {KEYS: key_set([execution.key for execution in limited])})
+        taken = {ExecutionKey(*row) for row in rows}
+        for execution in limited:
+            # Of a name that is taken the insert will tell; it takes no place.
+            if execution.limit is not None and execution.key not in taken:
+                taken.add(execution.key)
+                verdicts[id(execution)] = places[execution.limit.plan].take(execution.limit)
+        return verdicts
 
     async def _insert(
         self,
         connection: AsyncConnection,
         new: Sequence[NewExecution],
         accepted: Sequence[NewExecution],
-        refused: Mapping[int, ElevonError],
+        verdicts: Mapping[int, Verdict],
     ) -> Sequence[Inserted | Exception]:
         rows: dict[ExecutionKey, int] = {}
-        sent: dict[int, int] = {}
         if accepted:
-            found = await connection.execute(self._add, [_values(execution) for execution in accepted])
+            values = [_values(execution, held=verdicts[id(execution)] is Verdict.HOLD) for execution in accepted]
+            found = await connection.execute(self._add, values)
             rows = {ExecutionKey(row[0], row[1], row[2]): row[3] for row in found}
         created = [execution for execution in accepted if execution.key in rows]
-        if created:
-            payloads = [_dispatch_values(execution, rows[execution.key]) for execution in created]
-            sent = {row[0]: row[1] for row in await connection.execute(self._add_dispatches, payloads)}
         tags = [tag for execution in created for tag in _tag_values(execution, rows[execution.key])]
         if tags:
             await connection.execute(insert(execution_tags), tags)
-        winners = {id(execution) for execution in created}
-        return [
-            _inserted(execution, rows, sent)
-            if id(execution) in winners
-            else refused.get(id(execution)) or AlreadyExists(f"execution {execution.key} already exists")
-            for execution in new
-        ]
+        held = [execution for execution in created if verdicts[id(execution)] is Verdict.HOLD]
+        started = [execution for execution in created if verdicts[id(execution)] is not Verdict.HOLD]
+        inserted = await self._start(connection, started, rows) | await _hold(connection, held, rows)
+        return [inserted.get(id(execution)) or _refused(execution, verdicts[id(execution)]) for execution in new]
+
+    async def _start(
+        self, connection: AsyncConnection, started: Sequence[NewExecution], rows: Mapping[ExecutionKey, int]
+    ) -> dict[int, Inserted]:
+        """Queue their hand-over to the engine."""
+        if not started:
+            return {}
+        payloads = [_dispatch_values(execution, rows[execution.key]) for execution in started]
+        sent = {row[0]: row[1] for row in await connection.execute(self._add_dispatches, payloads)}
+        return {id(execution): _inserted(execution, rows[execution.key], sent) for execution in started}
 
     async def exists(self, key: ExecutionKey) -> bool:
         """See ExecutionRepository."""
@@ -182,11 +206,8 @@ class SqlExecutions:
         """See ExecutionRepository."""
 
         async def work(connection: AsyncConnection) -> Sequence[Dispatch]:
-            record = await _change(connection, key, change, now)
-            where = executions.c.id == record.row_id
-            await connection.execute(update(executions).where(where).values(abort_cause=cause))
-            await add_dispatch(connection, record.row_id, DispatchKind.ABORT, payload, now)
-            return await undelivered_of(connection, record.row_id)
+            record = await _changed(connection, key, change)
+            return await store_abort(connection, record, payload, cause, now)
 
         return await self._database.write(work)
 
@@ -196,14 +217,15 @@ class SqlExecutions:
         """See ExecutionRepository."""
 
         async def work(connection: AsyncConnection) -> None:
-            record = await _change(connection, key, change, now)
+            record = await _changed(connection, key, change)
+            await store_families(connection, [ExecutionFamily(record)], now)
             await connection.execute(update(executions).where(executions.c.id == record.row_id).values(state=state))
 
         await self._database.write(work)
 
 
-async def _change(
-    connection: AsyncConnection, key: ExecutionKey, change: Callable[[ExecutionRecord], None], now: int
+async def _changed(
+    connection: AsyncConnection, key: ExecutionKey, change: Callable[[ExecutionRecord], None]
 ) -> ExecutionRecord:
     row = (await connection.execute(_LOCKED, key._asdict())).one_or_none()
     if row is None:
@@ -212,45 +234,45 @@ async def _change(
     record = ExecutionRecord(key, row.id, closure, cluster=row.cluster, phases_seen=row.phases_seen)
     change(record)
     record.changed = True
-    await store_families(connection, [ExecutionFamily(record)], now)
     return record
 
 
-async def _over_their_limits(connection: AsyncConnection, new: Sequence[NewExecution]) -> dict[int, ElevonError]:
-    """Those that their launch plan's concurrency policy refuses, by id; the plan's name is locked until the commit."""
-    refused: dict[int, ElevonError] = {}
-    running: dict[ConcurrencyLimit, int] = {}
-    for execution in new:
+async def _hold(
+    connection: AsyncConnection, held: Sequence[NewExecution], rows: Mapping[ExecutionKey, int]
+) -> dict[int, Inserted]:
+    """Have them wait for a place; the newest of those that replace others has the others aborted."""
+    inserted: dict[int, Inserted] = {}
+    if not held:
+        return inserted
+    await add_waiting(connection, [(rows[execution.key], execution) for execution in held])
+    newest: dict[PlanName, NewExecution] = {}
+    for execution in held:
         limit = execution.limit
-        if limit is None:
-            continue
-        if limit not in running:
-            running[limit] = await _unfinished(connection, limit)
-        if running[limit] >= limit.maximum:
-            name = limit.launch_plan
-            message = f"concurrency limit ({limit.maximum}) reached for launch plan {name}; skipping execution"
-            refused[id(execution)] = AlreadyExists(message)
-        else:
-            running[limit] += 1
-    return refused
+        inserted[id(execution)] = Inserted(rows[execution.key], [], None if limit is None else limit.plan)
+        if limit is not None and limit.behavior is Behavior.REPLACE:
+            newest[limit.plan] = max(newest.get(limit.plan, execution), execution, key=lambda one: rows[one.key])
+    for execution in newest.values():
+        if execution.limit is not None:
+            row_id = rows[execution.key]
+            aborts = await replace_older(connection, row_id, execution, execution.limit)
+            inserted[id(execution)] = Inserted(row_id, aborts, execution.limit.plan)
+    return inserted
 
 
-async def _unfinished(connection: AsyncConnection, limit: ConcurrencyLimit) -> int:
-    columns = launch_plans.c
-    plan = and_(columns.project == limit.project, columns.domain == limit.domain, columns.name == limit.launch_plan)
-    oldest = select(columns.id).where(plan).order_by(columns.created_at, columns.id).limit(1)
-    await connection.execute(oldest.with_for_update())
-    query = select(func.count()).where(
-        executions.c.launch_plan_id.in_(select(columns.id).where(plan)),
-        executions.c.project == limit.project,
-        executions.c.domain == limit.domain,
-        text(LIVE),
-    )
-    return int((await connection.execute(query)).scalar_one())
+def _refused(execution: NewExecution, verdict: Verdict) -> Exception:
+    if verdict is Verdict.REFUSE and execution.limit is not None:
+        return refusal(execution.limit)
+    return AlreadyExists(f"execution {execution.key} already exists")
 
 
-def _values(execution: NewExecution) -> dict[str, Any]:
-    closure = execution.closure
+def _values(execution: NewExecution, *, held: bool) -> dict[str, Any]:
+    spec, closure = execution.spec, execution.closure
+    if held and execution.limit is not None:
+        spec, closure = admin.ExecutionSpec(), admin.ExecutionClosure()
+        spec.CopyFrom(execution.spec)
+        closure.CopyFrom(execution.closure)
+        closure.phase = core.WorkflowExecution.QUEUED
+        hold(spec, execution.limit)
     return {
         **execution.key._asdict(),
         "created_at": execution.created_at,
@@ -276,7 +298,7 @@ def _values(execution: NewExecution) -> dict[str, Any]:
         "abort_cause": None,
         "error_kind": None,
         "error_code": None,
-        "spec": execution.spec.SerializeToString(),
+        "spec": spec.SerializeToString(),
         "closure": closure.SerializeToString(),
         **literal_columns("inputs", execution.inputs),
         **literal_columns("user_inputs", execution.user_inputs),
@@ -300,8 +322,7 @@ def _tag_values(execution: NewExecution, row_id: int) -> Collection[dict[str, An
     ]
 
 
-def _inserted(execution: NewExecution, rows: Mapping[ExecutionKey, int], sent: Mapping[int, int]) -> Inserted:
-    row_id = rows[execution.key]
+def _inserted(execution: NewExecution, row_id: int, sent: Mapping[int, int]) -> Inserted:
     dispatch = Dispatch(
         sent[row_id],
         execution.key,
@@ -311,7 +332,7 @@ def _inserted(execution: NewExecution, rows: Mapping[ExecutionKey, int], sent: M
         execution.inputs.data,
         execution.inputs.uri,
     )
-    return Inserted(row_id, dispatch)
+    return Inserted(row_id, [dispatch])
 
 
 def stored_literals(data: bytes | None, uri: str | None) -> StoredLiterals | None:

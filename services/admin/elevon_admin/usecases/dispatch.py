@@ -184,6 +184,8 @@ class Dispatcher:
             await self._create(dispatch)
         elif dispatch.kind is DispatchKind.ABORT:
             await self._abort(dispatch)
+        elif dispatch.kind is DispatchKind.CANCEL:
+            await self._record(self._ended(dispatch.key, core.WorkflowExecution.ABORTED))
         else:
             await self._signal(dispatch)
         await self._repository.delivered(dispatch.row_id)

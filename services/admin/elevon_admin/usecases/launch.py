@@ -21,6 +21,7 @@ from elevon_idl.core import v1 as core
 from elevon_kit import telemetry
 
 from elevon_admin.domain.attributes import assigned_pool
+from elevon_admin.domain.concurrency import PlanName, concurrency_limit, forget_waiting
 from elevon_admin.domain.entities import LaunchParts
 from elevon_admin.domain.execution_config import ConfigDefaults, ExecutionConfig, resolve
 from elevon_admin.domain.executions import LaunchSituation, NewExecution
@@ -28,7 +29,6 @@ from elevon_admin.domain.kubernetes_names import check_labels
 from elevon_admin.domain.launch_plan_rules import check_notification
 from elevon_admin.domain.new_executions import (
     LaunchRequest,
-    concurrency_limit,
     execution_tags,
     new_closure,
     options,
@@ -60,7 +60,10 @@ class LaunchSettings:
 
 
 class Launch:
-    """Creates executions; each is handed to the engine through the outbox."""
+    """Creates executions; each is handed to the engine through the outbox.
+
+    `waits` is told of each that first waits for a place of its launch plan.
+    """
 
     def __init__(
         self,
@@ -74,6 +77,7 @@ class Launch:
         settings: LaunchSettings,
         clock: Clock,
         measurements: ExecutionMeasurements,
+        waits: Callable[[ExecutionKey, PlanName], None],
         randomness: Callable[[int], bytes] = secrets.token_bytes,
     ) -> None:
         self._source = source
@@ -86,6 +90,7 @@ class Launch:
         self._settings = settings
         self._clock = clock
         self._measurements = measurements
+        self._waits = waits
         self._randomness = randomness
 
     async def create(self, request: admin.ExecutionCreateRequest, principal: str = "") -> ExecutionKey:
@@ -126,6 +131,7 @@ class Launch:
             raise NotFound(f"missing entity of type execution with identifier {key}")
         spec = admin.ExecutionSpec()
         spec.CopyFrom(earlier.spec)
+        forget_waiting(spec.annotations.values)
         spec.metadata.reference_execution.CopyFrom(key.identifier())
         inputs = await self._literals.read(literals.user_inputs or literals.inputs)
         return LaunchRequest(
@@ -153,7 +159,9 @@ class Launch:
             spec.cluster_assignment.cluster_pool_name = pool
         new = await self._new_execution(key, request, spec, parts, inputs, parent, attributes, config)
         inserted = await self._executions.add(new)
-        self._outbox.put([inserted.dispatch])
+        self._outbox.put(inserted.dispatches)
+        if inserted.waits_for is not None:
+            self._waits(key, inserted.waits_for)
         self._measurements.launched()
         if telemetry.tracing_enabled():
             telemetry.record_creation_span(

@@ -5,10 +5,9 @@ from __future__ import annotations
 from elevon_core.errors import InvalidArgument
 from elevon_core.identifiers import validate_execution_identifier
 from elevon_idl.admin import v1 as admin
-from elevon_idl.core import v1 as core
-from elevon_idl.propeller import v1 as propeller
 
-from elevon_admin.domain.phases import TERMINAL_WORKFLOW_PHASES, already_terminal, workflow_phase_name
+from elevon_admin.domain.dispatches import abort_payload
+from elevon_admin.domain.execution_closure import begin_abort
 from elevon_admin.domain.records import ExecutionKey, ExecutionRecord
 from elevon_admin.domain.stored_text import check_text
 from elevon_admin.execution_ports import ExecutionRepository, Outbox
@@ -33,16 +32,9 @@ class Terminate:
         key = ExecutionKey.of(request.id)
 
         def change(record: ExecutionRecord) -> None:
-            phase = record.closure.phase
-            if phase in TERMINAL_WORKFLOW_PHASES:
-                raise already_terminal(f"workflow execution {key}", workflow_phase_name(phase))
-            record.closure.phase = core.WorkflowExecution.ABORTING
-            record.closure.abort_metadata.cause = request.cause
-            record.closure.abort_metadata.principal = principal
-            record.phases_seen |= 1 << core.WorkflowExecution.ABORTING
+            begin_abort(record, request.cause, principal)
 
-        abort = propeller.AbortExecutionRequest(execution_id=request.id, cause=request.cause)
-        payload = abort.SerializeToString()
+        payload = abort_payload(key, request.cause)
         self._outbox.put(await self._executions.abort(key, change, payload, request.cause, self._clock()))
 
     async def set_state(self, request: admin.ExecutionUpdateRequest, principal: str = "") -> None:

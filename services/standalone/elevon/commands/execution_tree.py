@@ -21,6 +21,9 @@ HIDDEN = frozenset({"start-node", "end-node"})
 MOST_ROWS = 500
 """Most nodes drawn below one parent; the rest is counted."""
 
+WAITING_ANNOTATION = "elevon/waiting"
+"""What admin says about an execution that waits for a place."""
+
 Phase = core.NodeExecution
 
 _ENDED = frozenset({Phase.SUCCEEDED, Phase.FAILED, Phase.ABORTED, Phase.SKIPPED, Phase.TIMED_OUT, Phase.RECOVERED})
@@ -188,9 +191,16 @@ def drawn(view: ExecutionView) -> Tree:
         f"[bold]{escaped(key.name)}[/]  {coloured(view.phase)}  {seconds(view.execution.closure.duration)}  "
         f"[dim]{done} of {known} nodes ended[/]"
     )
+    if reason := waiting_reason(view.execution):
+        tree.add(f"[dim]{escaped(reason)}[/]")
     for node in view.nodes:
         _draw(node, tree)
     return tree
+
+
+def waiting_reason(execution: admin.Execution) -> str:
+    """Why an execution waits for a place under its launch plan's concurrency policy; empty when it does not."""
+    return execution.spec.annotations.values.get(WAITING_ANNOTATION, "")
 
 
 def _draw(node: NodeView, tree: Tree) -> None:

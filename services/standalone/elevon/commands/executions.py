@@ -131,11 +131,14 @@ async def _live(reader: ExecutionReader, interval: float) -> ExecutionView:
 async def _line_by_line(reader: ExecutionReader, interval: float) -> ExecutionView:
     from elevon_client import is_terminal
 
-    from elevon.commands.execution_tree import line
+    from elevon.commands.execution_tree import line, waiting_reason
 
-    terminal, seen = console(), dict[str, str]()
+    terminal, seen, waited = console(), dict[str, str](), ""
     while True:
         view = await reader.read()
+        if (reason := waiting_reason(view.execution)) != waited:
+            waited = reason
+            terminal.print(escaped(reason or "starts"), soft_wrap=True)
         for node in (node for top in view.nodes for node in top.all()):
             if seen.get(node.execution.id.node_id) != node.phase:
                 seen[node.execution.id.node_id] = node.phase
