@@ -1,8 +1,9 @@
-"""Fill admin's database with executions and nodes, faster than by launching them."""
+"""Fill admin's database with executions, nodes and versions, faster than through its calls."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 
 from elevon_kit.database_engines import parse_url, writing_engine
 from sqlalchemy import text
@@ -21,35 +22,62 @@ async def copy_executions(url: str, count: int) -> None:
     They belong to fifty users, one of a hundred failed, one of a thousand runs; half of them have a tag `nightly`, few
     a tag `rare`, every tenth a label `team`.
     """
-    async with writing_engine(parse_url(url), patient=True).begin() as connection:
-        indexes = await _drop_indexes(connection, "executions", "execution_tags")
-        await _copy(connection, "executions", count, _execution_values(connection.dialect.name))
+    async with _filling(url, "executions", "execution_tags") as connection:
+        await _copy(connection, "executions", count, _execution_values())
         await _tag(connection, "nightly", "''", "e.id % 2 = 0")
         await _tag(connection, "rare", "''", f"e.id % {RARE} = 3")
         await _tag(connection, "team", "'t' || (e.id % 7)", "e.id % 10 = 1")
-        for definition in indexes:
-            await connection.execute(text(definition))
-    await _analyze(url)
 
 
 async def copy_nodes(url: str, executions: int, nodes: int) -> None:
-    """Give `executions` of the copied executions `nodes` node executions each, copies of the first there is."""
+    """Give `executions` of the copied executions `nodes` node executions each, with a task attempt."""
+    first = "(SELECT min(id) FROM executions WHERE name LIKE 'copy%')"
     values = {
-        "execution_id": "(SELECT min(id) FROM executions WHERE name LIKE 'copy%') + n.i / " + str(nodes),
+        "execution_id": f"{first} + n.i / {nodes}",
         "node_id": f"'n' || (n.i % {nodes})",
         "created_at": f"e.created_at + n.i % {nodes}",
-        "parent_node_id": "NULL",
-        "parent_task": "NULL",
     }
-    async with writing_engine(parse_url(url), patient=True).begin() as connection:
-        indexes = await _drop_indexes(connection, "node_executions")
-        await _copy(connection, "node_executions", executions * nodes, values)
+    for table in ("node_executions", "task_executions"):
+        async with _filling(url, table) as connection:
+            await _copy(connection, table, executions * nodes, values)
+
+
+async def copy_registry(url: str, count: int) -> None:
+    """Copy tasks, workflows, launch plans and descriptions until there are `count` more of each, ten of each name.
+
+    None of the launch plans is active.
+    """
+    name = {"name": "'name' || (n.i / 10)", "created_at": f"e.created_at - n.i * {SECOND}"}
+    values = {**name, "version": "'version' || (n.i % 10)"}
+    for table in ("tasks", "workflows", "description_entities"):
+        async with _filling(url, table) as connection:
+            await _copy(connection, table, count, values)
+    async with _filling(url, "launch_plans") as connection:
+        workflow = "(SELECT min(id) FROM workflows WHERE name LIKE 'name%') + n.i"
+        await _copy(connection, "launch_plans", count, {**values, "state": "0", "workflow_id": workflow})
+    async with _filling(url, "named_entities") as connection:
+        await _copy(connection, "named_entities", count // 10, {"name": "'name' || n.i"})
+
+
+@asynccontextmanager
+async def _filling(url: str, *tables: str) -> AsyncIterator[AsyncConnection]:
+    """A transaction that writes many rows, without the indexes meanwhile: making them again is faster."""
+    engine = writing_engine(parse_url(url), patient=True)
+    async with engine.begin() as connection:
+        indexes = await _drop_indexes(connection, *tables)
+        yield connection
         for definition in indexes:
             await connection.execute(text(definition))
-    await _analyze(url)
+    if engine.dialect.name == "postgresql":
+        # What its daemon does in time: learn what is in the tables, and note which pages all may see.
+        async with engine.connect() as connection:
+            await connection.execution_options(isolation_level="AUTOCOMMIT")
+            for table in tables:
+                await connection.execute(text(f"VACUUM (ANALYZE) {table}"))
+    await engine.dispose()
 
 
-def _execution_values(dialect: str) -> Mapping[str, str]:
+def _execution_values() -> Mapping[str, str]:
     moment = f"n.i * {SECOND}"
     return {
         "name": "'copy' || n.i",
@@ -94,7 +122,7 @@ async def _columns(connection: AsyncConnection, table: str) -> list[str]:
 
 
 async def _drop_indexes(connection: AsyncConnection, *tables: str) -> list[str]:
-    """Drop the indexes that are made by name, and answer how to make them again: that is faster than keeping them."""
+    """Drop the indexes that are made by name, and answer how to make them again."""
     query = "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL AND tbl_name = :table"
     if connection.dialect.name == "postgresql":
         query = "SELECT indexname, indexdef FROM pg_indexes WHERE indexname LIKE 'ix%' AND tablename = :table"
@@ -104,14 +132,3 @@ async def _drop_indexes(connection: AsyncConnection, *tables: str) -> list[str]:
             await connection.execute(text(f"DROP INDEX {name}"))
             definitions.append(definition)
     return definitions
-
-
-async def _analyze(url: str) -> None:
-    """Let PostgreSQL know what is in the tables and what all may see, as its daemon does in time."""
-    engine = writing_engine(parse_url(url), patient=True)
-    if engine.dialect.name == "postgresql":
-        async with engine.connect() as connection:
-            await connection.execution_options(isolation_level="AUTOCOMMIT")
-            for table in ("executions", "execution_tags", "node_executions"):
-                await connection.execute(text(f"VACUUM (ANALYZE) {table}"))
-    await engine.dispose()

@@ -19,7 +19,14 @@ from elevon_admin.store.execution_tables import (
 )
 from elevon_admin.store.listing import Columns, Entity, Field
 from elevon_admin.store.registry_tables import launch_plans, tasks, workflows
-from elevon_admin.store.versioned import LAUNCH_PLAN_FIELDS, TASK_FIELDS, WORKFLOW_FIELDS, related, row_fields
+from elevon_admin.store.versioned import (
+    LAUNCH_PLAN_FIELDS,
+    TASK_FIELDS,
+    WORKFLOW_FIELDS,
+    looked_up,
+    related,
+    row_fields,
+)
 
 
 def _texts(table: Table, *names: str) -> dict[str, Field]:
@@ -103,29 +110,30 @@ _TAG_FIELDS = _texts(execution_tags, "key", "value")
 _SIGNAL_FIELDS = {**row_fields(signals), **_texts(signals, "signal_id")}
 
 
-def _through(fields: dict[str, Field], own: ColumnElement[Any], other: ColumnElement[Any]) -> Entity:
-    """An entity of which few rows match: they are looked up first. All expressions hold for one and the same row."""
-    return Entity(fields, lambda condition: own.in_(select(other).where(condition)))
-
-
 EXECUTION_COLUMNS = Columns(
     "execution",
     {
         "execution": Entity(EXECUTION_FIELDS),
-        "launch_plan": _through(LAUNCH_PLAN_FIELDS, executions.c.launch_plan_id, launch_plans.c.id),
-        "workflow": _through(WORKFLOW_FIELDS, executions.c.workflow_id, workflows.c.id),
-        "task": _through(TASK_FIELDS, executions.c.task_id, tasks.c.id),
-        "execution_tag": _through(_TAG_FIELDS, executions.c.id, execution_tags.c.execution_id),
-        "admin_tag": _through({"name": Field(execution_tags.c.key)}, executions.c.id, execution_tags.c.execution_id),
+        "launch_plan": looked_up(LAUNCH_PLAN_FIELDS, executions.c.launch_plan_id, launch_plans.c.id),
+        "workflow": looked_up(WORKFLOW_FIELDS, executions.c.workflow_id, workflows.c.id),
+        "task": looked_up(TASK_FIELDS, executions.c.task_id, tasks.c.id),
+        "execution_tag": looked_up(_TAG_FIELDS, executions.c.id, execution_tags.c.execution_id),
+        "admin_tag": looked_up({"name": Field(execution_tags.c.key)}, executions.c.id, execution_tags.c.execution_id),
     },
     (executions.c.created_at, executions.c.id),
     tie_breaks={"updated_at": (executions.c.id,)},
 )
 
+
+def _one_by_one(fields: dict[str, Field], own: ColumnElement[Any], other: ColumnElement[Any]) -> Entity:
+    """As `related`; the OFFSET keeps PostgreSQL from a join that it expects, wrongly, to leave next to nothing."""
+    return Entity(fields, lambda condition: select(1).where(own == other, condition).offset(0).exists())
+
+
 _ONE_BY_ONE = {
-    "launch_plan": related(LAUNCH_PLAN_FIELDS, executions.c.launch_plan_id, launch_plans.c.id),
-    "workflow": related(WORKFLOW_FIELDS, executions.c.workflow_id, workflows.c.id),
-    "task": related(TASK_FIELDS, executions.c.task_id, tasks.c.id),
+    "launch_plan": _one_by_one(LAUNCH_PLAN_FIELDS, executions.c.launch_plan_id, launch_plans.c.id),
+    "workflow": _one_by_one(WORKFLOW_FIELDS, executions.c.workflow_id, workflows.c.id),
+    "task": _one_by_one(TASK_FIELDS, executions.c.task_id, tasks.c.id),
 }
 
 

@@ -84,25 +84,25 @@ def execution_page(
     The page must have a limit.
     """
     named = [each.entity for each in filters if _own_name(each)]
+    implied = _implied(filters)
+    if implied:
+        filters = [each for each in filters if not _own_name(each)]
     listed = with_names_known(EXECUTION_COLUMNS, named)
     order = order_of(listed, sort)
     rows = with_position(select(*columns), order)
+    others = [*scope.others(filters), *implied]
     arms: Sequence[Rows] = ()
     if sort is None or sort.key == "created_at":
         tagged = with_names_known(_ALONG_TAGS, named)
-        arms = _tag_arms(tagged, scope, filters, order.ascending, page)
-        arms = arms or _phase_arms(listed, scope, filters, order, page)
-    if not arms and (page.after is not None or page.offset < DEEP):
-        conditions_ = [*scope.place(executions), *scope.others(filters), *_implied(filters)]
-        return apply_listing(rows.where(*conditions_), listed, filters, sort, page), order
-    numbers = _merged(arms, order, page) if arms else _numbers(listed, scope, filters, sort, page)
-    return rows.where(executions.c.id.in_(numbers)).order_by(*order.directed()), order
-
-
-def _numbers(listed: Columns, scope: ExecutionScope, filters: Sequence[Filter], sort: Sort | None, page: Page) -> Rows:
-    """The row numbers of a page far behind."""
-    found = select(executions.c.id).where(*scope.place(executions), *scope.others(filters), *_implied(filters))
-    return select(apply_listing(found, listed, filters, sort, page).subquery().c.id)
+        arms = _tag_arms(tagged, [*scope.place(execution_tags), *others], filters, order.ascending, page)
+        arms = arms or _phase_arms(listed, [*scope.place(executions), *others], filters, order, page)
+    if arms:
+        return rows.where(executions.c.id.in_(_merged(arms, order, page))).order_by(*order.directed()), order
+    here = [*scope.place(executions), *others]
+    if page.after is not None or page.offset < DEEP:
+        return apply_listing(rows.where(*here), listed, filters, sort, page), order
+    numbers = apply_listing(select(executions.c.id).where(*here), listed, filters, sort, page).subquery()
+    return rows.where(executions.c.id.in_(select(numbers.c.id))).order_by(*order.directed()), order
 
 
 def _merged(arms: Sequence[Rows], order: Order, page: Page) -> Rows:
@@ -129,7 +129,7 @@ def _own_name(expression: Filter) -> bool:
 
 
 def _implied(filters: Sequence[Filter]) -> Conditions:
-    """What filters by the name of a workflow, launch plan or task say about the execution's own columns.
+    """What filters by the name of a workflow, launch plan or task say about the execution's own columns: all there is.
 
     Nothing if only executions that go on are asked for: these are few, and the index by phase has them together.
     """
@@ -140,9 +140,10 @@ def _implied(filters: Sequence[Filter]) -> Conditions:
         name = each.values[0]
         if each.entity == "launch_plan":
             found.append(executions.c.launch_plan_name == name)
+        elif each.entity == "workflow":
+            found.append(executions.c.workflow_name == name)
         else:
-            prefix = GENERATED_PREFIX if each.entity == "task" else ""
-            found.append(executions.c.workflow_name == prefix + name)
+            found += [executions.c.workflow_name == GENERATED_PREFIX + name, executions.c.task_id.is_not(None)]
     return found
 
 
@@ -159,7 +160,7 @@ def _phases(filters: Sequence[Filter]) -> set[int]:
 
 
 def _phase_arms(
-    listed: Columns, scope: ExecutionScope, filters: Sequence[Filter], order: Order, page: Page
+    listed: Columns, scope: Conditions, filters: Sequence[Filter], order: Order, page: Page
 ) -> Sequence[Rows]:
     """The executions of each phase, if several are asked for.
 
@@ -170,14 +171,13 @@ def _phase_arms(
     if len(others) == len(filters) or len(phases) < 2:
         return ()
     found = select(executions.c.created_at.label("created"), executions.c.id.label("numbered"))
-    found = found.where(*scope.place(executions), *scope.others(filters))
-    found = found.where(*_implied(filters), *conditions(listed, others))
+    found = found.where(*scope, *conditions(listed, others))
     unpaged = replace(page, limit=None, offset=0)
     return [paged(found.where(executions.c.phase == phase), order, unpaged) for phase in sorted(phases)]
 
 
 def _tag_arms(
-    listed: Columns, scope: ExecutionScope, filters: Sequence[Filter], ascending: bool, page: Page
+    listed: Columns, scope: Conditions, filters: Sequence[Filter], ascending: bool, page: Page
 ) -> Sequence[Rows]:
     """The executions with each tag, if tags are asked for by key or value and not by a part of it."""
     about_tags = [each for each in filters if each.entity in _TAG_ENTITIES]
@@ -189,7 +189,7 @@ def _tag_arms(
     columns = execution_tags.c
     found = select(columns.created_at.label("created"), columns.execution_id.label("numbered"))
     found = found.join_from(execution_tags, executions, executions.c.id == columns.execution_id)
-    found = found.where(*scope.place(execution_tags), *scope.others(filters), *conditions(listed, others))
+    found = found.where(*scope, *conditions(listed, others))
     if not all({"key", "value"} == set(tag) for tag in tags) or len(tags) > 1:
         found = found.where(~_has_earlier(about_tags))
     unpaged = replace(page, limit=None, offset=0)

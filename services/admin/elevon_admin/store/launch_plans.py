@@ -9,15 +9,15 @@ from elevon_core.errors import NotFound
 from elevon_idl.admin import v1 as admin
 from elevon_idl.core import v1 as core
 from elevon_kit.database import Database
-from sqlalchemy import Row, select, update
+from sqlalchemy import ColumnElement, Row, and_, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from elevon_admin.domain.entities import EntityKey, EntityScope, NewEntity, NewLaunchPlan, Standing, StoredLaunchPlan
-from elevon_admin.domain.filters import Filter
+from elevon_admin.domain.filters import Filter, FilterFunction
 from elevon_admin.domain.paging import Page
 from elevon_admin.domain.sorting import Sort
 from elevon_admin.store.listing import Columns, Entity, apply_listing
-from elevon_admin.store.registry_tables import launch_plans, workflows
+from elevon_admin.store.registry_tables import ACTIVE, launch_plans, workflows
 from elevon_admin.store.schedules import begin_schedule, end_schedule
 from elevon_admin.store.versioned import (
     LAUNCH_PLAN_FIELDS,
@@ -28,14 +28,14 @@ from elevon_admin.store.versioned import (
     has_key,
     in_portions,
     in_scope,
-    related,
+    looked_up,
 )
 
 COLUMNS = Columns(
     "launch_plan",
     {
         "launch_plan": Entity(LAUNCH_PLAN_FIELDS),
-        "workflow": related(WORKFLOW_FIELDS, launch_plans.c.workflow_id, workflows.c.id),
+        "workflow": looked_up(WORKFLOW_FIELDS, launch_plans.c.workflow_id, workflows.c.id),
     },
     (launch_plans.c.created_at, launch_plans.c.id),
 )
@@ -136,12 +136,27 @@ class SqlLaunchPlans:
         only_active: bool = False,
     ) -> Sequence[StoredLaunchPlan]:
         """See LaunchPlanRepository."""
-        query = select(*_SELECTED).where(in_scope(launch_plans, scope))
+        of_workflow = not scope.name and any(_names_workflow(each) for each in filters)
+        query = select(*_SELECTED).where(_in_place(scope) if of_workflow else in_scope(launch_plans, scope))
         if only_active:
-            query = query.where(launch_plans.c.state == admin.ACTIVE)
+            query = query.where(text(f"launch_plans.{ACTIVE}"))
         async with self._database.reading() as connection:
             rows = await connection.execute(apply_listing(query, COLUMNS, filters, sort, page))
             return [_stored(row) for row in rows]
+
+
+def _in_place(scope: EntityScope) -> ColumnElement[bool]:
+    """As `in_scope`, in words that no index knows: SQLite is to look up the few launch plans of a workflow.
+
+    Without statistics it would rather go through all launch plans of the place, because they come in order.
+    """
+    columns = launch_plans.c
+    return and_(columns.project.concat("") == scope.project, columns.domain.concat("") == scope.domain)
+
+
+def _names_workflow(expression: Filter) -> bool:
+    named = expression.function in (FilterFunction.EQUAL, FilterFunction.VALUE_IN) and expression.field == "name"
+    return named and expression.entity == "workflow"
 
 
 async def _lock_name(connection: AsyncConnection, key: EntityKey) -> None:

@@ -98,6 +98,9 @@ class SqlNodeExecutions:
         what = (execution, parent_node, parent_task, filters, sort)
         page = self._bookmarks.found(page, *what)
         order = order_of(NODE_COLUMNS, sort)
+        if parent_task is None and order.columns[0] is columns.created_at:
+            # PostgreSQL does not see by itself that an index goes on in order behind a column that is NULL.
+            query = query.order_by(*order.directed([columns.parent_node_id]))
         statement = apply_listing(with_position(query, order), NODE_COLUMNS, filters, sort, page)
         async with self._database.reading() as connection:
             rows = (await connection.execute(statement, execution._asdict())).all()

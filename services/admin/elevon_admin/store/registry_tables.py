@@ -15,6 +15,9 @@ from sqlalchemy import (
 
 from elevon_admin.store.schema import Compressed, Name, Nanoseconds, RowId, metadata
 
+ACTIVE = "state = 1"
+"""The condition on active launch plans; spelled as in the indexes, so that a query with it uses them."""
+
 
 def _key() -> tuple[Column[str], ...]:
     return (
@@ -74,6 +77,7 @@ workflows = Table(
     UniqueConstraint("project", "domain", "name", "version"),
     Index("ix_workflows_listed", "project", "domain", "created_at", "id"),
     Index("ix_workflows_listed_by_name", "project", "domain", "name", "created_at", "id"),
+    Index("ix_workflows_name", "name"),
 )
 """`closure` is a core.CompiledWorkflowClosure, `typed_interface` that of its primary workflow."""
 
@@ -101,8 +105,9 @@ launch_plans = Table(
         "domain",
         "name",
         unique=True,
-        sqlite_where=text("state = 1"),
+        sqlite_where=text(ACTIVE),
     ),
+    Index("ix_launch_plans_active", "project", "domain", "created_at", "id", sqlite_where=text(ACTIVE)),
     Index(
         "ix_launch_plans_scheduled",
         "schedule_type",

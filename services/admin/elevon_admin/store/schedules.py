@@ -16,7 +16,7 @@ from elevon_admin.domain.paging import Page
 from elevon_admin.domain.scheduled_executions import StoredSchedule, StoredTick, TickStatus
 from elevon_admin.domain.timetables import Tick
 from elevon_admin.store.gathering import Gathered
-from elevon_admin.store.registry_tables import launch_plans
+from elevon_admin.store.registry_tables import ACTIVE, launch_plans
 from elevon_admin.store.schedule_tables import OPEN, WAITING, schedule_ticks, schedules
 from elevon_admin.store.versioned import in_scope, insert_missing
 
@@ -138,7 +138,8 @@ class SqlSchedules:
 
     async def schedules(self, scope: EntityScope, page: Page) -> Sequence[StoredSchedule]:
         """See ScheduleRepository."""
-        query = _SCHEDULES.where(in_scope(launch_plans, scope), text(OPEN))
+        # Only active versions have open schedules; saying so lets SQLite pass over the others.
+        query = _SCHEDULES.where(in_scope(launch_plans, scope), text(f"launch_plans.{ACTIVE}"), text(OPEN))
         query = query.order_by(launch_plans.c.name).limit(page.fetch).offset(page.offset)
         async with self._database.reading() as connection:
             return [_schedule(row) for row in await connection.execute(query)]

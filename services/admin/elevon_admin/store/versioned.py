@@ -207,3 +207,8 @@ LAUNCH_PLAN_FIELDS = {
 def related(fields: dict[str, Field], own: ColumnElement[Any], other: ColumnElement[Any]) -> Entity:
     """An entity that a column of the listed rows points at; its expressions become one EXISTS."""
     return Entity(fields, lambda condition: select(1).where(own == other, condition).exists())
+
+
+def looked_up(fields: dict[str, Field], own: ColumnElement[Any], other: ColumnElement[Any]) -> Entity:
+    """The same where few rows match: these are found first, and then the listed rows that point at them."""
+    return Entity(fields, lambda condition: own.in_(select(other).where(condition)))

@@ -1,4 +1,4 @@
-"""Indexes for pages of executions by user, kind of error and tag, and of nodes below attempts."""
+"""Indexes for pages of executions by user, error and tag, of nodes below attempts, and of active launch plans."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ def upgrade() -> None:
     _partial_index("ix_executions_error_kind", "executions", columns, "error_kind IS NOT NULL")
     columns = ["execution_id", "parent_task", *newest]
     _partial_index("ix_node_executions_parent_task", "node_executions", columns, "parent_task IS NOT NULL")
+    _partial_index("ix_launch_plans_active", "launch_plans", ["project", "domain", *newest], "state = 1")
+    op.create_index("ix_workflows_name", "workflows", ["name"])
     _place_tags()
 
 
