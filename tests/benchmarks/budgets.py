@@ -39,6 +39,7 @@ CACHED = 1_000
 REGISTERED = 1_000
 LISTED = 1_000_000
 HELD, ASLEEP = 10_000, 25
+WATCHERS, WATCHED = 20, 50
 
 Benchmark = Callable[[Bench], Awaitable[list[Measurement]]]
 
@@ -292,6 +293,51 @@ async def first_wakes(client: Client, execution_id: core.WorkflowExecutionIdenti
     return node.closure.started_at.ToMicroseconds() / 1_000_000 + ASLEEP
 
 
+async def watching(bench: Bench) -> list[Measurement]:
+    """Twenty streams that follow a project; how long after a call began each tells what the call has changed."""
+    async with bench.control_plane() as (_, client):
+        task = specs.echo_task("echo")
+        await client.admin.CreateTask(task)
+        plan = await register(client, specs.chain("single", task.id, 1), "a")
+        await run(client, specs.execution(plan, a=0))
+        heard: asyncio.Queue[tuple[str, float]] = asyncio.Queue()
+        readers = [asyncio.create_task(hear(client, heard)) for _ in range(WATCHERS)]
+        for _ in readers:
+            await heard.get()
+        times: list[float] = []
+        for number in range(WATCHED):
+            began = time.perf_counter()
+            created = await client.admin.CreateExecution(specs.execution(plan, a=number))
+            missing = WATCHERS
+            while missing:
+                name, moment = await heard.get()
+                if name == created.id.name:
+                    times.append(moment - began)
+                    missing -= 1
+            await succeeded(client, created.id, interval=0.02)
+        for reader in readers:
+            reader.cancel()
+    times.sort()
+    what = f"a change to be told to {WATCHERS} watching clients, from the call that makes it, p99"
+    return [
+        Measurement(what, times[len(times) * 99 // 100] * 1000, "ms", 100),
+        Measurement("p50", times[len(times) // 2] * 1000, "ms", detail=True),
+    ]
+
+
+async def hear(client: Client, heard: asyncio.Queue[tuple[str, float]]) -> None:
+    """Tell of every execution when a stream first tells of it, and with an empty name when the stream has begun."""
+    told: set[str] = set()
+    async for response in client.watches.WatchExecutions(
+        admin.WatchExecutionsRequest(project=specs.PROJECT, domain=specs.DOMAIN)
+    ):
+        moment = time.perf_counter()
+        for name in [execution.id.name for execution in response.executions] or [""]:
+            if name not in told:
+                told.add(name)
+                heard.put_nowait((name, moment))
+
+
 async def warm_start(bench: Bench) -> list[Measurement]:
     """A Python task in the warm local executor, to its first line; the median of fifty attempts."""
     from tests.benchmarks.fork_server import measure
@@ -315,4 +361,5 @@ BUDGETS: dict[str, Benchmark] = {
     "registration": registration,
     "listing": listing,
     "resume": resume,
+    "watching": watching,
 }
