@@ -246,8 +246,8 @@ RPCS = (
             Case("a name that is none", launch("Not A Name"), INVALID, "name"),
             Case("an unknown project", launch("n", project="absent"), INVALID, "absent"),
         ),
-        better="Committed with its hand-over in one transaction: an engine that is away loses nothing. Concurrency policies that "
-        "wait or replace, and never too many at once.",
+        better="Committed with its hand-over in one transaction: an engine that is away loses nothing. "
+        "Concurrency policies that wait or replace, and never too many at once.",
     ),
     Rpc(
         "RelaunchExecution",
