@@ -67,7 +67,9 @@ def build_retaining(
 ) -> Retaining:
     """Put it together."""
     times = RetentionTimes(
-        every=round(settings.every_seconds * NANOSECONDS), lease=round(settings.lease_seconds * NANOSECONDS)
+        every=round(settings.every_seconds * NANOSECONDS),
+        lease=round(settings.lease_seconds * NANOSECONDS),
+        settle_seconds=settings.settle_seconds,
     )
     owner = secrets.token_hex(8)
     return Retaining(Retention(repository, projects, domains, files, cache, clock, times, owner), settings)

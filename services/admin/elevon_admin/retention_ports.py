@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from enum import Enum
 from typing import Protocol
 
-from elevon_idl.core import v1 as core
-
 from elevon_admin.domain.records import ExecutionKey
-from elevon_admin.domain.retention import Counts, Remains, RetentionRule, StoredRun
+from elevon_admin.domain.retention import Counts, Referring, Remains, RetentionRule, StoredRun
 
 
 class Kept(Enum):
@@ -53,7 +51,19 @@ class RetentionRepository(Protocol):
     async def oldest(
         self, project: str, domain: str, before: int, kept: Kept, after: int, limit: int
     ) -> Sequence[Remains]:
-        """Some of those `count` counts, in the order of their rows, those beyond row `after`."""
+        """Some of those `count` counts, the newest first, those before row `after`."""
+        ...
+
+    async def remains(self, rows: Sequence[int]) -> Sequence[Remains]:
+        """What executions, by row, have left behind; those that are gone are left out."""
+        ...
+
+    async def referring(self, remains: Remains) -> Sequence[Referring]:
+        """Other executions with a value that points at the data of one."""
+        ...
+
+    async def doom(self, remains: Remains, allowed: Collection[int], now: int) -> bool:
+        """Decide that the data of an execution goes, unless others than those allowed refer to it; False if they do."""
         ...
 
     async def one(self, key: ExecutionKey) -> tuple[bool, Remains] | None:
@@ -92,8 +102,8 @@ class LeftFiles(Protocol):
 class CachedResults(Protocol):
     """The catalog; every call raises Unavailable while it is out of reach."""
 
-    async def evict(self, dataset: core.Identifier, tag: str) -> str:
-        """Remove an entry; answers the id of the artifact that went with it, empty when nothing did."""
+    async def evict_pointing(self, places: Sequence[str], *, dry_run: bool) -> int:
+        """Delete, or only count, entries that point at places; answers how many."""
         ...
 
     async def prune(self, project: str, domain: str, age: int, *, dry_run: bool) -> int:

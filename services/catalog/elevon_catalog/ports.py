@@ -99,6 +99,12 @@ class ArtifactStore(Protocol):
     async def count_prunable(self, rule: PruneRule) -> int:
         """How many artifacts the rule names."""
 
+    async def evict_pointing(self, places: Sequence[str]) -> int:
+        """Delete, with their tags, the artifacts that point at one of the places; answers how many."""
+
+    async def count_pointing(self, places: Sequence[str]) -> int:
+        """How many artifacts point at one of the places."""
+
 
 class LeaseStore(Protocol):
     """The leases."""

@@ -12,7 +12,6 @@ from sqlalchemy import column as named
 from sqlalchemy import insert, table, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-BEFORE = ("0001", "0002", "0003", "0004")
 SHARED = {
     "project": "p",
     "domain": "d",
@@ -26,7 +25,7 @@ PLANS = [("active", 1, "RATE"), ("idle", 0, "RATE"), ("unscheduled", 1, "NONE")]
 
 
 async def test_active_plans_get_a_schedule(database_url: str, tmp_path: Path) -> None:
-    await earlier(tmp_path).upgrade(database_url)
+    await earlier(tmp_path, "0005").upgrade(database_url)
     database = Database(database_url)
     await database.open()
     try:
@@ -43,11 +42,11 @@ async def test_active_plans_get_a_schedule(database_url: str, tmp_path: Path) ->
     assert decided_until > 10**18
 
 
-def earlier(folder: Path) -> Migrations:
-    """The migrations as they were before schedules."""
+def earlier(folder: Path, before: str) -> Migrations:
+    """The migrations as they were before the one of this number."""
     migrations = Migrations(MIGRATIONS.package)
     for script in migrations.versions.glob("*.py"):
-        if script.name.startswith(BEFORE):
+        if script.name < before:
             shutil.copy(script, folder)
     migrations.versions = folder
     return migrations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from typing import Any
 import grpc
 import pytest
 from elevon_admin.drivers.engine_memory import MemoryEngine
+from elevon_core import naming
 from elevon_core.errors import Unavailable
 from elevon_idl.admin import v1 as admin_v1
 from elevon_idl.admin.v1 import retention_service_pb2_grpc
@@ -30,6 +32,7 @@ from tests.integration.admin_executions.harness import (
     fake_propeller,
     listing,
     literals,
+    node_event,
     serving,
 )
 from tests.integration.admin_registry.harness import refused
@@ -224,6 +227,109 @@ async def test_rules_are_applied_when_their_time_has_come(database_url: str, tmp
                 await asyncio.sleep(0.01)
         assert await keeper.names() == set()
         assert {run.principal for run in (await keeper.stub.ListRetentionRuns(everything)).runs} == {"schedule"}
+
+
+def pointing_at(*names: str) -> Any:
+    """Values that point at what the first attempts of executions have written."""
+    from flyteidl.core import literals_pb2
+
+    values = literals_pb2.LiteralMap()
+    for number, name in enumerate(names):
+        place = naming.attempt_name(PROJECT, DOMAIN, name, "n0", 0)
+        values.literals[f"o{number}"].scalar.blob.uri = f"/raw/{naming.raw_output_shard(place)}/{place}/x"
+    return values
+
+
+async def referring(keeper: Keeper, name: str, *others: str) -> None:
+    """An execution that has ended, and whose values point at data of others."""
+    await keeper.ended(name)
+    await keeper.admin.report_node(execution_id(name), "n1", NODE.RUNNING)
+    await keeper.admin.report_node(execution_id(name), "n1", NODE.SUCCEEDED, 1, output_data=pointing_at(*others))
+
+
+async def kept_by_rule(keeper: Keeper, **limits: Any) -> dict[str, set[str]]:
+    """Apply a rule, after trying it: what is kept, and because of whom."""
+    await keeper.put(**limits)
+    runs = []
+    for dry_run in (True, False):
+        request = admin_v1.ApplyRetentionPolicyRequest(project=PROJECT, domain=DOMAIN, dry_run=dry_run)
+        messages = [message async for message in keeper.stub.ApplyRetentionPolicy(request)]
+        found = itertools.chain.from_iterable(message.kept for message in messages)
+        kept = {each.id.name: {other.name for other in each.referring} for each in found}
+        assert messages[-1].counts.kept == len(kept)
+        runs.append((messages[-1].counts, kept))
+    assert runs[0] == runs[1]
+    return runs[1][1]
+
+
+async def test_those_that_are_needed_are_kept(keeper: Keeper) -> None:
+    await keeper.ended("maker")
+    await keeper.ended("other")
+    await referring(keeper, "between", "maker")
+    await referring(keeper, "newest", "between", "newest")
+    call = keeper.stub.DeleteExecution(admin_v1.DeleteExecutionRequest(id=own("maker")))
+    await refused(call, PRECONDITION, "between; delete them first")
+    kept = await kept_by_rule(keeper, executions_max_count=1)
+    assert kept == {"between": {"newest"}, "maker": {"newest"}}
+    assert await keeper.names() == {"maker", "between", "newest"}
+    assert [each.execution_id.name for each in keeper.propeller.forgotten] == ["other"]
+    assert await kept_by_rule(keeper, executions_max_age=1) == {}
+    assert await keeper.names() == set()
+    assert [each.execution_id.name for each in keeper.propeller.forgotten[1:]] == ["newest", "between", "maker"]
+
+
+async def test_those_that_need_each_other_go_together(keeper: Keeper) -> None:
+    await referring(keeper, "parent", "child")
+    await referring(keeper, "child", "parent")
+    await refused(keeper.stub.DeleteExecution(admin_v1.DeleteExecutionRequest(id=own("child"))), PRECONDITION, "parent")
+    assert await kept_by_rule(keeper, data_max_age=1) == {}
+    assert await keeper.names() == {"parent", "child"}
+    assert await kept_by_rule(keeper, executions_max_age=1) == {}
+    assert await keeper.names() == set()
+    await referring(keeper, "parent", "child")
+    await referring(keeper, "child", "parent")
+    both = admin_v1.DeleteExecutionRequest(id=own("child"), with_referring=True)
+    assert (await keeper.stub.DeleteExecution(both)).counts.executions == 2
+    assert await keeper.names() == set()
+
+
+async def test_what_runs_needs_what_it_has(keeper: Keeper) -> None:
+    await keeper.ended("maker")
+    key = await keeper.admin.launch(keeper.target, "running")
+    await keeper.admin.report_node(key, "n0", NODE.RUNNING)
+    await keeper.admin.report_node(key, "n0", NODE.SUCCEEDED, 1, output_data=pointing_at("maker"))
+    both = admin_v1.DeleteExecutionRequest(id=own("maker"), with_referring=True)
+    await refused(keeper.stub.DeleteExecution(both), PRECONDITION, "running")
+    assert await kept_by_rule(keeper, executions_max_age=1) == {"maker": {"running"}}
+
+
+async def test_outputs_in_files_and_what_is_recovered(keeper: Keeper) -> None:
+    for name in ("maker", "failed", "user"):
+        await keeper.ended(name, WORKFLOW.FAILED)
+    place = naming.attempt_name(PROJECT, DOMAIN, "maker", "n0", 0)
+    reported = admin_v1.ExecutionEvent(places=[place])
+    in_a_file = node_event(execution_id("user"), "n2", NODE.SUCCEEDED, output_uri="file:///x/outputs.pb")
+    reported.node.ParseFromString(in_a_file.SerializeToString())
+    (outcome,) = (await keeper.admin.batches.RecordEvents(admin_v1.RecordEventsRequest(events=[reported]))).outcomes
+    assert outcome.result == admin_v1.EventOutcome.RESULT_RECORDED
+    await keeper.admin.stub.RecoverExecution(recovery("failed", "again"))
+    assert await kept_by_rule(keeper, executions_max_count=1) == {"maker": {"user"}, "failed": {"again"}}
+
+
+async def test_what_is_about_to_go_cannot_be_recovered(keeper: Keeper) -> None:
+    await keeper.ended("failed", WORKFLOW.FAILED)
+    await keeper.put(executions_max_age=1)
+    keeper.admin.engine.failures.append(Unavailable("down"))
+    await refused(keeper.apply(), UNAVAILABLE, "down")
+    await refused(keeper.admin.stub.RecoverExecution(recovery("failed", "again")), PRECONDITION, "is being deleted")
+    assert await keeper.names() == {"failed"}
+    assert (await keeper.apply()).counts.executions == 1
+
+
+def recovery(name: str, again: str) -> Any:
+    from flyteidl.admin import execution_pb2
+
+    return execution_pb2.ExecutionRecoverRequest(id=execution_id(name), name=again)
 
 
 async def test_a_rule_for_all_domains(keeper: Keeper) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import grpc
 import pytest
 from elevon_catalog.settings import UpkeepSettings, ValueSettings
+from elevon_core import naming
 from elevon_idl.catalog import v1 as pb
 from flyteidl.datacatalog import datacatalog_pb2
 
@@ -40,6 +41,43 @@ async def forgetful(database_url: str, tmp_path: Path) -> AsyncIterator[Catalog]
     values = ValueSettings(inline_bytes=100)
     async with serving(database_url, tmp_path / "blobs", upkeep=upkeep, values=values) as running:
         yield running
+
+
+async def evict(catalog: Catalog, *places: str, dry_run: bool = False) -> int:
+    request = pb.EvictPointingRequest(places=places, dry_run=dry_run)
+    return int((await catalog.admin.EvictPointing(request)).deleted_artifacts)
+
+
+async def test_entries_that_point_at_data_go_before_it(catalog: Catalog) -> None:
+    names = [naming.attempt_name("p", "d", "e", "n0", number) for number in range(3)]
+    uris = [f"s3://b/{naming.raw_output_shard(name)}/{name}/file" for name in names]
+    await create_dataset(catalog)
+    await put(catalog, "small", "a", o0=uris[0])
+    await put(catalog, "large", "b", o0=LARGE + uris[1])
+    await put(catalog, "other", "c", o0="nothing")
+    sourced = artifact("d", o0="x")
+    sourced.metadata.key_map.update({"exec-project": "p", "exec-domain": "d", "execution-name": "e"})
+    await catalog.data.CreateArtifact(datacatalog_pb2.CreateArtifactRequest(artifact=sourced))
+    await add_tag(catalog, "computed", "d")
+    assert await evict(catalog, names[2]) == 0
+    assert await evict(catalog, *names, "p/d/e", dry_run=True) == 3
+    assert await evict(catalog, *names, "p/d/e") == 3
+    assert [await gone(catalog, tag) for tag in ("small", "large", "computed")] == [True] * 3
+    assert (await get(catalog, "other")).id == "c"
+    assert await evict(catalog, *names, "p/d/e") == 0
+    async with refused(INVALID):
+        await evict(catalog)
+
+
+async def test_an_entry_that_is_written_again_points_elsewhere(catalog: Catalog) -> None:
+    first, second = (naming.attempt_name("p", "d", name, "n0", 0) for name in ("e", "f"))
+    await create_dataset(catalog)
+    await put(catalog, "t", "a", o0=f"/raw/{naming.raw_output_shard(first)}/{first}")
+    request = datacatalog_pb2.UpdateArtifactRequest(dataset=DATASET, tag_name="t")
+    request.data.extend(artifact("a", o0=f"/raw/{naming.raw_output_shard(second)}/{second}").data)
+    await catalog.data.UpdateArtifact(request)
+    assert await evict(catalog, first) == 0
+    assert await evict(catalog, second) == 1
 
 
 async def gone(catalog: Catalog, tag: str) -> bool:

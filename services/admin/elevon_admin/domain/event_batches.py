@@ -34,12 +34,13 @@ AnyKey = ExecutionKey | NodeKey | TaskKey
 class PreparedEvent:
     """A valid event; `replayable` if its sender repeats whole batches, so that old events are told from new ones.
 
-    `key` names what the event is about, by the kind of the event.
+    `places` say whose data its outputs point at, and `key` names what the event is about, by the kind of the event.
     """
 
     reported: AnyEvent
     data: EventData = field(default_factory=lambda: NO_DATA)
     replayable: bool = False
+    places: frozenset[str] = frozenset()
     key: AnyKey = field(init=False)
 
     def __post_init__(self) -> None:

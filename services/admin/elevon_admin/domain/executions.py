@@ -25,7 +25,10 @@ class LaunchSituation:
 
 @dataclass(frozen=True, slots=True)
 class NewExecution:
-    """All that is written when an execution is created; times are nanoseconds since the epoch."""
+    """All that is written when an execution is created; times are nanoseconds since the epoch.
+
+    `places` say whose data its inputs point at, `recovers_row` which execution it recovers.
+    """
 
     key: ExecutionKey
     created_at: int
@@ -43,6 +46,8 @@ class NewExecution:
     tags: Sequence[tuple[str, str]]
     dispatch_payload: bytes
     limit: ConcurrencyLimit | None = None
+    places: frozenset[str] = frozenset()
+    recovers_row: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from elevon_core import naming, places
 from elevon_core.errors import InvalidArgument
 from elevon_idl.admin import v1 as admin
-from elevon_idl.core import v1 as core
 from elevon_idl.event import v1 as event
 from google.protobuf.duration_pb2 import Duration
 
@@ -69,8 +69,7 @@ def _age(policy: admin.RetentionPolicy, name: str) -> int:
 class Remains:
     """What an execution that has ended has left behind.
 
-    `attempts` tells for each node, and each element of an array, how many attempts there were; `entries` are the cached
-    results that its nodes have kept.
+    `attempts` tells for each node, and each element of an array, how many attempts there were.
     """
 
     row_id: int
@@ -79,7 +78,35 @@ class Remains:
     nodes: int
     raw_output_prefix: str
     attempts: dict[str, int]
-    entries: tuple[core.CatalogMetadata, ...]
+
+    def places(self) -> list[str]:
+        """Where all of its data lies, as `elevon_core.places` names it."""
+        found = set(places.of_execution(*self.key))
+        for node_id, attempts in self.attempts.items():
+            found.update(naming.attempt_name(*self.key, node_id, number) for number in range(attempts))
+        return sorted(found)
+
+
+@dataclass(frozen=True, slots=True)
+class Referring:
+    """An execution whose values point at the data of another one."""
+
+    row_id: int
+    key: ExecutionKey
+    created_at: int
+    ended: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StillNeeded:
+    """An execution that is kept, and some of those that are kept themselves and refer to it."""
+
+    key: ExecutionKey
+    referring: tuple[ExecutionKey, ...]
+
+    def message(self) -> admin.KeptExecution:
+        """What is kept and why, as clients read it."""
+        return admin.KeptExecution(id=self.key.identifier(), referring=[key.identifier() for key in self.referring])
 
 
 @dataclass(slots=True)
@@ -90,11 +117,16 @@ class Counts:
     outlines: int = 0
     nodes: int = 0
     cache_entries: int = 0
+    kept: int = 0
 
     def message(self) -> admin.RetentionCounts:
         """The counts as clients read them."""
         return admin.RetentionCounts(
-            executions=self.executions, outlines=self.outlines, nodes=self.nodes, cache_entries=self.cache_entries
+            executions=self.executions,
+            outlines=self.outlines,
+            nodes=self.nodes,
+            cache_entries=self.cache_entries,
+            kept=self.kept,
         )
 
 

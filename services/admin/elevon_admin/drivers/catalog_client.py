@@ -15,6 +15,7 @@ from elevon_kit.grpc_client import translate_errors
 from elevon_admin.ports import MemoEntry
 
 WHERE = "catalog"
+PLACES_AT_ONCE = 5000
 MOST_DATASETS = 100
 """How many versions of one task's dataset are read, the newest first."""
 
@@ -71,6 +72,15 @@ class GrpcMemoCatalog:
                 return (await self._upkeep.EvictTag(request, timeout=self._timeout)).deleted_artifact_id
         except NotFound:
             return ""
+
+    async def evict_pointing(self, places: Sequence[str], *, dry_run: bool) -> int:
+        """See CachedResults."""
+        count = 0
+        for start in range(0, len(places), PLACES_AT_ONCE):
+            request = catalog.EvictPointingRequest(places=places[start : start + PLACES_AT_ONCE], dry_run=dry_run)
+            with translate_errors(WHERE):
+                count += (await self._upkeep.EvictPointing(request, timeout=self._timeout)).deleted_artifacts
+        return count
 
     async def prune(self, project: str, domain: str, age: int, *, dry_run: bool) -> int:
         """See CachedResults."""

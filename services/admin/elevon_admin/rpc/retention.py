@@ -49,8 +49,7 @@ class RetentionServicer:
         self, request: admin.DeleteExecutionRequest, context: object
     ) -> admin.DeleteExecutionResponse:
         """Delete one execution."""
-        counts = await self._retention.delete_execution(request)
-        return admin.DeleteExecutionResponse(counts=counts.message())
+        return await self._retention.delete_execution(request)
 
     async def ListRetentionRuns(
         self, request: admin.ListRetentionRunsRequest, context: object

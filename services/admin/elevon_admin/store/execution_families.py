@@ -23,6 +23,7 @@ from elevon_admin.domain.records import (
     TaskRecord,
 )
 from elevon_admin.ports import Clock
+from elevon_admin.store.data_references import add_references
 from elevon_admin.store.execution_rows import execution_values, node_values, task_values
 from elevon_admin.store.execution_tables import executions, node_executions, task_executions
 from elevon_admin.store.gathering import Gathered
@@ -213,6 +214,13 @@ class SqlEvents:
             outcomes = apply_events(families, events)
             now = self._clock()
             await store_families(connection, families.by_execution.values(), now)
+            pointing = (
+                (families.of(prepared.execution).execution.row_id, place)
+                for prepared, error in zip(events, outcomes, strict=True)
+                if error is None
+                for place in prepared.places
+            )
+            await add_references(connection, self._database.dialect, pointing)
             if self._announcements is not None:
                 applied = [prepared for prepared, error in zip(events, outcomes, strict=True) if error is None]
                 await self._announcements.write(connection, families, applied, now)

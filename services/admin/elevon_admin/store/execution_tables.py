@@ -73,6 +73,7 @@ executions = Table(
     Column("user_inputs", LargeBinary, nullable=True),
     Column("outputs", LargeBinary, nullable=True),
     Column("data_deleted_at", Nanoseconds, nullable=True),
+    Column("doomed_at", Nanoseconds, nullable=True),
     UniqueConstraint("project", "domain", "name", name="uq_executions_project_domain_name"),
     Index("ix_executions_created_at", "project", "domain", "state", "created_at", "id"),
     Index("ix_executions_phase", "project", "domain", "state", "phase", "created_at", "id"),
@@ -99,6 +100,7 @@ executions = Table(
 Literal maps are either inline (`inputs`, `user_inputs`, `outputs`) or behind the URI beside them; `user_inputs` is NULL
 where they equal `inputs`. `phases_seen` has bit n set once phase n was recorded. The names of workflow and launch plan
 are there again, in this table, because pages of the executions of one name need an index in the order of creation.
+`doomed_at` is set before the files of an execution are deleted: from then on nobody can recover it.
 """
 
 node_executions = Table(
@@ -189,6 +191,15 @@ execution_tags = Table(
 
 Place and time are the execution's: pages of the executions with a tag come from an index in the order of creation.
 """
+
+data_references = Table(
+    "data_references",
+    metadata,
+    Column("execution_id", RowId, ForeignKey("executions.id"), primary_key=True),
+    Column("place", Name, primary_key=True),
+    Index("ix_data_references_place", "place", "execution_id"),
+)
+"""Whose data the values of an execution point at, its own left out; see `elevon_core.places`."""
 
 signals = Table(
     "signals",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
-from elevon_core.errors import AlreadyExists, NotFound
+from elevon_core.errors import AlreadyExists, FailedPrecondition, NotFound
 from elevon_idl.admin import v1 as admin
 from elevon_idl.core import v1 as core
 from elevon_kit.database import Database
@@ -27,6 +27,7 @@ from elevon_admin.domain.sorting import Sort
 from elevon_admin.execution_ports import Inserted
 from elevon_admin.store.bookmarks import Bookmarks
 from elevon_admin.store.concurrency import add_waiting, occupancies, replace_older, store_abort
+from elevon_admin.store.data_references import add_references, still_there
 from elevon_admin.store.execution_families import store_families
 from elevon_admin.store.execution_pages import ExecutionScope, execution_page
 from elevon_admin.store.execution_rows import column_time, literal_columns
@@ -83,6 +84,7 @@ class SqlExecutions:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._bookmarks = Bookmarks()
+        self._dialect = database.dialect
         self._add = insert_missing(database.dialect, executions).returning(
             executions.c.project, executions.c.domain, executions.c.name, executions.c.id
         )
@@ -98,16 +100,23 @@ class SqlExecutions:
 
     async def _add_group(self, new: Sequence[NewExecution]) -> Sequence[Inserted | Exception]:
         async def work(connection: AsyncConnection) -> Sequence[Inserted | Exception]:
-            verdicts = await self._verdicts(connection, new)
-            names: set[ExecutionKey] = set()
-            accepted: list[NewExecution] = []
-            for execution in sorted(new, key=lambda execution: execution.key):
-                if verdicts[id(execution)] is not Verdict.REFUSE and execution.key not in names:
-                    names.add(execution.key)
-                    accepted.append(execution)
-            return await self._insert(connection, new, accepted, verdicts)
+            lost = await _without_original(connection, new)
+            outcomes = iter(await self._add_some(connection, [each for each in new if id(each) not in lost]))
+            return [lost[id(each)] if id(each) in lost else next(outcomes) for each in new]
 
         return await self._database.write(work)
+
+    async def _add_some(
+        self, connection: AsyncConnection, new: Sequence[NewExecution]
+    ) -> Sequence[Inserted | Exception]:
+        verdicts = await self._verdicts(connection, new)
+        names: set[ExecutionKey] = set()
+        accepted: list[NewExecution] = []
+        for execution in sorted(new, key=lambda execution: execution.key):
+            if verdicts[id(execution)] is not Verdict.REFUSE and execution.key not in names:
+                names.add(execution.key)
+                accepted.append(execution)
+        return await self._insert(connection, new, accepted, verdicts)
 
     async def _verdicts(self, connection: AsyncConnection, new: Sequence[NewExecution]) -> Mapping[int, Verdict]:
         """What becomes of each, by id; the names of launch plans with a limit are locked until the commit."""
@@ -141,6 +150,8 @@ class SqlExecutions:
         tags = [tag for execution in created for tag in _tag_values(execution, rows[execution.key])]
         if tags:
             await connection.execute(insert(execution_tags), tags)
+        pointing = ((rows[execution.key], place) for execution in created for place in execution.places)
+        await add_references(connection, self._dialect, pointing)
         held = [execution for execution in created if verdicts[id(execution)] is Verdict.HOLD]
         started = [execution for execution in created if verdicts[id(execution)] is not Verdict.HOLD]
         inserted = await self._start(connection, started, rows) | await _hold(connection, held, rows)
@@ -263,6 +274,14 @@ def _refused(execution: NewExecution, verdict: Verdict) -> Exception:
     if verdict is Verdict.REFUSE and execution.limit is not None:
         return refusal(execution.limit)
     return AlreadyExists(f"execution {execution.key} already exists")
+
+
+async def _without_original(connection: AsyncConnection, new: Sequence[NewExecution]) -> dict[int, Exception]:
+    """Those that recover an execution whose data is about to go; others are kept until the commit."""
+    wanted = {execution.recovers_row for execution in new if execution.recovers_row is not None}
+    there = await still_there(connection, sorted(wanted)) if wanted else set()
+    message = "the execution to recover is being deleted"
+    return {id(each): FailedPrecondition(message) for each in new if each.recovers_row in wanted - there}
 
 
 def _values(execution: NewExecution, *, held: bool) -> dict[str, Any]:

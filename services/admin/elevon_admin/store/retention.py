@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from elevon_idl.admin import v1 as admin
-from elevon_kit.database import Database
 from sqlalchemy import Row, and_, delete, func, insert, or_, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from elevon_admin.domain.records import ExecutionKey
 from elevon_admin.domain.retention import Counts, Remains, RetentionRule, StoredRun, attempts_of
 from elevon_admin.retention_ports import Kept
-from elevon_admin.store.execution_tables import ENDED, WITH_DATA, executions, node_executions, task_executions
+from elevon_admin.store.data_references import SqlReferences, referring
+from elevon_admin.store.execution_tables import (
+    ENDED,
+    WITH_DATA,
+    data_references,
+    executions,
+    node_executions,
+    task_executions,
+)
 from elevon_admin.store.retention_tables import retention_claims, retention_policies, retention_runs
 from elevon_admin.store.schema import metadata
 from elevon_admin.store.versioned import insert_missing
@@ -29,14 +36,11 @@ _BELOW = tuple(
 )
 """Every table whose rows belong to an execution, with the column that says to which; children first."""
 
-_POPULATED = "CACHE_POPULATED"
+ROWS_AT_ONCE = 500
 
 
-class SqlRetention:
+class SqlRetention(SqlReferences):
     """The RetentionRepository of a Database."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
     async def put(self, rule: RetentionRule) -> None:
         """See RetentionRepository."""
@@ -105,10 +109,33 @@ class SqlRetention:
         self, project: str, domain: str, before: int, kept: Kept, after: int, limit: int
     ) -> Sequence[Remains]:
         """See RetentionRepository."""
-        query = select(*_FOUND).where(*_old(project, domain, before, kept), executions.c.id > after)
+        query = select(*_FOUND).where(*_old(project, domain, before, kept), executions.c.id < after)
         async with self._database.reading() as connection:
-            rows = (await connection.execute(query.order_by(executions.c.id).limit(limit))).all()
+            rows = (await connection.execute(query.order_by(executions.c.id.desc()).limit(limit))).all()
             return [await _remains(connection, row) for row in rows]
+
+    async def remains(self, rows: Sequence[int]) -> Sequence[Remains]:
+        """See RetentionRepository."""
+        found: list[Remains] = []
+        async with self._database.reading() as connection:
+            for start in range(0, len(rows), ROWS_AT_ONCE):
+                query = select(*_FOUND).where(executions.c.id.in_(rows[start : start + ROWS_AT_ONCE]))
+                found += [await _remains(connection, row) for row in (await connection.execute(query)).all()]
+        return found
+
+    async def doom(self, remains: Remains, allowed: Collection[int], now: int) -> bool:
+        """See RetentionRepository."""
+        this = executions.c.id == remains.row_id
+
+        async def work(connection: AsyncConnection) -> bool:
+            # Whoever is about to recover it holds this row until its own reference is to be seen.
+            await connection.execute(select(executions.c.id).where(this).with_for_update())
+            if any(found.row_id not in allowed for found in await referring(connection, remains)):
+                return False
+            await connection.execute(update(executions).where(this).values(doomed_at=now))
+            return True
+
+        return await self._database.write(work)
 
     async def one(self, key: ExecutionKey) -> tuple[bool, Remains] | None:
         """See RetentionRepository."""
@@ -134,10 +161,12 @@ class SqlRetention:
         nothing: Mapping[str, Any] = dict.fromkeys(("inputs", "user_inputs", "outputs"))
 
         async def work(connection: AsyncConnection) -> None:
-            for table in (task_executions, node_executions):
+            for table in (task_executions, node_executions, data_references):
                 await connection.execute(delete(table).where(table.c.execution_id.in_(rows)))
             where = executions.c.id.in_(rows)
-            await connection.execute(update(executions).where(where).values(**nothing, data_deleted_at=now))
+            await connection.execute(
+                update(executions).where(where).values(**nothing, data_deleted_at=now, doomed_at=None)
+            )
 
         await self._database.write(work)
 
@@ -196,8 +225,6 @@ async def _remains(connection: AsyncConnection, row: Row[*tuple[Any, ...]]) -> R
         attempts |= attempts_of(task.node_id, task.retry_attempt, closure.metadata)
     nodes = node_executions.c
     counted = select(func.count()).where(nodes.execution_id == row.id)
-    populated = select(nodes.closure).where(nodes.execution_id == row.id, nodes.cache_status == _POPULATED)
-    closures = [admin.NodeExecutionClosure.FromString(found) for found in await connection.scalars(populated)]
     spec = admin.ExecutionSpec.FromString(row.spec)
     return Remains(
         row.id,
@@ -206,7 +233,6 @@ async def _remains(connection: AsyncConnection, row: Row[*tuple[Any, ...]]) -> R
         int((await connection.execute(counted)).scalar_one()),
         spec.raw_output_data_config.output_location_prefix,
         attempts,
-        tuple(closure.task_node_metadata.catalog_key for closure in closures),
     )
 
 
@@ -216,11 +242,12 @@ def _counted(counts: Counts) -> dict[str, int]:
         "outlines": counts.outlines,
         "nodes": counts.nodes,
         "cache_entries": counts.cache_entries,
+        "kept": counts.kept,
     }
 
 
 def _stored_run(row: Row[*tuple[Any, ...]]) -> StoredRun:
-    counts = Counts(row.executions, row.outlines, row.nodes, row.cache_entries)
+    counts = Counts(row.executions, row.outlines, row.nodes, row.cache_entries, row.kept)
     return StoredRun(
         row.id,
         row.project,

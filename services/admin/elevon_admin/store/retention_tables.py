@@ -44,6 +44,7 @@ retention_runs = Table(
     Column("outlines", BigInteger, nullable=False),
     Column("nodes", BigInteger, nullable=False),
     Column("cache_entries", BigInteger, nullable=False),
+    Column("kept", BigInteger, nullable=False, server_default="0"),
     Column("error", Text, nullable=False),
     Column("principal", Name, nullable=False),
     Index("ix_retention_runs_project", "project", "id"),

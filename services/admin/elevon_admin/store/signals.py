@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from elevon_core import places
 from elevon_core.errors import AlreadyExists, NotFound
 from elevon_idl.core import v1 as core
 from elevon_kit.database import Database
@@ -17,6 +18,7 @@ from elevon_admin.domain.filters import Filter
 from elevon_admin.domain.paging import Page
 from elevon_admin.domain.records import ExecutionKey
 from elevon_admin.domain.sorting import Sort
+from elevon_admin.store.data_references import add_references
 from elevon_admin.store.dispatches import add_dispatch, undelivered_of
 from elevon_admin.store.execution_fields import SIGNAL_COLUMNS
 from elevon_admin.store.execution_tables import executions, signals
@@ -72,7 +74,10 @@ class SqlSignals:
         async def work(connection: AsyncConnection) -> Sequence[Dispatch]:
             execution_row = await _lock(connection, execution)
             statement = update(signals).where(signals.c.execution_id == execution_row, signals.c.signal_id == signal_id)
-            await connection.execute(statement.values(value=value.SerializeToString(), updated_at=now))
+            data = value.SerializeToString()
+            await connection.execute(statement.values(value=data, updated_at=now))
+            pointing = ((execution_row, place) for place in places.elsewhere(data, *execution))
+            await add_references(connection, self._database.dialect, pointing)
             await add_dispatch(connection, execution_row, DispatchKind.SIGNAL, payload, now)
             return await undelivered_of(connection, execution_row)
 

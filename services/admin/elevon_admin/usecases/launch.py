@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from elevon_core import places
 from elevon_core.errors import InvalidArgument, NotFound
 from elevon_core.identifiers import (
     validate_execution_identifier,
@@ -246,6 +247,9 @@ class Launch:
         now = self._clock()
         namespace = self._namespace(key)
         kept, user_kept = await self._keep_inputs(key, request.inputs, inputs)
+        pointing = places.named_in(inputs.SerializeToString() if kept.data is None else kept.data)
+        if request.recovers and request.source is not None:
+            pointing.add(places.kept(*request.source))
         message = options(key, request, parts, config, attributes.plugin_overrides, now)
         message.closure_digest = self._closures.digest(parts, attributes, key)
         message.options.console_url = self._settings.console_url
@@ -267,6 +271,8 @@ class Launch:
             tags=execution_tags(spec),
             dispatch_payload=message.SerializeToString(),
             limit=None if parts.task_row is not None else concurrency_limit(parts.launch_plan),
+            places=frozenset(pointing),
+            recovers_row=request.source_row if request.recovers else None,
         )
 
     async def _keep_inputs(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 
+from elevon_core import places
 from elevon_core.errors import AlreadyExists, ElevonError, InvalidArgument, ResourceExhausted
 from elevon_idl.admin import v1 as admin
 from elevon_idl.core import v1 as core
@@ -61,6 +62,7 @@ class RecordEvents:
             try:
                 prepared = PreparedEvent(_unwrapped(wrapped), replayable=True)
                 await self._prepare(prepared)
+                prepared.places |= frozenset(wrapped.places)
             except (InvalidArgument, ResourceExhausted) as error:
                 outcomes[index] = error
             else:
@@ -87,6 +89,7 @@ class RecordEvents:
             prepared.data = await self._node_data(prepared.execution, reported)
         else:
             prepared.data = await self._task_data(prepared.execution, reported)
+        prepared.places = _places(prepared)
 
     async def _workflow_data(self, key: ExecutionKey, reported: event.WorkflowExecutionEvent) -> EventData:
         if not reported.HasField("output_data"):
@@ -132,6 +135,19 @@ class RecordEvents:
             return StoredLiterals(data=data)
         self._literals.check_size(len(data), parts[-1].removeprefix("offloaded_"))
         return await self._literals.keep(data, execution, *parts)
+
+
+def _places(prepared: PreparedEvent) -> frozenset[str]:
+    """Whose data the outputs point at, as far as they are here."""
+    reported, kept = prepared.reported, prepared.data.outputs
+    data = b""
+    if kept is not None and kept.data is not None:
+        data = kept.data
+    elif reported.HasField("output_data"):
+        data = reported.output_data.SerializeToString()
+    elif reported.HasField("output_uri"):
+        data = reported.output_uri.encode()
+    return frozenset(places.elsewhere(data, *prepared.execution)) if data else frozenset()
 
 
 def _unwrapped(wrapped: admin.ExecutionEvent) -> AnyEvent:

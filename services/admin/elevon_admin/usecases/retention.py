@@ -13,9 +13,17 @@ from elevon_idl.admin import v1 as admin
 from elevon_admin.domain.event_batches import missing_execution
 from elevon_admin.domain.paging import parse_page
 from elevon_admin.domain.records import ExecutionKey
-from elevon_admin.domain.retention import Counts, Remains, RetentionRule, StoredRun, parse_policy
+from elevon_admin.domain.retention import (
+    Counts,
+    Remains,
+    RetentionRule,
+    StillNeeded,
+    StoredRun,
+    parse_policy,
+)
 from elevon_admin.ports import Clock, ProjectRepository
 from elevon_admin.retention_ports import CachedResults, Kept, LeftFiles, RetentionRepository
+from elevon_admin.usecases.needs import Needs, goes_by, needed
 
 AT_ONCE = 50
 """Executions of one transaction."""
@@ -24,14 +32,19 @@ FILES_AT_ONCE = 8
 """Executions whose files are deleted at the same time."""
 
 RUNS_OF_A_PAGE = 100
+LAST_ROW = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
 class RetentionTimes:
-    """Nanoseconds: how often rules are applied, and how long a run may be silent before another replica goes on."""
+    """Nanoseconds: how often rules are applied, and how long a run may be silent before another replica goes on.
+
+    `settle_seconds` is how long files stay after cached results that point at them were deleted.
+    """
 
     every: int
     lease: int
+    settle_seconds: float = 0.0
 
 
 @dataclass(slots=True)
@@ -41,11 +54,15 @@ class Progress:
     counts: Counts
     to_go: int
     done: bool = False
+    kept: Sequence[StillNeeded] = ()
 
     def message(self) -> admin.ApplyRetentionPolicyResponse:
         """The progress as clients read it."""
         return admin.ApplyRetentionPolicyResponse(
-            counts=self.counts.message(), executions_to_go=self.to_go, done=self.done
+            counts=self.counts.message(),
+            executions_to_go=self.to_go,
+            done=self.done,
+            kept=[each.message() for each in self.kept],
         )
 
 
@@ -102,8 +119,10 @@ class Retention:
         token = str(found[limit - 1].row_id) if len(found) > limit else ""
         return admin.ListRetentionRunsResponse(runs=[run.message() for run in found[:limit]], token=token)
 
-    async def delete_execution(self, request: admin.DeleteExecutionRequest, principal: str = "") -> Counts:
-        """Delete one. Raises InvalidArgument, NotFound, FailedPrecondition while it runs, Unavailable."""
+    async def delete_execution(
+        self, request: admin.DeleteExecutionRequest, principal: str = ""
+    ) -> admin.DeleteExecutionResponse:
+        """Delete one. Raises InvalidArgument, NotFound, FailedPrecondition while it runs or is needed, Unavailable."""
         validate_execution_identifier(request.id)
         key = ExecutionKey.of(request.id)
         found = await self._repository.one(key)
@@ -112,21 +131,28 @@ class Retention:
         ended, remains = found
         if not ended:
             raise FailedPrecondition(f"execution {key} has not ended: terminate it first")
+        needs = Needs(self._repository, lambda referring: request.with_referring and referring.ended)
+        need = await needs.of(remains)
         counts = Counts()
         if request.dry_run:
-            self._count(counts, [remains], Kept.NOTHING)
-            return counts
+            kept = await self._count(counts, [remains], Kept.NOTHING, needs)
+            return admin.DeleteExecutionResponse(counts=counts.message(), kept=[each.message() for each in kept])
+        if need.kept_by:
+            raise needed(key, need)
         run = await self._begin(key.project, key.domain, key.name, principal)
         error = "cut off"
         try:
-            await self._delete([remains], Kept.NOTHING, counts)
-            error = ""
+            others = await self._repository.remains(sorted(need.group - {remains.row_id}, reverse=True))
+            kept = await self._delete([*others, remains], Kept.NOTHING, counts, needs)
+            error = "others have begun to refer to it" if kept else ""
         except ElevonError as failure:
             error = failure.message
             raise
         finally:
             await self._repository.progress(run, counts, self._clock(), error)
-        return counts
+        if kept:
+            raise FailedPrecondition(f"execution {key} is kept: {error}")
+        return admin.DeleteExecutionResponse(counts=counts.message())
 
     async def apply(self, project: str, domain: str, *, dry_run: bool, principal: str = "") -> AsyncIterator[Progress]:
         """Apply a rule now and tell the progress. Raises InvalidArgument, NotFound, FailedPrecondition, Unavailable."""
@@ -189,22 +215,24 @@ class Retention:
         now = self._clock()
         whole = await self._whole_before(rule, domain, now)
         data = now - rule.data_max_age if rule.data_max_age else 0
-        to_go = await self._repository.count(rule.project, domain, whole, Kept.NOTHING)
-        if data > whole:
-            to_go += await self._repository.count(rule.project, domain, data, Kept.OUTLINE)
-            to_go -= await self._repository.count(rule.project, domain, whole, Kept.OUTLINE)
-        steps = [(whole, 0, Kept.NOTHING), (data, whole, Kept.OUTLINE)]
-        for before, since, kept in steps:
-            async for some in self._portions(rule.project, domain, before, kept, since=since, dry_run=dry_run):
-                if dry_run:
-                    self._count(counts, some, kept)
-                else:
-                    await self._delete(some, kept, counts)
-                yield Progress(counts, to_go)
+        needs = Needs(self._repository, goes_by(rule.project, domain, max(whole, data)))
+        to_go = await self._to_go(rule, domain, whole, data)
+        # The newest go first: whoever refers to an execution is younger, mostly.
+        for before, since, kept in ((data, whole, Kept.OUTLINE), (whole, 0, Kept.NOTHING)):
+            async for some in self._portions(rule.project, domain, before, kept, since=since):
+                step = self._count if dry_run else self._delete
+                yield Progress(counts, to_go, kept=await step(counts=counts, some=some, kept=kept, needs=needs))
         if rule.cache_max_age and self._cache is not None:
             async for _ in self._pruned(self._cache, rule, domain, counts, dry_run=dry_run):
                 yield Progress(counts, to_go)
         yield Progress(counts, to_go, done=True)
+
+    async def _to_go(self, rule: RetentionRule, domain: str, whole: int, data: int) -> int:
+        to_go = await self._repository.count(rule.project, domain, whole, Kept.NOTHING)
+        if data > whole:
+            to_go += await self._repository.count(rule.project, domain, data, Kept.OUTLINE)
+            to_go -= await self._repository.count(rule.project, domain, whole, Kept.OUTLINE)
+        return to_go
 
     async def _whole_before(self, rule: RetentionRule, domain: str, now: int) -> int:
         by_age = now - rule.executions_max_age if rule.executions_max_age else 0
@@ -214,9 +242,9 @@ class Retention:
         return max(by_age, newest + 1 if newest else 0)
 
     async def _portions(
-        self, project: str, domain: str, before: int, kept: Kept, *, since: int, dry_run: bool
+        self, project: str, domain: str, before: int, kept: Kept, *, since: int
     ) -> AsyncIterator[Sequence[Remains]]:
-        after = 0
+        after = LAST_ROW
         if before <= since:
             return
         while True:
@@ -224,35 +252,47 @@ class Retention:
             if not some:
                 return
             after = some[-1].row_id
-            # In a dry run those that would have gone whole are still there.
-            yield [each for each in some if not (dry_run and kept is Kept.OUTLINE and each.created_at < since)]
+            # Those that go whole come later.
+            yield [each for each in some if each.created_at >= since]
 
-    async def _delete(self, some: Sequence[Remains], kept: Kept, counts: Counts) -> None:
-        """Files go first: a row that is left finds them again, files that are left would be found by nobody."""
-        for start in range(0, len(some), FILES_AT_ONCE):
-            await asyncio.gather(*(self._clear(remains) for remains in some[start : start + FILES_AT_ONCE]))
-        rows = [remains.row_id for remains in some]
+    async def _delete(self, some: Sequence[Remains], kept: Kept, counts: Counts, needs: Needs) -> Sequence[StillNeeded]:
+        """Cached results go first, then files, rows last: whatever is left points at something that is there.
+
+        A row that is left finds its files again; files that are left would be found by nobody.
+        """
+        going, still = await needs.sorted_out(some)
+        places = sorted({place for remains, _ in going for place in remains.places()})
+        if going and self._cache is not None:
+            evicted = await self._cache.evict_pointing(places, dry_run=False)
+            counts.cache_entries += evicted
+            if evicted and self._times.settle_seconds:
+                await asyncio.sleep(self._times.settle_seconds)
+                going, more = await needs.sorted_out([remains for remains, _ in going])
+                still += more
+        now = self._clock()
+        doomed = [remains for remains, group in going if await self._repository.doom(remains, group, now)]
+        for start in range(0, len(doomed), FILES_AT_ONCE):
+            await asyncio.gather(*(self._files.delete(remains) for remains in doomed[start : start + FILES_AT_ONCE]))
+        rows = [remains.row_id for remains in doomed]
         if kept is Kept.NOTHING:
             await self._repository.delete_executions(rows)
         else:
             await self._repository.delete_data(rows, self._clock())
-        self._count(counts, some, kept)
+        _add(counts, doomed, kept)
+        spared = {remains.row_id for remains, _ in going} - set(rows)
+        still += [StillNeeded(remains.key, ()) for remains, _ in going if remains.row_id in spared]
+        counts.kept += len(still)
+        return still
 
-    async def _clear(self, remains: Remains) -> None:
-        """Entries go before the files they name, so that nobody finds an entry without its files."""
-        if self._cache is not None:
-            for entry in remains.entries:
-                await self._cache.evict(entry.dataset_id, entry.artifact_tag.name)
-        await self._files.delete(remains)
-
-    def _count(self, counts: Counts, some: Sequence[Remains], kept: Kept) -> None:
-        if kept is Kept.NOTHING:
-            counts.executions += len(some)
-        else:
-            counts.outlines += len(some)
-        counts.nodes += sum(remains.nodes for remains in some)
-        if self._cache is not None:
-            counts.cache_entries += sum(len(remains.entries) for remains in some)
+    async def _count(self, counts: Counts, some: Sequence[Remains], kept: Kept, needs: Needs) -> Sequence[StillNeeded]:
+        """What `_delete` would do."""
+        going, still = await needs.sorted_out(some)
+        if going and self._cache is not None:
+            places = sorted({place for remains, _ in going for place in remains.places()})
+            counts.cache_entries += await self._cache.evict_pointing(places, dry_run=True)
+        _add(counts, [remains for remains, _ in going], kept)
+        counts.kept += len(still)
+        return still
 
     async def _pruned(
         self, cache: CachedResults, rule: RetentionRule, domain: str, counts: Counts, *, dry_run: bool
@@ -273,3 +313,11 @@ def rule_for(rules: Sequence[RetentionRule], project: str, domain: str) -> Reten
     """The rule that counts for a project and domain: its own, else that of the whole project."""
     found = {rule.domain: rule for rule in rules if rule.project == project}
     return found.get(domain) or found.get("")
+
+
+def _add(counts: Counts, some: Sequence[Remains], kept: Kept) -> None:
+    if kept is Kept.NOTHING:
+        counts.executions += len(some)
+    else:
+        counts.outlines += len(some)
+    counts.nodes += sum(remains.nodes for remains in some)

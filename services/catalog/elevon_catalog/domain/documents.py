@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from elevon_core import places
 from elevon_idl.catalog import v1 as catalog
 
 from elevon_catalog.domain.records import ArtifactRecord, Content, DatasetRecord, ExternalValue
@@ -25,6 +26,7 @@ def divide(
     document = catalog.Artifact(metadata=metadata)
     external: list[ExternalValue] = []
     writes: dict[str, bytes] = {}
+    found = source_places(metadata)
     inline = total = 0
     for item in data:
         size = item.value.ByteSize()
@@ -36,7 +38,17 @@ def divide(
             value = ExternalValue(item.name, locate(item.name), size)
             external.append(value)
             writes[value.location] = item.value.SerializeToString()
-    return Content(document.SerializeToString(), tuple(external), total), writes
+            found |= places.named_in(writes[value.location])
+    serialized = document.SerializeToString()
+    found |= places.named_in(serialized)
+    return Content(serialized, tuple(external), total, frozenset(found)), writes
+
+
+def source_places(metadata: catalog.Metadata) -> set[str]:
+    """The place of the execution that has computed an artifact, as far as the artifact tells."""
+    facts = metadata.key_map
+    name = facts.get("execution-name", "")
+    return {places.kept(facts.get("exec-project", ""), facts.get("exec-domain", ""), name)} if name else set()
 
 
 def dataset_id(dataset: DatasetRecord) -> catalog.DatasetID:

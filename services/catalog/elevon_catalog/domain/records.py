@@ -32,11 +32,13 @@ class Content:
     """What an update replaces as a whole.
 
     `document` is a serialized Artifact message with the small values and the metadata; `size` counts all values.
+    `places` say whose data the values point at; they are known when content is written, not when it is read.
     """
 
     document: bytes
     external: tuple[ExternalValue, ...] = ()
     size: int = 0
+    places: frozenset[str] = frozenset()
 
     @property
     def locations(self) -> tuple[str, ...]:

@@ -41,6 +41,12 @@ class CatalogAdminServicer(catalog_admin_service_pb2_grpc.CatalogAdminServiceSer
         """See the proto."""
         return catalog.PruneArtifactsResponse(deleted_artifacts=await self._upkeep.prune(request))
 
+    async def EvictPointing(
+        self, request: catalog.EvictPointingRequest, context: Context
+    ) -> catalog.EvictPointingResponse:
+        """See the proto."""
+        return catalog.EvictPointingResponse(deleted_artifacts=await self._upkeep.evict_pointing(request))
+
     async def ListUsage(self, request: catalog.ListUsageRequest, context: Context) -> catalog.ListUsageResponse:
         """See the proto."""
         return catalog.ListUsageResponse(usages=await self._upkeep.list_usage(request))

@@ -22,8 +22,9 @@ from elevon_catalog.store.rows import (
     content_values,
     external_rows,
     partition_rows,
+    place_rows,
 )
-from elevon_catalog.store.tables import artifact_partitions, artifacts, datasets, external_values, tags
+from elevon_catalog.store.tables import artifact_partitions, artifact_places, artifacts, datasets, external_values, tags
 
 BY_TAG = (
     ARTIFACTS.add_columns(tags.c.digest)
@@ -132,6 +133,9 @@ class SqlArtifactStore(Repository):
         await connection.execute(update(artifacts).where(artifacts.c.id == row).values(content_values(content, now)))
         if content.external:
             await connection.execute(insert(external_values), external_rows(row, content))
+        await connection.execute(delete(artifact_places).where(artifact_places.c.artifact_row == row))
+        if content.places:
+            await connection.execute(insert(artifact_places), place_rows(row, content))
 
     async def add_tag(self, tag: TagKey, artifact_id: str, displaced: Generation | None, now: int) -> None:
         """See ArtifactStore."""
@@ -211,6 +215,9 @@ async def insert_details(connection: AsyncConnection, inserted: dict[int, NewArt
     partitions = [each for row, artifact in inserted.items() for each in partition_rows(row, artifact)]
     if partitions:
         await connection.execute(insert(artifact_partitions), partitions)
+    pointing = [each for row, artifact in inserted.items() for each in place_rows(row, artifact.content)]
+    if pointing:
+        await connection.execute(insert(artifact_places), pointing)
 
 
 def tag_values(tag: TagKey, dataset_id: int, row: int, now: int) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sqlalchemy import Select, delete, exists, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -12,7 +14,8 @@ from elevon_catalog.store.artifacts import lock_artifact
 from elevon_catalog.store.datasets import SqlDatasetStore
 from elevon_catalog.store.discards import SqlDiscardStore
 from elevon_catalog.store.entries import SqlEntryStore
-from elevon_catalog.store.tables import artifacts, datasets, tags
+from elevon_catalog.store.repository import chunks
+from elevon_catalog.store.tables import artifact_places, artifacts, datasets, tags
 
 
 class SqlCatalogStore(SqlEntryStore, SqlDatasetStore, SqlDiscardStore):
@@ -53,11 +56,37 @@ class SqlCatalogStore(SqlEntryStore, SqlDatasetStore, SqlDiscardStore):
 
         return await self._database.write(work)
 
+    async def evict_pointing(self, places: Sequence[str]) -> int:
+        """See ArtifactStore."""
+
+        async def work(connection: AsyncConnection) -> int:
+            count = 0
+            for chunk in chunks(places):
+                locked = _pointing(chunk).order_by(artifacts.c.id).with_for_update(of=artifacts)
+                rows = list(dict.fromkeys(await connection.scalars(locked)))
+                await self._delete_rows(connection, rows)
+                count += len(rows)
+            return count
+
+        return await self._database.write(work)
+
+    async def count_pointing(self, places: Sequence[str]) -> int:
+        """See ArtifactStore."""
+        found: set[int] = set()
+        async with self._database.reading() as connection:
+            for chunk in chunks(places):
+                found.update(await connection.scalars(_pointing(chunk)))
+        return len(found)
+
     async def count_prunable(self, rule: PruneRule) -> int:
         """See ArtifactStore."""
         async with self._database.reading() as connection:
             counted = select(func.count()).select_from(_prunable(rule).subquery())
             return int((await connection.execute(counted)).scalar_one())
+
+
+def _pointing(places: Sequence[str]) -> Select[int]:
+    return select(artifacts.c.id).join_from(artifact_places, artifacts).where(artifact_places.c.place.in_(places))
 
 
 def _prunable(rule: PruneRule) -> Select[int]:

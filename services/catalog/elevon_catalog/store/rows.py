@@ -95,6 +95,11 @@ def external_rows(row: int, content: Content) -> list[dict[str, Any]]:
     ]
 
 
+def place_rows(row: int, content: Content) -> list[dict[str, Any]]:
+    """The rows of the places that an artifact points at."""
+    return [{"artifact_row": row, "place": place} for place in sorted(content.places)]
+
+
 def partition_rows(row: int, artifact: NewArtifact) -> list[dict[str, Any]]:
     """The rows of the partitions of an artifact."""
     return [{"artifact_row": row, "key": key, "value": value} for key, value in artifact.partitions]

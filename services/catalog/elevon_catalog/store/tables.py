@@ -83,6 +83,15 @@ artifact_partitions = Table(
     Index(None, "key", "value"),
 )
 
+artifact_places = Table(
+    "artifact_places",
+    metadata,
+    Column("artifact_row", ForeignKey("artifacts.id", ondelete="CASCADE"), primary_key=True),
+    Column("place", Text, primary_key=True),
+    Index(None, "place"),
+)
+"""Whose data the values of an artifact point at, and who has computed them; see `elevon_core.places`."""
+
 tags = Table(
     "tags",
     metadata,

@@ -63,6 +63,17 @@ class Upkeep:
         await self._values.sweep_quietly()
         return count
 
+    async def evict_pointing(self, request: catalog.EvictPointingRequest) -> int:
+        """Delete all artifacts that point at places, or only count them. Raises InvalidArgument."""
+        if not request.places:
+            raise InvalidArgument.missing("places")
+        wanted = sorted({validation.required(place, f"places[{index}]") for index, place in enumerate(request.places)})
+        if request.dry_run:
+            return await self._store.count_pointing(wanted)
+        count = await self._store.evict_pointing(wanted)
+        await self._values.sweep_quietly()
+        return count
+
     async def list_usage(self, request: catalog.ListUsageRequest) -> list[catalog.ProjectUsage]:
         """Tell what each project and domain stores."""
         found = await self._store.list_usage(

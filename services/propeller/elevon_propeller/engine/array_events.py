@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from elevon_core import naming
+from elevon_core import naming, places
 from elevon_idl.admin import v1 as admin
 from elevon_idl.core import v1 as core
 from elevon_idl.event import v1 as event
@@ -86,6 +86,16 @@ def ended(turn: Turn, scope: ArrayScope, phase: Task.Phase.ValueType, error: cor
     for part in parts:
         _tell(turn, scope, Task.RUNNING, part)
     _tell(turn, scope, phase, last, error)
+    if phase != Task.SUCCEEDED:
+        turn.decision.events[-1].places.extend(_elsewhere(turn, scope))
+
+
+def _elsewhere(turn: Turn, scope: ArrayScope) -> list[str]:
+    """Whose data the outputs of elements point at: an array that has failed may be recovered."""
+    execution, found = turn.state.identifier, set[str]()
+    for data in (*scope.outputs.values(), *(uri.encode() for uri in scope.uris.values())):
+        found |= places.elsewhere(data, execution.project, execution.domain, execution.name)
+    return sorted(found)
 
 
 def _all(scope: ArrayScope) -> dict[Place, Change]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from elevon_core import places
 from elevon_idl.admin import v1 as admin
 from elevon_idl.core import v1 as core
 from elevon_idl.event import v1 as event
@@ -93,7 +94,8 @@ def node(turn: Turn, state: NodeState, phase: core.NodeExecution.Phase.ValueType
         _add_task(turn, told, state, phase)
     elif state.plan.kind == "launch_plan":
         _add_child(turn, told, state)
-    turn.decision.events.append(admin.ExecutionEvent(node=told))
+    elsewhere = _elsewhere(turn, state) if told.HasField("output_uri") else ()
+    turn.decision.events.append(admin.ExecutionEvent(node=told, places=elsewhere))
 
 
 def dynamic(turn: Turn, state: NodeState, closure: core.CompiledWorkflowClosure, spec_uri: str) -> None:
@@ -211,6 +213,15 @@ def _add_inputs(turn: Turn, told: event.NodeExecutionEvent, state: NodeState, fi
         told.input_uri = f"{paths.data_prefix(turn.state, state)}/inputs.pb"
     elif first and state.inputs is not None:
         told.input_data.CopyFrom(state.inputs)
+
+
+def _elsewhere(turn: Turn, state: NodeState) -> list[str]:
+    """Whose data the outputs of a node point at, which admin does not see when they are in a file."""
+    if state.outputs is None:
+        return []
+    execution = turn.state.identifier
+    data = state.outputs.SerializeToString()
+    return sorted(places.elsewhere(data, execution.project, execution.domain, execution.name))
 
 
 def _add_outputs(

@@ -19,6 +19,8 @@ application = typer.Typer(name="retention", help="Delete by rule what is no long
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would be deleted.")]
+KEPT_SHOWN = 20
+WithReferring = Annotated[bool, typer.Option("--with-referring", help="Delete those that refer to their data as well.")]
 AllDomains = Annotated[bool, typer.Option("--all-domains", help="The rule of every domain without one of its own.")]
 
 
@@ -123,6 +125,10 @@ def apply(
     last = run(target, lambda client: _applied(client, project, domain, dry_run, output))
     if output is Format.TABLE:
         typer.echo(("would delete " if dry_run else "deleted ") + told(last.counts))
+        if last.counts.kept:
+            typer.echo(f"{'would keep' if dry_run else 'kept'} {last.counts.kept} because others refer to their data")
+        for kept in last.kept[:KEPT_SHOWN]:
+            typer.echo(f"  {kept.id.name}: {needed_by(kept)}")
     else:
         show_data(as_data(last), output)
 
@@ -134,15 +140,22 @@ async def _applied(
     from rich.progress import Progress
 
     request = admin.ApplyRetentionPolicyRequest(project=project, domain=domain, dry_run=dry_run)
-    last = None
+    last, kept = None, list["admin.KeptExecution"]()
     with Progress(console=console(), transient=True, disable=output is not Format.TABLE) as progress:
         bar = progress.add_task("executions", total=None)
         async for last in client.retention.ApplyRetentionPolicy(request):
             seen = last.counts.executions + last.counts.outlines
-            progress.update(bar, total=last.executions_to_go, completed=seen)
+            progress.update(bar, total=last.executions_to_go, completed=seen + last.counts.kept)
+            kept += last.kept
     if last is None or not last.done:
         raise CommandFailed("the control plane ended the run early; apply the rule again")
+    last.kept[:] = kept
     return last
+
+
+def needed_by(kept: admin.KeptExecution) -> str:
+    """Why an execution is kept."""
+    return "its data is referred to by " + (", ".join(each.name for each in kept.referring) or "another execution")
 
 
 def told(counts: admin.RetentionCounts) -> str:
@@ -188,6 +201,7 @@ def delete(
     project: Project = PROJECT,
     domain: Domain = DOMAIN,
     dry_run: DryRun = False,
+    with_referring: WithReferring = False,
     target: Target = "",
 ) -> None:
     """Delete executions that have ended, with their data and what they have left in the cache."""
@@ -197,8 +211,12 @@ def delete(
         from elevon_idl.admin import v1 as admin
 
         for key in keys:
-            request = admin.DeleteExecutionRequest(id=key, dry_run=dry_run)
-            counts = (await client.retention.DeleteExecution(request)).counts
+            request = admin.DeleteExecutionRequest(id=key, dry_run=dry_run, with_referring=with_referring)
+            answer = await client.retention.DeleteExecution(request)
+            counts = answer.counts
+            if answer.kept:
+                typer.echo(f"{key.name}: would be kept: {needed_by(answer.kept[0])}")
+                continue
             done = "would be deleted" if dry_run else "deleted"
             typer.echo(f"{key.name}: {done} with {counts.nodes} nodes and {counts.cache_entries} cached results")
 

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from elevon_idl.event.v1 import event_pb2 as elevon_dot_event_dot_v1_dot_event__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#elevon/admin/v1/event_service.proto\x12\x0f\x65levon.admin.v1\x1a\x1b\x65levon/event/v1/event.proto\"[\n\x13RecordEventsRequest\x12\x13\n\x0bproducer_id\x18\x01 \x01(\t\x12/\n\x06\x65vents\x18\x02 \x03(\x0b\x32\x1f.elevon.admin.v1.ExecutionEvent\"\xc0\x01\n\x0e\x45xecutionEvent\x12;\n\x08workflow\x18\x01 \x01(\x0b\x32\'.elevon.event.v1.WorkflowExecutionEventH\x00\x12\x33\n\x04node\x18\x02 \x01(\x0b\x32#.elevon.event.v1.NodeExecutionEventH\x00\x12\x33\n\x04task\x18\x03 \x01(\x0b\x32#.elevon.event.v1.TaskExecutionEventH\x00\x42\x07\n\x05\x65vent\"G\n\x14RecordEventsResponse\x12/\n\x08outcomes\x18\x01 \x03(\x0b\x32\x1d.elevon.admin.v1.EventOutcome\"\xbd\x01\n\x0c\x45ventOutcome\x12\x34\n\x06result\x18\x01 \x01(\x0e\x32$.elevon.admin.v1.EventOutcome.Result\x12\x0f\n\x07message\x18\x02 \x01(\t\"f\n\x06Result\x12\x16\n\x12RESULT_UNSPECIFIED\x10\x00\x12\x13\n\x0fRESULT_RECORDED\x10\x01\x12\x1b\n\x17RESULT_ALREADY_RECORDED\x10\x02\x12\x12\n\x0eRESULT_REFUSED\x10\x03\x32k\n\x0c\x45ventService\x12[\n\x0cRecordEvents\x12$.elevon.admin.v1.RecordEventsRequest\x1a%.elevon.admin.v1.RecordEventsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#elevon/admin/v1/event_service.proto\x12\x0f\x65levon.admin.v1\x1a\x1b\x65levon/event/v1/event.proto\"[\n\x13RecordEventsRequest\x12\x13\n\x0bproducer_id\x18\x01 \x01(\t\x12/\n\x06\x65vents\x18\x02 \x03(\x0b\x32\x1f.elevon.admin.v1.ExecutionEvent\"\xd0\x01\n\x0e\x45xecutionEvent\x12;\n\x08workflow\x18\x01 \x01(\x0b\x32\'.elevon.event.v1.WorkflowExecutionEventH\x00\x12\x33\n\x04node\x18\x02 \x01(\x0b\x32#.elevon.event.v1.NodeExecutionEventH\x00\x12\x33\n\x04task\x18\x03 \x01(\x0b\x32#.elevon.event.v1.TaskExecutionEventH\x00\x12\x0e\n\x06places\x18\x04 \x03(\tB\x07\n\x05\x65vent\"G\n\x14RecordEventsResponse\x12/\n\x08outcomes\x18\x01 \x03(\x0b\x32\x1d.elevon.admin.v1.EventOutcome\"\xbd\x01\n\x0c\x45ventOutcome\x12\x34\n\x06result\x18\x01 \x01(\x0e\x32$.elevon.admin.v1.EventOutcome.Result\x12\x0f\n\x07message\x18\x02 \x01(\t\"f\n\x06Result\x12\x16\n\x12RESULT_UNSPECIFIED\x10\x00\x12\x13\n\x0fRESULT_RECORDED\x10\x01\x12\x1b\n\x17RESULT_ALREADY_RECORDED\x10\x02\x12\x12\n\x0eRESULT_REFUSED\x10\x03\x32k\n\x0c\x45ventService\x12[\n\x0cRecordEvents\x12$.elevon.admin.v1.RecordEventsRequest\x1a%.elevon.admin.v1.RecordEventsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,13 +35,13 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RECORDEVENTSREQUEST']._serialized_start=85
   _globals['_RECORDEVENTSREQUEST']._serialized_end=176
   _globals['_EXECUTIONEVENT']._serialized_start=179
-  _globals['_EXECUTIONEVENT']._serialized_end=371
-  _globals['_RECORDEVENTSRESPONSE']._serialized_start=373
-  _globals['_RECORDEVENTSRESPONSE']._serialized_end=444
-  _globals['_EVENTOUTCOME']._serialized_start=447
-  _globals['_EVENTOUTCOME']._serialized_end=636
-  _globals['_EVENTOUTCOME_RESULT']._serialized_start=534
-  _globals['_EVENTOUTCOME_RESULT']._serialized_end=636
-  _globals['_EVENTSERVICE']._serialized_start=638
-  _globals['_EVENTSERVICE']._serialized_end=745
+  _globals['_EXECUTIONEVENT']._serialized_end=387
+  _globals['_RECORDEVENTSRESPONSE']._serialized_start=389
+  _globals['_RECORDEVENTSRESPONSE']._serialized_end=460
+  _globals['_EVENTOUTCOME']._serialized_start=463
+  _globals['_EVENTOUTCOME']._serialized_end=652
+  _globals['_EVENTOUTCOME_RESULT']._serialized_start=550
+  _globals['_EVENTOUTCOME_RESULT']._serialized_end=652
+  _globals['_EVENTSERVICE']._serialized_start=654
+  _globals['_EVENTSERVICE']._serialized_end=761
 # @@protoc_insertion_point(module_scope)

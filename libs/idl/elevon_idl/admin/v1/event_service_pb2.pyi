@@ -53,6 +53,7 @@ class ExecutionEvent(google.protobuf.message.Message):
     WORKFLOW_FIELD_NUMBER: builtins.int
     NODE_FIELD_NUMBER: builtins.int
     TASK_FIELD_NUMBER: builtins.int
+    PLACES_FIELD_NUMBER: builtins.int
     @property
     def workflow(self) -> elevon_idl.event.v1.event_pb2.WorkflowExecutionEvent:
         """A workflow execution changed its phase."""
@@ -65,15 +66,22 @@ class ExecutionEvent(google.protobuf.message.Message):
     def task(self) -> elevon_idl.event.v1.event_pb2.TaskExecutionEvent:
         """A task execution changed its phase, its reason, its logs or its external resources."""
 
+    @property
+    def places(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Whose data the outputs point at, where the event only says in which file they are: names of folders of other
+        executions. Retention keeps these.
+        """
+
     def __init__(
         self,
         *,
         workflow: elevon_idl.event.v1.event_pb2.WorkflowExecutionEvent | None = ...,
         node: elevon_idl.event.v1.event_pb2.NodeExecutionEvent | None = ...,
         task: elevon_idl.event.v1.event_pb2.TaskExecutionEvent | None = ...,
+        places: collections.abc.Iterable[builtins.str] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["event", b"event", "node", b"node", "task", b"task", "workflow", b"workflow"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["event", b"event", "node", b"node", "task", b"task", "workflow", b"workflow"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["event", b"event", "node", b"node", "places", b"places", "task", b"task", "workflow", b"workflow"]) -> None: ...
     def WhichOneof(self, oneof_group: typing.Literal["event", b"event"]) -> typing.Literal["workflow", "node", "task"] | None: ...
 
 global___ExecutionEvent = ExecutionEvent

@@ -194,6 +194,7 @@ class ApplyRetentionPolicyResponse(google.protobuf.message.Message):
     COUNTS_FIELD_NUMBER: builtins.int
     EXECUTIONS_TO_GO_FIELD_NUMBER: builtins.int
     DONE_FIELD_NUMBER: builtins.int
+    KEPT_FIELD_NUMBER: builtins.int
     executions_to_go: builtins.int
     """How many executions there are to look at in all."""
     done: builtins.bool
@@ -202,17 +203,49 @@ class ApplyRetentionPolicyResponse(google.protobuf.message.Message):
     def counts(self) -> global___RetentionCounts:
         """What was deleted so far, or what would be."""
 
+    @property
+    def kept(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___KeptExecution]:
+        """Executions that the rule names and that are kept, as far as they were found since the message before."""
+
     def __init__(
         self,
         *,
         counts: global___RetentionCounts | None = ...,
         executions_to_go: builtins.int = ...,
         done: builtins.bool = ...,
+        kept: collections.abc.Iterable[global___KeptExecution] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["counts", b"counts"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["counts", b"counts", "done", b"done", "executions_to_go", b"executions_to_go"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["counts", b"counts", "done", b"done", "executions_to_go", b"executions_to_go", "kept", b"kept"]) -> None: ...
 
 global___ApplyRetentionPolicyResponse = ApplyRetentionPolicyResponse
+
+@typing.final
+class KeptExecution(google.protobuf.message.Message):
+    """An execution that is kept because others refer to it."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    ID_FIELD_NUMBER: builtins.int
+    REFERRING_FIELD_NUMBER: builtins.int
+    @property
+    def id(self) -> elevon_idl.core.v1.identifier_pb2.WorkflowExecutionIdentifier:
+        """The execution."""
+
+    @property
+    def referring(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[elevon_idl.core.v1.identifier_pb2.WorkflowExecutionIdentifier]:
+        """Those that are kept and refer to it, itself or through others; at most five."""
+
+    def __init__(
+        self,
+        *,
+        id: elevon_idl.core.v1.identifier_pb2.WorkflowExecutionIdentifier | None = ...,
+        referring: collections.abc.Iterable[elevon_idl.core.v1.identifier_pb2.WorkflowExecutionIdentifier] | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["id", b"id"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["id", b"id", "referring", b"referring"]) -> None: ...
+
+global___KeptExecution = KeptExecution
 
 @typing.final
 class RetentionCounts(google.protobuf.message.Message):
@@ -224,6 +257,7 @@ class RetentionCounts(google.protobuf.message.Message):
     OUTLINES_FIELD_NUMBER: builtins.int
     NODES_FIELD_NUMBER: builtins.int
     CACHE_ENTRIES_FIELD_NUMBER: builtins.int
+    KEPT_FIELD_NUMBER: builtins.int
     executions: builtins.int
     """Executions deleted whole."""
     outlines: builtins.int
@@ -232,6 +266,8 @@ class RetentionCounts(google.protobuf.message.Message):
     """Node executions deleted."""
     cache_entries: builtins.int
     """Cached results deleted."""
+    kept: builtins.int
+    """Executions that were kept because others refer to them."""
     def __init__(
         self,
         *,
@@ -239,8 +275,9 @@ class RetentionCounts(google.protobuf.message.Message):
         outlines: builtins.int = ...,
         nodes: builtins.int = ...,
         cache_entries: builtins.int = ...,
+        kept: builtins.int = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["cache_entries", b"cache_entries", "executions", b"executions", "nodes", b"nodes", "outlines", b"outlines"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["cache_entries", b"cache_entries", "executions", b"executions", "kept", b"kept", "nodes", b"nodes", "outlines", b"outlines"]) -> None: ...
 
 global___RetentionCounts = RetentionCounts
 
@@ -252,8 +289,11 @@ class DeleteExecutionRequest(google.protobuf.message.Message):
 
     ID_FIELD_NUMBER: builtins.int
     DRY_RUN_FIELD_NUMBER: builtins.int
+    WITH_REFERRING_FIELD_NUMBER: builtins.int
     dry_run: builtins.bool
     """Only tell what would be deleted."""
+    with_referring: builtins.bool
+    """Delete those that refer to it as well, and those that refer to these."""
     @property
     def id(self) -> elevon_idl.core.v1.identifier_pb2.WorkflowExecutionIdentifier:
         """The execution."""
@@ -263,9 +303,10 @@ class DeleteExecutionRequest(google.protobuf.message.Message):
         *,
         id: elevon_idl.core.v1.identifier_pb2.WorkflowExecutionIdentifier | None = ...,
         dry_run: builtins.bool = ...,
+        with_referring: builtins.bool = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["id", b"id"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["dry_run", b"dry_run", "id", b"id"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["dry_run", b"dry_run", "id", b"id", "with_referring", b"with_referring"]) -> None: ...
 
 global___DeleteExecutionRequest = DeleteExecutionRequest
 
@@ -276,17 +317,23 @@ class DeleteExecutionResponse(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     COUNTS_FIELD_NUMBER: builtins.int
+    KEPT_FIELD_NUMBER: builtins.int
     @property
     def counts(self) -> global___RetentionCounts:
         """What was deleted, or what would be."""
+
+    @property
+    def kept(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___KeptExecution]:
+        """Of a dry run: what would be kept because others refer to it."""
 
     def __init__(
         self,
         *,
         counts: global___RetentionCounts | None = ...,
+        kept: collections.abc.Iterable[global___KeptExecution] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["counts", b"counts"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["counts", b"counts"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["counts", b"counts", "kept", b"kept"]) -> None: ...
 
 global___DeleteExecutionResponse = DeleteExecutionResponse
 

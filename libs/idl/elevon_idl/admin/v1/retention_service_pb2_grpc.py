@@ -31,8 +31,9 @@ class RetentionServiceStub(object):
     Only what has ended is deleted. Everything can be tried first: a dry run tells what would go and changes nothing. Every
     run that is not dry is written down.
 
-    Files that others took over, as the outputs of a child execution or of one that was recovered, go with the execution
-    that made them. Cached results of the elements of an array go by cache_max_age only.
+    An execution is kept, with its data and its cached results, as long as one that is kept refers to it: because it
+    recovers it, or because a value of it points at the other's files, however it came by that value: as an input, from
+    the cache, from a child execution, by a signal. Cached results that point at data go before that data does.
     """
 
     def __init__(self, channel):
@@ -79,8 +80,9 @@ class RetentionServiceServicer(object):
     Only what has ended is deleted. Everything can be tried first: a dry run tells what would go and changes nothing. Every
     run that is not dry is written down.
 
-    Files that others took over, as the outputs of a child execution or of one that was recovered, go with the execution
-    that made them. Cached results of the elements of an array go by cache_max_age only.
+    An execution is kept, with its data and its cached results, as long as one that is kept refers to it: because it
+    recovers it, or because a value of it points at the other's files, however it came by that value: as an input, from
+    the cache, from a child execution, by a signal. Cached results that point at data go before that data does.
     """
 
     def PutRetentionPolicy(self, request, context):
@@ -121,7 +123,8 @@ class RetentionServiceServicer(object):
     def DeleteExecution(self, request, context):
         """Deletes one execution with its nodes, attempts, data and the cache entries that point to that data.
 
-        NOT_FOUND when there is none, FAILED_PRECONDITION while it runs, UNAVAILABLE as above: call again.
+        NOT_FOUND when there is none, FAILED_PRECONDITION while it runs or while others refer to it, which are named;
+        UNAVAILABLE as above: call again.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -181,8 +184,9 @@ class RetentionService(object):
     Only what has ended is deleted. Everything can be tried first: a dry run tells what would go and changes nothing. Every
     run that is not dry is written down.
 
-    Files that others took over, as the outputs of a child execution or of one that was recovered, go with the execution
-    that made them. Cached results of the elements of an array go by cache_max_age only.
+    An execution is kept, with its data and its cached results, as long as one that is kept refers to it: because it
+    recovers it, or because a value of it points at the other's files, however it came by that value: as an input, from
+    the cache, from a child execution, by a signal. Cached results that point at data go before that data does.
     """
 
     @staticmethod

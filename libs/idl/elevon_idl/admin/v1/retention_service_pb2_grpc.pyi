@@ -23,8 +23,9 @@ class RetentionServiceStub:
     Only what has ended is deleted. Everything can be tried first: a dry run tells what would go and changes nothing. Every
     run that is not dry is written down.
 
-    Files that others took over, as the outputs of a child execution or of one that was recovered, go with the execution
-    that made them. Cached results of the elements of an array go by cache_max_age only.
+    An execution is kept, with its data and its cached results, as long as one that is kept refers to it: because it
+    recovers it, or because a value of it points at the other's files, however it came by that value: as an input, from
+    the cache, from a child execution, by a signal. Cached results that point at data go before that data does.
     """
 
     def __init__(self, channel: typing.Union[grpc.Channel, grpc.aio.Channel]) -> None: ...
@@ -67,7 +68,8 @@ class RetentionServiceStub:
     ]
     """Deletes one execution with its nodes, attempts, data and the cache entries that point to that data.
 
-    NOT_FOUND when there is none, FAILED_PRECONDITION while it runs, UNAVAILABLE as above: call again.
+    NOT_FOUND when there is none, FAILED_PRECONDITION while it runs or while others refer to it, which are named;
+    UNAVAILABLE as above: call again.
     """
 
     ListRetentionRuns: grpc.UnaryUnaryMultiCallable[
@@ -82,8 +84,9 @@ class RetentionServiceAsyncStub:
     Only what has ended is deleted. Everything can be tried first: a dry run tells what would go and changes nothing. Every
     run that is not dry is written down.
 
-    Files that others took over, as the outputs of a child execution or of one that was recovered, go with the execution
-    that made them. Cached results of the elements of an array go by cache_max_age only.
+    An execution is kept, with its data and its cached results, as long as one that is kept refers to it: because it
+    recovers it, or because a value of it points at the other's files, however it came by that value: as an input, from
+    the cache, from a child execution, by a signal. Cached results that point at data go before that data does.
     """
 
     PutRetentionPolicy: grpc.aio.UnaryUnaryMultiCallable[
@@ -125,7 +128,8 @@ class RetentionServiceAsyncStub:
     ]
     """Deletes one execution with its nodes, attempts, data and the cache entries that point to that data.
 
-    NOT_FOUND when there is none, FAILED_PRECONDITION while it runs, UNAVAILABLE as above: call again.
+    NOT_FOUND when there is none, FAILED_PRECONDITION while it runs or while others refer to it, which are named;
+    UNAVAILABLE as above: call again.
     """
 
     ListRetentionRuns: grpc.aio.UnaryUnaryMultiCallable[
@@ -140,8 +144,9 @@ class RetentionServiceServicer(metaclass=abc.ABCMeta):
     Only what has ended is deleted. Everything can be tried first: a dry run tells what would go and changes nothing. Every
     run that is not dry is written down.
 
-    Files that others took over, as the outputs of a child execution or of one that was recovered, go with the execution
-    that made them. Cached results of the elements of an array go by cache_max_age only.
+    An execution is kept, with its data and its cached results, as long as one that is kept refers to it: because it
+    recovers it, or because a value of it points at the other's files, however it came by that value: as an input, from
+    the cache, from a child execution, by a signal. Cached results that point at data go before that data does.
     """
 
     @abc.abstractmethod
@@ -193,7 +198,8 @@ class RetentionServiceServicer(metaclass=abc.ABCMeta):
     ) -> typing.Union[elevon_idl.admin.v1.retention_service_pb2.DeleteExecutionResponse, collections.abc.Awaitable[elevon_idl.admin.v1.retention_service_pb2.DeleteExecutionResponse]]:
         """Deletes one execution with its nodes, attempts, data and the cache entries that point to that data.
 
-        NOT_FOUND when there is none, FAILED_PRECONDITION while it runs, UNAVAILABLE as above: call again.
+        NOT_FOUND when there is none, FAILED_PRECONDITION while it runs or while others refer to it, which are named;
+        UNAVAILABLE as above: call again.
         """
 
     @abc.abstractmethod

@@ -202,6 +202,48 @@ class PruneArtifactsResponse(google.protobuf.message.Message):
 global___PruneArtifactsResponse = PruneArtifactsResponse
 
 @typing.final
+class EvictPointingRequest(google.protobuf.message.Message):
+    """Which data is about to go."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    PLACES_FIELD_NUMBER: builtins.int
+    DRY_RUN_FIELD_NUMBER: builtins.int
+    dry_run: builtins.bool
+    """Only count what would be deleted."""
+    @property
+    def places(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Names of folders that only one execution writes to, or `project/domain/name` for all that an execution has computed."""
+
+    def __init__(
+        self,
+        *,
+        places: collections.abc.Iterable[builtins.str] | None = ...,
+        dry_run: builtins.bool = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["dry_run", b"dry_run", "places", b"places"]) -> None: ...
+
+global___EvictPointingRequest = EvictPointingRequest
+
+@typing.final
+class EvictPointingResponse(google.protobuf.message.Message):
+    """What was deleted."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    DELETED_ARTIFACTS_FIELD_NUMBER: builtins.int
+    deleted_artifacts: builtins.int
+    """How many artifacts this call deleted, or would have deleted."""
+    def __init__(
+        self,
+        *,
+        deleted_artifacts: builtins.int = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["deleted_artifacts", b"deleted_artifacts"]) -> None: ...
+
+global___EvictPointingResponse = EvictPointingResponse
+
+@typing.final
 class ListUsageRequest(google.protobuf.message.Message):
     """Whose usage to tell."""
 

@@ -59,6 +59,11 @@ class CatalogAdminServiceStub(object):
                 request_serializer=elevon_dot_catalog_dot_v1_dot_catalog__admin__service__pb2.PruneArtifactsRequest.SerializeToString,
                 response_deserializer=elevon_dot_catalog_dot_v1_dot_catalog__admin__service__pb2.PruneArtifactsResponse.FromString,
                 _registered_method=True)
+        self.EvictPointing = channel.unary_unary(
+                '/elevon.catalog.v1.CatalogAdminService/EvictPointing',
+                request_serializer=elevon_dot_catalog_dot_v1_dot_catalog__admin__service__pb2.EvictPointingRequest.SerializeToString,
+                response_deserializer=elevon_dot_catalog_dot_v1_dot_catalog__admin__service__pb2.EvictPointingResponse.FromString,
+                _registered_method=True)
         self.ListUsage = channel.unary_unary(
                 '/elevon.catalog.v1.CatalogAdminService/ListUsage',
                 request_serializer=elevon_dot_catalog_dot_v1_dot_catalog__admin__service__pb2.ListUsageRequest.SerializeToString,
@@ -110,6 +115,15 @@ class CatalogAdminServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def EvictPointing(self, request, context):
+        """Deletes the artifacts whose values point at data that is about to go, and those that its execution has computed.
+
+        Atomic and idempotent. INVALID_ARGUMENT without places.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListUsage(self, request, context):
         """Tells what each project and domain stores, ordered by project and domain. Reads only.
         """
@@ -139,6 +153,11 @@ def add_CatalogAdminServiceServicer_to_server(servicer, server):
                     servicer.PruneArtifacts,
                     request_deserializer=elevon_dot_catalog_dot_v1_dot_catalog__admin__service__pb2.PruneArtifactsRequest.FromString,
                     response_serializer=elevon_dot_catalog_dot_v1_dot_catalog__admin__service__pb2.PruneArtifactsResponse.SerializeToString,
+            ),
+            'EvictPointing': grpc.unary_unary_rpc_method_handler(
+                    servicer.EvictPointing,
+                    request_deserializer=elevon_dot_catalog_dot_v1_dot_catalog__admin__service__pb2.EvictPointingRequest.FromString,
+                    response_serializer=elevon_dot_catalog_dot_v1_dot_catalog__admin__service__pb2.EvictPointingResponse.SerializeToString,
             ),
             'ListUsage': grpc.unary_unary_rpc_method_handler(
                     servicer.ListUsage,
@@ -259,6 +278,33 @@ class CatalogAdminService(object):
             '/elevon.catalog.v1.CatalogAdminService/PruneArtifacts',
             elevon_dot_catalog_dot_v1_dot_catalog__admin__service__pb2.PruneArtifactsRequest.SerializeToString,
             elevon_dot_catalog_dot_v1_dot_catalog__admin__service__pb2.PruneArtifactsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EvictPointing(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/elevon.catalog.v1.CatalogAdminService/EvictPointing',
+            elevon_dot_catalog_dot_v1_dot_catalog__admin__service__pb2.EvictPointingRequest.SerializeToString,
+            elevon_dot_catalog_dot_v1_dot_catalog__admin__service__pb2.EvictPointingResponse.FromString,
             options,
             channel_credentials,
             insecure,

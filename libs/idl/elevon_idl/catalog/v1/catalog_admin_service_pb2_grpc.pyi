@@ -62,6 +62,15 @@ class CatalogAdminServiceStub:
     Works in steps of at most 1,000 artifacts, each atomic; repeat it until it deletes nothing. Idempotent.
     """
 
+    EvictPointing: grpc.UnaryUnaryMultiCallable[
+        elevon_idl.catalog.v1.catalog_admin_service_pb2.EvictPointingRequest,
+        elevon_idl.catalog.v1.catalog_admin_service_pb2.EvictPointingResponse,
+    ]
+    """Deletes the artifacts whose values point at data that is about to go, and those that its execution has computed.
+
+    Atomic and idempotent. INVALID_ARGUMENT without places.
+    """
+
     ListUsage: grpc.UnaryUnaryMultiCallable[
         elevon_idl.catalog.v1.catalog_admin_service_pb2.ListUsageRequest,
         elevon_idl.catalog.v1.catalog_admin_service_pb2.ListUsageResponse,
@@ -110,6 +119,15 @@ class CatalogAdminServiceAsyncStub:
     """Deletes the artifacts of a project that are old or that no tag points to.
 
     Works in steps of at most 1,000 artifacts, each atomic; repeat it until it deletes nothing. Idempotent.
+    """
+
+    EvictPointing: grpc.aio.UnaryUnaryMultiCallable[
+        elevon_idl.catalog.v1.catalog_admin_service_pb2.EvictPointingRequest,
+        elevon_idl.catalog.v1.catalog_admin_service_pb2.EvictPointingResponse,
+    ]
+    """Deletes the artifacts whose values point at data that is about to go, and those that its execution has computed.
+
+    Atomic and idempotent. INVALID_ARGUMENT without places.
     """
 
     ListUsage: grpc.aio.UnaryUnaryMultiCallable[
@@ -168,6 +186,17 @@ class CatalogAdminServiceServicer(metaclass=abc.ABCMeta):
         """Deletes the artifacts of a project that are old or that no tag points to.
 
         Works in steps of at most 1,000 artifacts, each atomic; repeat it until it deletes nothing. Idempotent.
+        """
+
+    @abc.abstractmethod
+    def EvictPointing(
+        self,
+        request: elevon_idl.catalog.v1.catalog_admin_service_pb2.EvictPointingRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[elevon_idl.catalog.v1.catalog_admin_service_pb2.EvictPointingResponse, collections.abc.Awaitable[elevon_idl.catalog.v1.catalog_admin_service_pb2.EvictPointingResponse]]:
+        """Deletes the artifacts whose values point at data that is about to go, and those that its execution has computed.
+
+        Atomic and idempotent. INVALID_ARGUMENT without places.
         """
 
     @abc.abstractmethod

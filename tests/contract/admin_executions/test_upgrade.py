@@ -1,0 +1,66 @@
+"""What executions refer to is known of those that ran before it was written down."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from elevon_admin.app import MIGRATIONS
+from elevon_admin.store.execution_tables import executions, node_executions, signals
+from elevon_core import naming, places
+from elevon_idl.admin import v1 as admin
+from elevon_idl.core import v1 as core
+from elevon_kit.database import Database
+from sqlalchemy import LargeBinary, Table, insert, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from tests.contract.admin_schedules.test_upgrade import earlier
+
+MADE = naming.attempt_name("p", "d", "maker", "n0", 0)
+URI = f"file:///raw/{naming.raw_output_shard(MADE)}/{MADE}/x"
+
+
+async def test_what_executions_refer_to_is_found(database_url: str, tmp_path: Path) -> None:
+    await earlier(tmp_path, "0010").upgrade(database_url)
+    database = Database(database_url)
+    await database.open()
+    try:
+        await database.write(_before)
+        await MIGRATIONS.upgrade(database_url)
+        async with database.reading() as connection:
+            query = "SELECT name, place FROM data_references JOIN executions ON executions.id = execution_id"
+            found = {(row[0], row[1]) for row in await connection.execute(text(query))}
+    finally:
+        await database.close()
+    original = places.kept("p", "d", "maker")
+    assert found == {("given", MADE), ("hit", MADE), ("told", MADE), ("again", original), ("large", original)}
+
+
+async def _before(connection: AsyncConnection) -> None:
+    value = core.Literal(scalar=core.Scalar(blob=core.Blob(uri=URI)))
+    values = core.LiteralMap(literals={"o0": value}).SerializeToString()
+    recovered = admin.ExecutionSpec()
+    recovered.metadata.mode = admin.ExecutionMetadata.RECOVERED
+    recovered.metadata.reference_execution.project = "p"
+    recovered.metadata.reference_execution.domain = "d"
+    recovered.metadata.reference_execution.name = "maker"
+    rows: dict[str, dict[str, object]] = {"maker": {}, "given": {"inputs": values}}
+    rows |= {"again": {"spec": recovered.SerializeToString()}}
+    rows |= {"hit": {}, "told": {}, "large": {"inputs_uri": "file:///d/metadata/p/d/maker/inputs/1.pb"}}
+    for number, (name, given) in enumerate(rows.items(), 1):
+        key = {"id": number, "project": "p", "domain": "d", "name": name}
+        await connection.execute(insert(executions).values({**_filled(executions), **key, **given}))
+    for owner, node in ((1, "n0"), (4, "n0")):
+        node_row = {"execution_id": owner, "node_id": node, "outputs": values}
+        await connection.execute(insert(node_executions).values({**_filled(node_executions), **node_row}))
+    signal = {"execution_id": 5, "value": value.SerializeToString()}
+    await connection.execute(insert(signals).values({**_filled(signals), **signal}))
+
+
+def _filled(table: Table) -> dict[str, object]:
+    """Something for every column that must not be empty."""
+    columns = [column for column in table.columns if not column.nullable and not column.primary_key]
+    empty = {True: b"", False: ""}
+    return {
+        column.name: 0 if column.type.python_type is int else empty[isinstance(column.type, LargeBinary)]
+        for column in columns
+    }
