@@ -107,6 +107,7 @@ class HttpServer:
             lifespan="off",
             ssl_certfile=self._settings.tls_certificate,
             ssl_keyfile=self._settings.tls_key,
+            timeout_keep_alive=self._settings.idle_seconds,  # type: ignore[arg-type]  # only a timer gets it
             timeout_graceful_shutdown=max(1, round(self._settings.drain_seconds)),
         )
 

@@ -124,6 +124,7 @@ class HttpSettings(SettingsGroup):
     stall_seconds: float = Field(
         60.0, gt=0, description="How long a client may send no byte of a body, or take none of an answer, in seconds."
     )
+    idle_seconds: float = Field(5.0, gt=0, description="How long a connection is kept for another request, in seconds.")
     connections: int = Field(2_000, ge=1, description="Connections kept at a time; one more is turned away.")
 
 

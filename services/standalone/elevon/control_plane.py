@@ -100,6 +100,7 @@ class ControlPlane:
         self._door = FrontDoor(
             Backend("admin gRPC", "127.0.0.1", self.ports.admin),
             Backend("admin HTTP", "127.0.0.1", self.ports.admin_http),
+            first_bytes_seconds=settings.first_bytes_seconds,
             most=max(1, min(settings.connections, (allow_open_files() - OTHER_FILES) // 2)),
         )
 

@@ -46,6 +46,9 @@ class StandaloneSettings(BaseSettings):
     connections: int = Field(
         4_000, ge=1, description="Connections to the one port at a time; for one more, the longest silent one is ended."
     )
+    first_bytes_seconds: float = Field(
+        10.0, gt=0, description="How long a connection to the one port may take to show what it speaks, in seconds."
+    )
     connectors: list[str] = Field(
         default_factory=list,
         description="Connector services that tasks may go to, `host:port` or `name=host:port`; the first one without "
