@@ -17,10 +17,11 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from tests.benchmarks.budgets import BUDGETS, Benchmark
 from tests.benchmarks.figures import Measurement, as_json, show_table
 from tests.benchmarks.large import LARGE
+from tests.benchmarks.lists import LISTS
 from tests.benchmarks.plane import Bench
 from tests.benchmarks.scale import SCALE
 
-BENCHMARKS: dict[str, Benchmark] = {**BUDGETS, **SCALE, **LARGE}
+BENCHMARKS: dict[str, Benchmark] = {**BUDGETS, **LISTS, **SCALE, **LARGE}
 
 
 async def measure(names: list[str], console: Console, failed: list[str]) -> list[Measurement]:

@@ -37,7 +37,6 @@ FAN_OUT = 10_000
 ROUNDS = 2_000
 CACHED = 1_000
 REGISTERED = 1_000
-LISTED = 1_000_000
 HELD, ASLEEP = 10_000, 25
 WATCHERS, WATCHED = 20, 50
 
@@ -189,41 +188,6 @@ async def registration(bench: Bench) -> list[Measurement]:
     ]
 
 
-async def listing(bench: Bench) -> list[Measurement]:
-    """Pages of a hundred among a million executions."""
-    from tests.benchmarks.million import copy_executions
-
-    async with bench.control_plane() as (_, client):
-        task = specs.echo_task("echo")
-        await client.admin.CreateTask(task)
-        plan = await register(client, specs.chain("single", task.id, 1), "a")
-        await run(client, specs.execution(plan, a=0))
-    bench.progress(f"writing {LISTED:,} executions")
-    await copy_executions(f"sqlite+aiosqlite:///{bench.folder}/data/admin.sqlite", LISTED)
-    bench.progress("listing")
-    request = admin.ResourceListRequest(
-        id=admin.NamedEntityIdentifier(project=specs.PROJECT, domain=specs.DOMAIN),
-        limit=100,
-        filters="eq(phase,SUCCEEDED)",
-        sort_by=admin.Sort(key="created_at", direction=admin.Sort.DESCENDING),
-    )
-    times = []
-    async with bench.control_plane() as (plane, client):
-        spent = ProcessorTime(plane)
-        for _ in range(300):
-            began = time.perf_counter()
-            page = await client.admin.ListExecutions(request)
-            times.append(time.perf_counter() - began)
-            if len(page.executions) != 100:
-                raise AssertionError(f"the page has {len(page.executions)} executions")
-        processor = spent.each(300)
-    times.sort()
-    return [
-        Measurement(f"list 100 of {LISTED:,} executions, p99", times[296] * 1000, "ms", 10, processor=processor),
-        Measurement("p50", times[150] * 1000, "ms", detail=True),
-    ]
-
-
 async def resume(bench: Bench) -> list[Measurement]:
     """Kill with ten thousand nodes asleep, shortly before the first is to wake; how soon is it told that one did."""
     propeller = await resumed(bench, "propeller", kill_propeller)
@@ -359,7 +323,6 @@ BUDGETS: dict[str, Benchmark] = {
     "cached": cached,
     "start-up": start_up,
     "registration": registration,
-    "listing": listing,
     "resume": resume,
     "watching": watching,
 }

@@ -29,15 +29,15 @@ async def copy_executions(url: str, count: int) -> None:
         await _tag(connection, "team", "'t' || (e.id % 7)", "e.id % 10 = 1")
 
 
-async def copy_nodes(url: str, executions: int, nodes: int) -> None:
-    """Give `executions` of the copied executions `nodes` node executions each, with a task attempt."""
+async def copy_nodes(url: str, executions: int, nodes: int, *, attempts: bool = True) -> None:
+    """Give `executions` of the copied executions `nodes` node executions each, with a task attempt if wanted."""
     first = "(SELECT min(id) FROM executions WHERE name LIKE 'copy%')"
     values = {
         "execution_id": f"{first} + n.i / {nodes}",
         "node_id": f"'n' || (n.i % {nodes})",
         "created_at": f"e.created_at + n.i % {nodes}",
     }
-    for table in ("node_executions", "task_executions"):
+    for table in ("node_executions", "task_executions") if attempts else ("node_executions",):
         async with _filling(url, table) as connection:
             await _copy(connection, table, executions * nodes, values)
 

@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,10 +37,11 @@ class Plane:
         self.layout = layout
 
     @classmethod
-    async def start(cls, data: Path) -> Plane:
-        """Start one on a data folder; returns when it says that it is ready."""
+    async def start(cls, data: Path, environment: Mapping[str, str] | None = None) -> Plane:
+        """Start one on a data folder, with some more environment variables; returns when it says that it is ready."""
         command = (sys.executable, "-m", "elevon", "up", "--port", "0", "--data-dir", str(data))
-        process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+        variables = {**os.environ, **(environment or {})}
+        process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE, env=variables)
         assert process.stdout is not None
         while line := (await process.stdout.readline()).decode():
             if line.startswith("ready:"):
@@ -97,9 +98,9 @@ class Bench:
     progress: Callable[[str], None]
 
     @asynccontextmanager
-    async def control_plane(self) -> AsyncIterator[tuple[Plane, Client]]:
+    async def control_plane(self, environment: Mapping[str, str] | None = None) -> AsyncIterator[tuple[Plane, Client]]:
         """A control plane on this folder, and a client of it; drained afterwards."""
-        plane = await Plane.start(self.folder / "data")
+        plane = await Plane.start(self.folder / "data", environment)
         try:
             async with Client(plane.target) as client:
                 yield plane, client

@@ -51,7 +51,9 @@ LISTS = {method.name: method for service in SERVICES for method in service.metho
 
 
 @contextlib.asynccontextmanager
-async def filled(url: str, folder: Path) -> AsyncIterator[Admin]:
+async def filled(
+    url: str, folder: Path, *, executions: int = EXECUTIONS, versions: int = VERSIONS, nodes: int = NODES
+) -> AsyncIterator[Admin]:
     """Serve a database with two workflows and a task, each executed, and thousands of copies of all of it."""
     async with serving(url, folder) as admin:
         await admin.stub.CreateTask(task("t", description="adds"))
@@ -62,9 +64,9 @@ async def filled(url: str, folder: Path) -> AsyncIterator[Admin]:
             await admin.report(execution_id(name), WORKFLOW.RUNNING, 1)
             await admin.report_node(execution_id(name), "n0", NODE.RUNNING, 1)
             await admin.report_task(execution_id(name), "n0", TASK.RUNNING, 1)
-        await copy_executions(url, EXECUTIONS)
-        await copy_nodes(url, LARGE_EXECUTIONS, NODES)
-        await copy_registry(url, VERSIONS)
+        await copy_executions(url, executions)
+        await copy_nodes(url, LARGE_EXECUTIONS, nodes)
+        await copy_registry(url, versions)
         yield admin
 
 
