@@ -10,6 +10,8 @@ READY := $(VENV)/.ready
 FLYTEKIT := .flytekit-venv/.ready
 FLYTEKIT_TESTS := .flytekit-venv/.ready-for-tests
 
+CHOSEN = $$($(BIN)/python -c 'import sys; print(sys.executable if sys.version_info < (3, 13) else "3.12")')
+
 export UV_PROJECT_ENVIRONMENT := $(VENV)
 
 .DEFAULT_GOAL := help
@@ -25,9 +27,11 @@ $(READY): $(UV) uv.lock pyproject.toml $(wildcard libs/*/pyproject.toml services
 	$(UV) sync --frozen --inexact --compile-bytecode --quiet
 	@touch $@
 
-# The tasks of the example run in an environment of their own, as a user's would.
+# The tasks of the example run in an environment of their own, as a user's would. No pyflyte runs with a Python later
+# than 3.12 yet: uv finds or fetches one that serves.
 $(FLYTEKIT): examples/quickstart/requirements.txt | $(READY)
-	$(UV) venv --quiet --allow-existing --python $(BIN)/python .flytekit-venv
+	@$(UV) venv --quiet --allow-existing .flytekit-venv --python "$(or $(TASKS_PYTHON),$(CHOSEN))" \
+		|| { echo "flytekit needs Python 3.12 or earlier; name one: make $(MAKECMDGOALS) TASKS_PYTHON=/path/to/python3.12"; exit 1; }
 	$(UV) pip install --quiet --compile-bytecode --python .flytekit-venv/bin/python -r examples/quickstart/requirements.txt
 	@touch $@
 

@@ -19,7 +19,7 @@ def flytekit_interpreter() -> Path:
     """The interpreter of the environment, which is made when it is missing: that takes a minute and a package index."""
     python = ENVIRONMENT / "bin" / "python"
     if not (ENVIRONMENT / "bin" / "pyflyte-execute").exists():
-        _uv("venv", "--clear", "--python", "3.11", str(ENVIRONMENT))
+        _uv("venv", "--clear", "--python", sys.executable if sys.version_info < (3, 13) else "3.12", str(ENVIRONMENT))
     if not _is_complete():
         _uv("pip", "install", "--python", str(python), *(f"--requirements={path}" for path in REQUIREMENTS))
     return python
