@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
 
+import grpc
 import pytest
 import pytest_asyncio
 from elevon_client import Client
+from elevon_idl.admin import v1 as admin
+from elevon_idl.admin.v1 import admin_service_pb2_grpc
+from elevon_idl.core import v1 as core
 
-from tests.benchmarks.plane import Plane
+from tests.benchmarks import specs
+from tests.benchmarks.plane import Plane, until
 from tests.load.__main__ import ended_as_they_should
 from tests.load.flood import flood
-from tests.load.mix import prepare
+from tests.load.mix import OPTIONS, prepare
 from tests.load.samples import Samples, percentile
 from tests.load.worker import in_processes, work
 
@@ -49,6 +57,47 @@ async def test_a_flood_is_refused_and_others_are_served(plane: Plane) -> None:
     assert served.samples.failures == {}
     assert served.samples.calls > 0
     assert set(found) == {"OK", "RESOURCE_EXHAUSTED"}
+
+
+async def test_services_are_held_back_by_no_limit(tmp_path: Path) -> None:
+    """A client has five calls and no more; propeller needs many, and makes them."""
+    limits = {"CALLS_PER_SECOND": "0.001", "BURST_CALLS": "5", "WAIT_SECONDS": "0", "TURNS": "1"}
+    with pytest.MonkeyPatch.context() as environment:
+        for name, value in limits.items():
+            environment.setenv(f"ELEVON_ADMIN_GRPC__LIMITS__{name}", value)
+        plane = await Plane.start(tmp_path / "data")
+    try:
+        task = specs.echo_task("echo")
+        async with alone(plane) as stub:
+            await stub.CreateTask(task)
+            chain = specs.chain("chain", task.id, 100)
+            await stub.CreateWorkflow(chain)
+            plan = specs.launch_plan(chain.id, "a")
+            await stub.CreateLaunchPlan(plan)
+            created = await stub.CreateExecution(specs.execution(plan.id, a=1))
+            await stub.GetVersion(admin.GetVersionRequest())
+            with pytest.raises(grpc.aio.AioRpcError, match="RESOURCE_EXHAUSTED"):
+                await stub.GetVersion(admin.GetVersionRequest())
+        await until("the chain to succeed", lambda: succeeded(plane, created.id))
+    finally:
+        await plane.stop()
+    recorded = plane.layout.log("admin").read_text().count("/elevon.admin.v1.EventService/RecordEvents")
+    assert recorded > 5, "propeller made more calls than a client has"
+
+
+@asynccontextmanager
+async def alone(plane: Plane) -> AsyncIterator[Any]:
+    """A stub with a connection of its own."""
+    async with grpc.aio.insecure_channel(plane.target, options=OPTIONS) as channel:
+        yield admin_service_pb2_grpc.AdminServiceStub(channel)
+
+
+async def succeeded(plane: Plane, execution_id: core.WorkflowExecutionIdentifier) -> bool:
+    """Whether an execution has succeeded, asked over a new connection."""
+    async with alone(plane) as stub:
+        found = await stub.GetExecution(admin.WorkflowExecutionGetRequest(id=execution_id))
+    succeeded: bool = found.closure.phase == core.WorkflowExecution.SUCCEEDED
+    return succeeded
 
 
 def test_a_percentile_is_a_time_that_was_measured() -> None:
