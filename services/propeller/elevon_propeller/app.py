@@ -157,6 +157,7 @@ def policy_of(settings: PropellerSettings) -> EnginePolicy:
         caches=bool(settings.catalog.address),
         cache_wait=int(settings.catalog.wait_seconds * MICROSECONDS),
         reservation_heartbeat=int(settings.catalog.heartbeat_seconds * MICROSECONDS),
+        stop_tries=engine.stop_tries,
     )
 
 

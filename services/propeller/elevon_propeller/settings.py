@@ -27,6 +27,13 @@ class EngineSettings(SettingsGroup):
     backoff_seconds: float = Field(0.1, ge=0, description="Pause before the first retry of a node, in seconds.")
     backoff_factor: float = Field(2.0, ge=1, description="Each further pause is longer by this factor.")
     backoff_limit_seconds: float = Field(60.0, ge=0, description="Longest pause between attempts, in seconds.")
+    stop_tries: int = Field(
+        10,
+        ge=1,
+        le=1000,
+        description="How often a plugin is asked to stop an attempt when it fails at that, outages not counted; then "
+        "the node ends and says that the attempt may still run.",
+    )
     interruptible_threshold: int = Field(
         -1, description="System failures before attempts leave interruptible machines; ≤0 counts from the budget's end."
     )

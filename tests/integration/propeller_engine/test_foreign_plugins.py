@@ -23,10 +23,11 @@ from elevon_propeller.plugins.contract import AttemptPhase, Report
 
 class Broken:
     id = "broken"
-    task_types = frozenset({"raises", "leaves", "babbles", "lies", "is-silent", "repeats", "hangs"})
+    task_types = frozenset({"raises", "leaves", "babbles", "lies", "is-silent", "repeats", "hangs", "stays"})
 
     def __init__(self, context):
         self.aborts = 0
+        self.stays = set()
 
     async def open(self): ...
     async def close(self): ...
@@ -34,6 +35,8 @@ class Broken:
 
     async def start(self, attempt, report):
         now = datetime.now(timezone.utc)
+        if attempt.task.type == "stays":
+            self.stays.add(attempt.name)
         if attempt.task.type == "raises":
             raise RuntimeError("the warehouse is on fire")
         if attempt.task.type == "leaves":
@@ -51,6 +54,8 @@ class Broken:
             report(Report(AttemptPhase.PERMANENT_FAILURE, now))
 
     async def abort(self, name, reason):
+        if name in self.stays:
+            raise RuntimeError("no way to stop it")
         self.aborts += 1
         if self.aborts == 1:
             raise SystemExit(4)
@@ -95,7 +100,7 @@ def settings_of(admin: str, url: str, folder: Path) -> PropellerSettings:
         blobs={"container": str(folder / "store")},
         http={"enabled": False},
         admin={"address": admin},
-        engine={"backoff_seconds": 0.01},
+        engine={"backoff_seconds": 0.01, "stop_tries": 3},
         plugins={"process": {"enabled": False}, "extra": ["broken"]},
         data_folder=str(folder / "data"),
     )
@@ -139,6 +144,28 @@ async def test_an_abort_that_raises_is_tried_again(client: Client, recorder: Rec
     await eventually(lambda: "n0 RUNNING" in recorder.phases("hangs"))
     assert await client.abort("hangs", "enough")
     assert await client.wait("hangs") == "ABORTED"
+
+
+async def test_an_abort_that_always_raises_ends_and_says_so(client: Client, recorder: Recorder) -> None:
+    await client.create("stays", closures.closure([TaskNodeSpec("n0", task_type="stays")]))
+    await eventually(lambda: "n0 RUNNING" in recorder.phases("stays"))
+    assert await client.abort("stays", "enough")
+    assert await client.wait("stays") == "ABORTED"
+    await eventually(lambda: {"n0 ABORTED", "workflow ABORTED"} <= set(recorder.phases("stays")))
+    view = await client.describe("stays")
+    told = "enough; the plugin could not confirm that the attempt has ended, it may still run: plugin 'broken': "
+    (reason,) = [node.reason for node in view.nodes if node.node_id == "n0"]
+    assert told in reason
+    assert "no way to stop it" in reason
+
+
+async def test_what_cannot_be_stopped_is_not_tried_again(client: Client) -> None:
+    closure = closures.closure([TaskNodeSpec("n0", task_type="stays", retries=3, timeout_seconds=0.05)])
+    await client.create("late", closure)
+    assert await client.wait("late") == "FAILED"
+    error = (await client.describe("late")).error
+    assert error.code == "Timeout"
+    assert "it may still run: plugin 'broken': " in error.message
 
 
 async def test_a_package_that_does_not_load_is_named(

@@ -77,11 +77,12 @@ class AttemptReported:
 
 @dataclass(slots=True)
 class AttemptStopped:
-    """Nothing of an attempt runs any more."""
+    """Nothing of an attempt runs any more, as far as the plugin could confirm: `failure` says why it could not."""
 
     at: int
     node_id: str
     number: int
+    failure: str = ""
 
 
 @dataclass(slots=True)

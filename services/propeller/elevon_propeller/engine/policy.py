@@ -22,7 +22,8 @@ class EnginePolicy:
     Outputs of an array's element stay in rows up to `element_inline_limit`. `array_parallelism` says what bounds arrays
     that set no parallelism: nothing (`unlimited`), max_parallelism (`workflow`), or `hybrid`, which is the latter
     unless the array says 0. At most `array_live_elements` of one array are under way at a time, 0 for any number. News
-    of elements are gathered for `array_event_pause`.
+    of elements are gathered for `array_event_pause`. A plugin that raises when it is to stop an attempt is asked again
+    `stop_tries` times, and for ever while what it needs is away.
     """
 
     producer_id: str = "propeller"
@@ -45,3 +46,4 @@ class EnginePolicy:
     reservation_heartbeat: int = 10 * MICROSECONDS
     child_first_look: int = 2 * MICROSECONDS
     child_longest_pause: int = 30 * MICROSECONDS
+    stop_tries: int = 10

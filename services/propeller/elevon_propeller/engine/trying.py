@@ -54,12 +54,12 @@ def failed(turn: Turn, node: NodeState, error: core.ExecutionError, *, retryable
     turn.timer(node.wake_at, node, TimerKind.BACKOFF)
 
 
-def interrupted(turn: Turn, node: NodeState) -> None:
+def interrupted(turn: Turn, node: NodeState, *, retryable: bool = True) -> None:
     """The present attempt was stopped: go on the way it was stopped for."""
     outcome, node.outcome = node.outcome, Outcome.NONE
     error = node.error or lifecycle.aborted("stopped")
     if outcome == Outcome.EXPIRED:
-        failed(turn, node, error, retryable=True)
+        failed(turn, node, error, retryable=retryable)
     elif outcome == Outcome.TIMED_OUT:
         caching.release(turn, node)
         lifecycle.time_out(turn, node, error)

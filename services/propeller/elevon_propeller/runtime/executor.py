@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-from elevon_core.errors import ElevonError
+from elevon_core.errors import ElevonError, ErrorKind
 from elevon_idl.core import v1 as core
 from elevon_kit.blobs import BlobStore
 from elevon_kit.logging import get_logger
@@ -62,6 +62,7 @@ log = get_logger("executor")
 
 WORKERS = 256
 READS_AT_ONCE = 32
+OUTAGES = frozenset({ErrorKind.UNAVAILABLE, ErrorKind.DEADLINE_EXCEEDED, ErrorKind.RESOURCE_EXHAUSTED})
 BREATH_SECONDS = 0.005
 """After so long the workers together let others have the event loop."""
 
@@ -244,23 +245,35 @@ class Executor:
         return Report(AttemptPhase.RETRYABLE_FAILURE, now, error=failure)
 
     async def _stop(self, actor: Actor, command: StopAttempt) -> None:
-        """Stop an attempt however long it takes: nothing else may happen to the node before."""
+        """Stop an attempt: nothing else may happen to the node before the plugin has confirmed it, or cannot."""
         await self._started(actor, command.name)
         plugin = self._placed(actor, command)
-        pause = 0.1
+        failure = await self._aborted(actor, plugin, command)
+        try:
+            await plugin.finalize(command.name)
+        except Exception as error:  # nothing runs any more, and what is left behind harms nobody
+            log.warning("attempt could not be let go of", attempt=command.name, error=_text(error))
+        self._post(actor, AttemptStopped(self._clock(), command.node_id, command.number, failure))
+
+    async def _aborted(self, actor: Actor, plugin: Plugin, command: StopAttempt) -> str:
+        """Have a plugin stop an attempt; why it could not confirm that, empty when it did.
+
+        An outage is waited for however long it takes; what is as likely a defect of the plugin is met so often.
+        """
+        pause, defects = 0.1, 0
         while not actor.closed:
             try:
                 await plugin.abort(command.name, command.reason)
                 break
             except Exception as error:
-                log.warning("attempt could not be stopped", attempt=command.name, pause=pause, error=_text(error))
+                defects += not _is_outage(error)
+                text = f"plugin {plugin.id!r}: {_text(error)}"
+                log.warning("attempt could not be stopped", attempt=command.name, pause=pause, error=text)
+            if defects >= self._policy.stop_tries:
+                return text
             await asyncio.sleep(pause)
             pause = min(pause * 2, 10.0)
-        try:
-            await plugin.finalize(command.name)
-        except Exception as error:  # nothing runs any more, and what is left behind harms nobody
-            log.warning("attempt could not be let go of", attempt=command.name, error=_text(error))
-        self._post(actor, AttemptStopped(self._clock(), command.node_id, command.number))
+        return ""
 
     async def _started(self, actor: Actor, name: str) -> None:
         """Wait until no start of an attempt is under way: it would bring back what is let go of."""
@@ -369,6 +382,11 @@ def _waiting(actor: Actor, command: StartAttempt) -> NodeState | None:
     if actor.closed or node is None or node.is_dynamic:
         return None
     return node if node.phase == NodePhase.RUNNING and node.attempt == command.number else None
+
+
+def _is_outage(error: Exception) -> bool:
+    """Whether what a plugin needs is away, as far as the error tells."""
+    return error.kind in OUTAGES if isinstance(error, ElevonError) else isinstance(error, OSError)
 
 
 def _text(error: Exception) -> str:

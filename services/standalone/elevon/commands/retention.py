@@ -149,7 +149,8 @@ async def _applied(
             kept += last.kept
     if last is None or not last.done:
         raise CommandFailed("the control plane ended the run early; apply the rule again")
-    last.kept[:] = kept
+    del last.kept[:]
+    last.kept.extend(kept)
     return last
 
 

@@ -104,9 +104,21 @@ def stopped(turn: Turn, node: NodeState, seen: AttemptStopped) -> None:
     if node.phase != NodePhase.STOPPING or seen.number != node.attempt:
         return
     error = node.error or _UNEXPLAINED
+    if seen.failure:
+        error = node.error = _unconfirmed(error, seen.failure)
     phase = core.TaskExecution.FAILED if node.outcome == Outcome.EXPIRED else core.TaskExecution.ABORTED
     events.task_ended(turn, node, phase, error)
-    trying.interrupted(turn, node)
+    # Another attempt might run beside one that nobody could stop.
+    trying.interrupted(turn, node, retryable=not seen.failure)
+    if seen.failure:
+        node.reason = error.message
+
+
+def _unconfirmed(error: core.ExecutionError, failure: str) -> core.ExecutionError:
+    told = core.ExecutionError()
+    told.CopyFrom(error)
+    told.message += f"; the plugin could not confirm that the attempt has ended, it may still run: {failure}"
+    return told
 
 
 def _shows_deck(node: NodeState) -> bool:
