@@ -232,12 +232,14 @@ def tag_values(tag: TagKey, dataset_id: int, row: int, now: int) -> dict[str, An
 
 
 def _filtered(dataset: DatasetKey, filters: ArtifactFilters) -> Select[Any]:
-    statement = ARTIFACTS.where(datasets.c.digest == dataset.digest)
+    # Look-ups of their own: what a join leaves is guessed badly, and then all artifacts of a dataset are put in order.
+    row = select(datasets.c.id).where(datasets.c.digest == dataset.digest).scalar_subquery()
+    statement = ARTIFACTS.where(artifacts.c.dataset_id == row)
     for artifact_id in filters.artifact_ids:
         statement = statement.where(artifacts.c.artifact_id == artifact_id)
     for name in filters.tag_names:
         tagged = select(tags.c.artifact_row).where(tags.c.digest == TagKey(dataset, name).digest)
-        statement = statement.where(artifacts.c.id.in_(tagged))
+        statement = statement.where(artifacts.c.id == tagged.scalar_subquery())
     for key, value in filters.partitions:
         statement = statement.where(
             exists().where(

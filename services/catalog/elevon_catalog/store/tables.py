@@ -41,7 +41,8 @@ datasets = Table(
     Column("metadata", LargeBinary, nullable=False),
     Column("partition_keys", Text),
     Column("created_at", BigInteger, nullable=False),
-    Index(None, "project", "domain"),
+    Index(None, "project", "domain", "created_at", "id"),
+    Index(None, "project", "created_at", "id"),
     Index(None, "name"),
     Index(None, "created_at", "id"),
 )
