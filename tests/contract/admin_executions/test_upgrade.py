@@ -64,3 +64,26 @@ def _filled(table: Table) -> dict[str, object]:
         column.name: 0 if column.type.python_type is int else empty[isinstance(column.type, LargeBinary)]
         for column in columns
     }
+
+
+async def test_tags_learn_where_and_when_their_executions_were_created(database_url: str, tmp_path: Path) -> None:
+    await earlier(tmp_path, "0008").upgrade(database_url)
+    database = Database(database_url)
+    await database.open()
+    try:
+        await database.write(_tagged)
+        await MIGRATIONS.upgrade(database_url)
+        async with database.reading() as connection:
+            query = "SELECT execution_id, key, value, project, domain, created_at FROM execution_tags ORDER BY key"
+            found = [tuple(row) for row in await connection.execute(text(query))]
+    finally:
+        await database.close()
+    assert found == [(7, "nightly", "", "p", "d", 700), (7, "team", "x", "p", "d", 700)]
+
+
+async def _tagged(connection: AsyncConnection) -> None:
+    values = {**_filled(executions), "id": 7, "project": "p", "domain": "d", "name": "n", "created_at": 700}
+    await connection.execute(insert(executions).values(values))
+    for key, value in (("team", "x"), ("nightly", "")):
+        tag = text("INSERT INTO execution_tags (execution_id, key, value) VALUES (7, :key, :value)")
+        await connection.execute(tag, {"key": key, "value": value})

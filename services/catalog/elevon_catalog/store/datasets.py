@@ -58,7 +58,7 @@ class SqlDatasetStore(Repository):
         statement: Select[tuple[object, ...]] = select(*DATASET_COLUMNS)
         by_name = any(name == "name" for name, _ in filters.properties)
         for name, value in filters.properties:
-            # A name says most; in words that no index knows, the rest does not lead SQLite to go through a whole project.
+            # A name says most; in words that no index knows, the rest does not lead SQLite through a whole project.
             known = datasets.c[name] if name == "name" or not by_name else datasets.c[name].concat("")
             statement = statement.where(known == value)
         order = (datasets.c.created_at, datasets.c.id)
