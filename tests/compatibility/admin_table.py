@@ -1,7 +1,7 @@
 """Admin's services: every RPC with what it answers.
 
 The world has task `t`, workflow and launch plan `w`, `live`, which is active, execution `x`, whose node `n0` runs, and
-`done` and `failed`, which have ended.
+`done` and `failed`, which have ended. Launch plan `full` is at its concurrency limit; task `told` has a description.
 """
 
 from __future__ import annotations
@@ -144,13 +144,37 @@ def delete_attributes(scope: Json) -> tuple[Case, ...]:
     )
 
 
-def event_cases(kind: str, identified: Json, phase: str, ended: Json) -> tuple[Case, ...]:
-    del kind
+def event_cases(identified: Json, phase: str, ended: Json, absent: Json) -> tuple[Case, ...]:
+    change = {"event": {**identified, "phase": phase, "occurredAt": TIME}}
+    elsewhere = {"event": {**identified, "phase": "FAILED", "occurredAt": TIME, "producerId": "another"}}
     return (
-        Case("a change", {"event": {**identified, "phase": phase, "occurredAt": TIME}}),
+        Case("a change", change),
+        Case("the same again", change, EXISTS),
         Case("of what has ended", {"event": {**ended, "phase": "RUNNING", "occurredAt": TIME}}, PRECONDITION),
+        Case("of another cluster", elsewhere, PRECONDITION, "another"),
+        Case("of what does not exist", {"event": {**absent, "phase": phase, "occurredAt": TIME}}, MISSING),
         Case("no event", {}, INVALID, "missing"),
     )
+
+
+def integer_literal(value: int) -> dict[str, Any]:
+    return {"scalar": {"primitive": {"integer": str(value)}}}
+
+
+def text_input() -> dict[str, Any]:
+    return {"literals": {"a": {"scalar": {"primitive": {"stringValue": "x"}}}}}
+
+
+def every_day() -> dict[str, Any]:
+    return {"rate": {"value": 1, "unit": "DAY"}}
+
+
+def told_of(phase: str) -> dict[str, Any]:
+    return {"phases": [phase], "email": {"recipientsEmail": ["team@example.com"]}}
+
+
+def limited() -> dict[str, Any]:
+    return {"max": 1, "behavior": "CONCURRENCY_LIMIT_BEHAVIOR_SKIP"}
 
 
 PROJECT_ONLY = {"project": "flytesnacks"}
@@ -170,6 +194,8 @@ RPCS = (
             ),
             Case("an unknown project", create("TASK", "t", task_spec("t", {}), project="absent"), INVALID, "absent"),
             Case("no name", create("TASK", "", task_spec("", {})), INVALID, "name"),
+            Case("an identifier of something else", create("WORKFLOW", "n", task_spec("n", {})), INVALID, "task"),
+            Case("an unknown domain", create("TASK", "n", task_spec("n", {}), domain="absent"), INVALID, "absent"),
             Case("no template", {"id": entity("TASK", "n")}, INVALID),
         ),
         better="The answer names every difference to what is registered.",
@@ -182,6 +208,15 @@ RPCS = (
         (
             Case("a new one", create("WORKFLOW", "new", workflow_spec("new"))),
             Case("the same again", create("WORKFLOW", "w", workflow_spec("w")), EXISTS, "identical"),
+            Case(
+                "another one of the same version",
+                create("WORKFLOW", "w", {"template": {**workflow_spec("w")["template"], "nodes": []}}),
+                INVALID,
+            ),
+            Case(
+                "an unknown project", create("WORKFLOW", "n", workflow_spec("n"), project="absent"), INVALID, "absent"
+            ),
+            Case("no name", create("WORKFLOW", "", workflow_spec("")), INVALID, "name"),
             Case("one of an unknown task", create("WORKFLOW", "n", workflow_spec("n", "absent")), INVALID, "absent"),
             Case("one that does not compile", create("WORKFLOW", "n", workflow_spec("n", bound="z")), INVALID, "z"),
             Case("no template", {"id": entity("WORKFLOW", "n")}, INVALID),
@@ -206,6 +241,31 @@ RPCS = (
                 ),
                 INVALID,
             ),
+            Case(
+                "another one of the same version",
+                create("LAUNCH_PLAN", "w", plan_spec("w", maxParallelism=3)),
+                INVALID,
+                "different structure",
+            ),
+            Case(
+                "an input that the workflow does not have",
+                create("LAUNCH_PLAN", "n", plan_spec("w", fixedInputs={"literals": {"z": integer_literal(1)}})),
+                INVALID,
+                "unexpected fixed_input z",
+            ),
+            Case(
+                "a schedule and a required input",
+                create("LAUNCH_PLAN", "n", plan_spec("w", entityMetadata={"schedule": every_day()})),
+                INVALID,
+                "unbound required input: a",
+            ),
+            Case(
+                "a notification about a phase that does not end",
+                create("LAUNCH_PLAN", "n", plan_spec("w", entityMetadata={"notifications": [told_of("RUNNING")]})),
+                INVALID,
+                "phase",
+            ),
+            Case("an unknown project", create("LAUNCH_PLAN", "n", plan_spec("w"), project="absent"), INVALID, "absent"),
             Case("no workflow", {"id": entity("LAUNCH_PLAN", "n"), "spec": {}}, INVALID),
         ),
     ),
@@ -227,6 +287,7 @@ RPCS = (
             Case("activate", {"id": entity("LAUNCH_PLAN", "w"), "state": "ACTIVE"}, twice=True),
             Case("deactivate", {"id": entity("LAUNCH_PLAN", "live"), "state": "INACTIVE"}, twice=True),
             Case("one that does not exist", {"id": entity("LAUNCH_PLAN", "absent"), "state": "ACTIVE"}, MISSING),
+            Case("a state that is none", {"id": entity("LAUNCH_PLAN", "w"), "state": 9}, INVALID, "state"),
             Case("no identifier", {"state": "ACTIVE"}, INVALID),
         ),
         alone=True,
@@ -241,6 +302,33 @@ RPCS = (
                 launch("single", spec={"launchPlan": entity("TASK", "t"), "metadata": {}}),
             ),
             Case("a name that is taken", launch("x"), EXISTS, "x"),
+            Case("one too many of a launch plan", launch("n", "full"), EXISTS, "concurrency limit (1) reached"),
+            Case("an input of another type", launch("n", value=None, inputs=text_input()), INVALID, "wrong type"),
+            Case(
+                "an input that nobody expects",
+                launch("n", inputs={"literals": {"a": integer_literal(1), "z": integer_literal(1)}}),
+                INVALID,
+                "invalid input z",
+            ),
+            Case(
+                "of something that cannot be launched",
+                launch("n", spec={"launchPlan": entity("WORKFLOW", "w"), "metadata": {}}),
+                INVALID,
+                "Invalid reference entity resource type",
+            ),
+            Case(
+                "below a node that does not exist",
+                launch(
+                    "n",
+                    spec={
+                        "launchPlan": entity("LAUNCH_PLAN", "w"),
+                        "metadata": {"parentNodeExecution": node("x", "absent")},
+                    },
+                ),
+                MISSING,
+                "node execution",
+            ),
+            Case("no spec", {**PLACE, "name": "n"}, INVALID, "spec"),
             Case("an input that is missing", launch("n", value=None), INVALID, "a"),
             Case("an unknown launch plan", launch("n", "absent"), MISSING, "absent"),
             Case("a name that is none", launch("Not A Name"), INVALID, "name"),
@@ -264,6 +352,7 @@ RPCS = (
             Case("of one that has failed", {"id": execution("failed"), "name": "recovered"}),
             Case("a name that is taken", {"id": execution("failed"), "name": "x"}, EXISTS),
             Case("of what does not exist", {"id": execution("absent")}, MISSING, "absent"),
+            Case("no identifier", {}, INVALID),
         ),
         better="Arrays that were half done and child executions that failed are continued, not begun anew.",
     ),
@@ -280,6 +369,8 @@ RPCS = (
         (
             Case("archive", {"id": execution("done"), "state": "EXECUTION_ARCHIVED"}, twice=True),
             Case("what does not exist", {"id": execution("absent"), "state": "EXECUTION_ARCHIVED"}, MISSING),
+            Case("a state that is none", {"id": execution("done"), "state": 9}, INVALID, "state"),
+            Case("no identifier", {"state": "EXECUTION_ARCHIVED"}, INVALID),
         ),
         alone=True,
     ),
@@ -288,6 +379,7 @@ RPCS = (
         (
             Case("of one that exists", {"id": execution("x")}),
             Case("of one that does not exist", {"id": execution("absent")}, MISSING),
+            Case("no identifier", {}, INVALID),
         ),
     ),
     Rpc(
@@ -296,7 +388,15 @@ RPCS = (
             Case("a page", page()),
             Case("with a filter and a sort", page(filters="eq(phase,RUNNING)", sortBy={"key": "created_at"})),
             Case("no limit", page(limit=0), INVALID, "limit"),
+            Case("by launch plan and tag", page(filters="eq(launch_plan.name,w)+eq(execution_tag.key,a)")),
+            Case("no project", {"id": {"domain": "development"}, "limit": 1}, INVALID, "project"),
+            Case("a filter that is none", page(filters="nonsense"), INVALID),
+            Case("an unknown function", page(filters="like(phase,RUNNING)"), INVALID, "like"),
+            Case(
+                "an entity that is not joined", page(filters="eq(signal.signal_id,x)"), INVALID, "entity is not allowed"
+            ),
             Case("an unknown column", page(filters="eq(nonsense,1)"), INVALID, "nonsense"),
+            Case("an unknown sort key", page(sortBy={"key": "nonsense"}), INVALID, "nonsense"),
             Case("a token that is none", page(token="x"), INVALID, "token"),
         ),
     ),
@@ -323,6 +423,7 @@ RPCS = (
         (
             Case("of a node that is not dynamic", {"id": node("x")}, MISSING, "dynamic"),
             Case("of a node that does not exist", {"id": node("x", "absent")}, MISSING),
+            Case("no node", {"id": {"executionId": execution("x")}}, INVALID, "node_id"),
         ),
     ),
     Rpc(
@@ -337,6 +438,12 @@ RPCS = (
             ),
             Case("no limit", {"workflowExecutionId": execution("x")}, INVALID, "limit"),
             Case("no execution", {"limit": 10}, INVALID),
+            Case(
+                "an unknown column",
+                {"workflowExecutionId": execution("x"), "limit": 10, "filters": "eq(nonsense,1)"},
+                INVALID,
+                "nonsense",
+            ),
         ),
     ),
     Rpc(
@@ -344,6 +451,8 @@ RPCS = (
         (
             Case("a page", {"taskExecutionId": attempt("x"), "limit": 10}),
             Case("of an attempt that does not exist", {"taskExecutionId": attempt("x", 9), "limit": 10}, MISSING),
+            Case("no limit", {"taskExecutionId": attempt("x")}, INVALID, "limit"),
+            Case("no attempt", {"limit": 10}, INVALID),
         ),
     ),
     Rpc(
@@ -351,6 +460,7 @@ RPCS = (
         (
             Case("of one that exists", {"id": node("x")}),
             Case("of one that does not exist", {"id": node("x", "absent")}, MISSING),
+            Case("no identifier", {}, INVALID),
         ),
     ),
     Rpc(
@@ -359,6 +469,11 @@ RPCS = (
             Case("a new one", {"project": {"id": "new", "name": "New"}}),
             Case("one that exists", {"project": {"id": "flytesnacks", "name": "x"}}, EXISTS),
             Case("an id that is none", {"project": {"id": "Not An Id", "name": "x"}}, INVALID),
+            Case("no name", {"project": {"id": "nameless"}}, INVALID, "project_name"),
+            Case(
+                "a bad label", {"project": {"id": "n", "name": "n", "labels": {"values": {"a b": "c"}}}}, INVALID, "a b"
+            ),
+            Case("domains of its own", {"project": {"id": "n", "name": "n", "domains": [{"id": "d"}]}}, INVALID),
             Case("nothing", {}, INVALID),
         ),
     ),
@@ -367,6 +482,7 @@ RPCS = (
         (
             Case("a description", {"id": "flytesnacks", "description": "tests"}, twice=True),
             Case("one that does not exist", {"id": "absent", "description": "x"}, MISSING),
+            Case("a bad label", {"id": "flytesnacks", "labels": {"values": {"a b": "c"}}}, INVALID, "a b"),
         ),
     ),
     Rpc(
@@ -382,27 +498,48 @@ RPCS = (
             Case("all", {}),
             Case("with a filter", {"limit": 10, "filters": "eq(identifier,flytesnacks)"}),
             Case("an unknown column", {"limit": 10, "filters": "eq(nonsense,1)"}, INVALID, "nonsense"),
+            Case("a token that is none", {"limit": 10, "token": "x"}, INVALID, "token"),
         ),
     ),
     Rpc("GetDomains", (Case("all", {}),)),
     Rpc(
         "CreateWorkflowEvent",
-        event_cases("workflow", {"executionId": execution("x")}, "SUCCEEDING", {"executionId": execution("done")}),
+        event_cases(
+            {"executionId": execution("x")},
+            "SUCCEEDING",
+            {"executionId": execution("done")},
+            {"executionId": execution("absent")},
+        ),
         better="Batches of events in one call through EventService; repeated events are told from new ones.",
         alone=True,
     ),
     Rpc(
         "CreateNodeEvent",
-        event_cases("node", {"id": node("x")}, "FAILING", {"id": node("done")}),
+        event_cases({"id": node("x")}, "FAILING", {"id": node("done")}, {"id": node("absent")}),
         alone=True,
     ),
     Rpc(
         "CreateTaskEvent",
-        event_cases(
-            "task",
-            {"taskId": entity("TASK", "t"), "parentNodeExecutionId": node("x"), "retryAttempt": 1},
-            "QUEUED",
-            {"taskId": entity("TASK", "t"), "parentNodeExecutionId": node("done")},
+        (
+            *event_cases(
+                {"taskId": entity("TASK", "t"), "parentNodeExecutionId": node("x"), "retryAttempt": 1},
+                "QUEUED",
+                {"taskId": entity("TASK", "t"), "parentNodeExecutionId": node("done")},
+                {"taskId": entity("TASK", "t"), "parentNodeExecutionId": node("x", "absent")},
+            ),
+            Case(
+                "no time",
+                {
+                    "event": {
+                        "taskId": entity("TASK", "t"),
+                        "parentNodeExecutionId": node("x"),
+                        "retryAttempt": 1,
+                        "phase": "FAILED",
+                    }
+                },
+                INVALID,
+                "occurred_at",
+            ),
         ),
         alone=True,
     ),
@@ -420,6 +557,12 @@ RPCS = (
             Case("a page", {"nodeExecutionId": node("x"), "limit": 10}),
             Case("no limit", {"nodeExecutionId": node("x")}, INVALID, "limit"),
             Case("no node", {"limit": 10}, INVALID),
+            Case(
+                "an unknown column",
+                {"nodeExecutionId": node("x"), "limit": 10, "filters": "eq(nonsense,1)"},
+                INVALID,
+                "nonsense",
+            ),
         ),
     ),
     Rpc(
@@ -427,6 +570,7 @@ RPCS = (
         (
             Case("of one that exists", {"id": attempt("x")}),
             Case("of one that does not exist", {"id": attempt("x", 9)}, MISSING),
+            Case("no identifier", {}, INVALID),
         ),
     ),
     Rpc("UpdateProjectDomainAttributes", update_attributes(PLACE)),
@@ -438,12 +582,19 @@ RPCS = (
     Rpc("UpdateWorkflowAttributes", update_attributes(WORKFLOW_SCOPE)),
     Rpc("GetWorkflowAttributes", get_attributes(WORKFLOW_SCOPE)),
     Rpc("DeleteWorkflowAttributes", delete_attributes(WORKFLOW_SCOPE)),
-    Rpc("ListMatchableAttributes", (Case("of one kind", {"resourceType": "TASK_RESOURCE"}),)),
+    Rpc(
+        "ListMatchableAttributes",
+        (
+            Case("of one kind", {"resourceType": "TASK_RESOURCE"}),
+            Case("a kind that is none", {"resourceType": 99}, INVALID, "resource_type"),
+        ),
+    ),
     Rpc(
         "ListNamedEntities",
         (
             Case("a page", {"resourceType": "WORKFLOW", **PLACE, "limit": 10}),
             Case("no kind", {**PLACE, "limit": 10}, INVALID),
+            Case("a token that is none", {"resourceType": "WORKFLOW", **PLACE, "limit": 10, "token": "x"}, INVALID),
             Case("no limit", {"resourceType": "WORKFLOW", **PLACE}, INVALID, "limit"),
         ),
     ),
@@ -463,6 +614,12 @@ RPCS = (
                 {"resourceType": "WORKFLOW", "id": {**PLACE, "name": "w"}, "metadata": {"description": "x"}},
                 twice=True,
             ),
+            Case(
+                "what does not exist",
+                {"resourceType": "WORKFLOW", "id": {**PLACE, "name": "absent"}, "metadata": {"description": "x"}},
+                MISSING,
+            ),
+            Case("no metadata", {"resourceType": "WORKFLOW", "id": {**PLACE, "name": "w"}}, INVALID, "metadata"),
             Case("no kind", {"id": {**PLACE, "name": "w"}, "metadata": {}}, INVALID),
         ),
     ),
@@ -470,6 +627,8 @@ RPCS = (
     Rpc(
         "GetDescriptionEntity",
         (
+            Case("one that exists", {"id": entity("TASK", "told")}),
+            Case("of the same name and another kind", {"id": entity("WORKFLOW", "told")}, MISSING),
             Case("one that does not exist", {"id": entity("WORKFLOW", "absent")}, MISSING),
             Case("no name", {"id": {**PLACE, "resourceType": "WORKFLOW"}}, INVALID, "name"),
         ),
@@ -478,7 +637,8 @@ RPCS = (
         "ListDescriptionEntities",
         (
             Case("a page", {"resourceType": "WORKFLOW", "id": {**PLACE, "name": "w"}, "limit": 10}),
-            Case("no limit", {"resourceType": "WORKFLOW", "id": dict(PLACE)}, INVALID, "limit"),
+            Case("no limit", {"resourceType": "WORKFLOW", "id": {**PLACE, "name": "w"}}, INVALID, "limit"),
+            Case("no kind", {"id": {**PLACE, "name": "w"}, "limit": 10}, INVALID),
         ),
     ),
     Rpc(
@@ -486,6 +646,7 @@ RPCS = (
         (
             Case("of one that exists", {"id": execution("done"), "depth": 10}),
             Case("of one that does not exist", {"id": execution("absent"), "depth": 10}, MISSING),
+            Case("no identifier", {"depth": 10}, INVALID),
         ),
     ),
 )
@@ -496,6 +657,9 @@ WORLD: tuple[tuple[str, Json], ...] = (
     ("CreateLaunchPlan", create("LAUNCH_PLAN", "w", plan_spec("w"))),
     ("CreateLaunchPlan", create("LAUNCH_PLAN", "live", plan_spec("w"))),
     ("UpdateLaunchPlan", {"id": entity("LAUNCH_PLAN", "live"), "state": "ACTIVE"}),
+    ("CreateTask", create("TASK", "told", {**task_spec("told", {}), "description": {"shortDescription": "A task"}})),
+    ("CreateLaunchPlan", create("LAUNCH_PLAN", "full", plan_spec("w", concurrencyPolicy=limited()))),
+    ("CreateExecution", launch("occupies", "full")),
 )
 """What is registered before each RPC's cases."""
 
@@ -528,6 +692,7 @@ SIGNALS = Service(
             (
                 Case("a page", {"workflowExecutionId": execution("x"), "limit": 10}),
                 Case("no limit", {"workflowExecutionId": execution("x")}, INVALID, "limit"),
+                Case("no execution", {"limit": 10}, INVALID),
             ),
         ),
         Rpc(
@@ -541,6 +706,7 @@ SIGNALS = Service(
                     },
                     twice=True,
                 ),
+                Case("no value", {"id": {"executionId": execution("x"), "signalId": "go"}}, INVALID, "value"),
                 Case(
                     "a value of another type",
                     {

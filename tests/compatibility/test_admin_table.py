@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -22,11 +23,13 @@ ALONE = [(service, rpc) for service, rpc in ALL if rpc.alone]
 @pytest.fixture
 async def world(sqlite_url: str, tmp_path: Path) -> AsyncIterator[Admin]:
     """What the table's world has."""
-    async for admin in _world(sqlite_url, tmp_path):
+    async with prepared_world(sqlite_url, tmp_path) as admin:
         yield admin
 
 
-async def _world(sqlite_url: str, tmp_path: Path) -> AsyncIterator[Admin]:
+@contextlib.asynccontextmanager
+async def prepared_world(sqlite_url: str, tmp_path: Path) -> AsyncIterator[Admin]:
+    """A running service with what the table's cases need."""
     async with serving(sqlite_url, tmp_path) as admin:
         for rpc, request in WORLD:
             assert await call(admin.app.grpc_address, METHODS[f"{ADMIN.name}.{rpc}"], Case(rpc, request)) == ("OK", "")

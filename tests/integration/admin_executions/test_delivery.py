@@ -149,6 +149,7 @@ async def test_terminating(admin: Admin) -> None:
     found = await admin.get(execution_id("x"))
     assert found.closure.phase == WORKFLOW.ABORTING
     assert found.closure.abort_metadata.cause == "second"
+    assert found.closure.abort_metadata.principal == found.spec.metadata.principal == ""
     await eventually(lambda: bool(admin.engine.aborted), "the abort is delivered")
     await admin.report(execution_id("x"), WORKFLOW.ABORTED, 1)
     error = await refused(terminate("x", "third"), PRECONDITION, "ABORTED")

@@ -1,0 +1,80 @@
+"""The cases of the table once more, over HTTP in each encoding: a route refuses and accepts what its RPC does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import grpc
+import httpx
+import pytest
+from elevon_admin.gateway.rules import Rule, load_rules
+from elevon_admin.gateway.statuses import HTTP_CODES
+from google.protobuf.json_format import MessageToDict
+from google.rpc import status_pb2  # type: ignore[import-untyped]  # googleapis ships no type information
+
+from tests.compatibility.admin_table import SERVICES
+from tests.compatibility.cases import Case, Rpc
+from tests.compatibility.test_admin_table import prepared_world
+from tests.integration.admin_executions.harness import Admin
+from tests.integration.admin_gateway.harness import BINARY, JSON, World, flat, message
+
+RULES = {rule.method: rule for rule in load_rules()}
+"""One route of each call: where there are several, the last, which asks for the least in its path."""
+
+TABLED = [rpc for service in SERVICES for rpc in service.rpcs if rpc.name in RULES]
+ALONE = [rpc for rpc in TABLED if rpc.alone]
+encodings = pytest.mark.parametrize("content_type", [BINARY, JSON])
+
+
+async def check_over_http(world: Admin, rpc: Rpc, content_type: str) -> int:
+    """Assert that the cases whose identifiers a path can say are answered as the table says; answers their number."""
+    rule, tried = RULES[rpc.name], 0
+    async with (
+        httpx.AsyncClient(base_url=f"http://{world.app.http_address}") as http,
+        grpc.aio.insecure_channel(world.app.grpc_address) as channel,
+    ):
+        for case in rpc.cases:
+            if sayable(rule, case):
+                tried += 1
+                for _ in range(2 if case.twice else 1):
+                    await answered(World(world, http, channel), rule, case, content_type)
+    return tried
+
+
+async def answered(world: World, rule: Rule, case: Case, content_type: str) -> None:
+    response = await world.send(rule, message(rule, dict(case.request)), content_type)
+    expected = 200 if case.code == "OK" else HTTP_CODES[grpc.StatusCode[case.code]]
+    assert response.status_code == expected, f"{case.title}: {response.text}"
+    assert response.headers["content-type"] == content_type
+    if expected != 200:
+        told = status_pb2.Status.FromString(response.content).message if content_type == BINARY else None
+        assert case.words in (told if told is not None else response.json()["message"]), case.title
+
+
+def sayable(rule: Rule, case: Case) -> bool:
+    """Whether everything that the path wants is said."""
+    said = flat(MessageToDict(message(rule, dict(case.request)), preserving_proto_field_name=True))
+    wanted = [segment[1:-1] for segment in rule.path.split("/") if segment.startswith("{")]
+    return all(said.get(name) or name.endswith("retry_attempt") for name in wanted)
+
+
+@encodings
+async def test_routes_that_share_a_world(
+    sqlite_url: str, tmp_path: Path, subtests: pytest.Subtests, content_type: str
+) -> None:
+    async with prepared_world(sqlite_url, tmp_path) as world:
+        for rpc in TABLED:
+            if not rpc.alone:
+                with subtests.test(rpc=rpc.name):
+                    assert await check_over_http(world, rpc, content_type)
+
+
+@encodings
+@pytest.mark.parametrize("rpc", ALONE, ids=lambda rpc: rpc.name)
+async def test_routes_with_a_world_of_their_own(sqlite_url: str, tmp_path: Path, rpc: Rpc, content_type: str) -> None:
+    async with prepared_world(sqlite_url, tmp_path) as world:
+        assert await check_over_http(world, rpc, content_type)
+
+
+def test_every_route_has_cases() -> None:
+    assert {rpc.name for rpc in TABLED} == set(RULES)
