@@ -60,6 +60,7 @@ class App:
         self._channels: list[grpc.aio.Channel] = []
         self._started = False
         self.runtime = self._compose()
+        self.runtime.driver.logs_nodes = settings.log.level == "debug"
         self._background = BackgroundTasks("propeller")
         forgetting = Forgetting(self.runtime, blobs)
         self.grpc.add(PropellerService(Executions(self.runtime), Watching(self.runtime), forgetting), SERVICE)

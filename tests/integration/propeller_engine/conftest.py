@@ -156,12 +156,12 @@ async def start(recorder_address: tuple[Recorder, str], sqlite_url: str, tmp_pat
     """Starts a propeller on the test's database (or another `url`); several may run at once."""
     clients: list[Client] = []
 
-    async def starter(url: str = "", **engine: object) -> Client:
+    async def starter(url: str = "", http: dict[str, object] | None = None, **engine: object) -> Client:
         settings = PropellerSettings.load(
             [],
             database={"url": url or sqlite_url, "migrate": True},
             blobs={"container": str(tmp_path / "store")},
-            http={"enabled": False},
+            http=http or {"enabled": False},
             admin={"address": recorder_address[1]},
             engine={"lease_seconds": 1.0, **engine},
             plugins={"process": {"enabled": False}},

@@ -41,7 +41,7 @@ class ExecutionMeasurements:
             return [Observation(waiting())]
 
         self._meter.create_observable_gauge(
-            "elevon.admin.dispatches.waiting", [observe], "1", "Calls to the engine not yet acknowledged"
+            "elevon.admin.dispatches.waiting", [observe], "{call}", "Calls to the engine not yet acknowledged"
         )
 
 

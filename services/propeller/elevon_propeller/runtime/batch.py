@@ -32,9 +32,11 @@ class ActorBatch:
     timers: list[Timer] = field(default_factory=list)
     waiters: list[asyncio.Future[bool]] = field(default_factory=list)
     answered: list[int] = field(default_factory=list)
+    observations: int = 0
 
     def add(self, decision: Decision) -> None:
-        """Join another decision of the same actor."""
+        """Join another decision of the same actor, which one observation led to."""
+        self.observations += 1
         self.changed = self.changed or decision.execution
         self.nodes.update(decision.nodes)
         for node_id in decision.dropped:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from elevon_kit.retry import is_transient
 from elevon_propeller.engine.observations import ExecutionStarted, Observation, Resumed
 from elevon_propeller.engine.phases import ExecutionPhase
 from elevon_propeller.engine.policy import EnginePolicy
+from elevon_propeller.engine.state import NodeState
 from elevon_propeller.engine.step import step
 from elevon_propeller.ports import Commit, EventChunk, ExecutionExists, LeaseLost, Store
 from elevon_propeller.runtime import framing, tracing
@@ -22,6 +24,7 @@ from elevon_propeller.runtime.actors import Actor, Name
 from elevon_propeller.runtime.batch import ActorBatch
 from elevon_propeller.runtime.clock import Clock
 from elevon_propeller.runtime.executor import Executor
+from elevon_propeller.runtime.measurements import RuntimeMeasurements
 from elevon_propeller.runtime.outbox import Outbox
 from elevon_propeller.runtime.tenure import Tenure
 from elevon_propeller.runtime.timers import Timers
@@ -52,7 +55,8 @@ class Driver:
     """Owns the actors of this replica; one task ticks, everything else posts to it.
 
     `epochs` are those of the leases it relies on; an epoch that was `left` is never relied on again. `has_peers` says
-    that other replicas are at work, who want to hear of what ends here.
+    that other replicas are at work, who want to hear of what ends here, `logs_nodes` that every change of a node is
+    logged.
     """
 
     def __init__(self, store: Store, policy: EnginePolicy, clock: Clock) -> None:
@@ -64,6 +68,8 @@ class Driver:
         self.tenure = Tenure()
         self.left: dict[int, int] = {}
         self.has_peers = False
+        self.logs_nodes = False
+        self.measurements = RuntimeMeasurements()
         self._store = store
         self._policy = policy
         self._clock = clock
@@ -181,8 +187,16 @@ class Driver:
     async def tick(self) -> None:
         """Drain what is ready, commit it, act on it."""
         async with self.committing:
-            await self._commit(self._collect())
+            began = time.perf_counter()
+            parts = self._collect()
+            await self._commit(parts)
+            self.measurements.stepped(sum(part.observations for part in parts), time.perf_counter() - began)
         await asyncio.sleep(0)
+
+    @property
+    def waiting(self) -> int:
+        """How many executions have something in their mailboxes."""
+        return len(self._ready)
 
     async def _durable(self, actor: Actor) -> bool:
         waiter: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
@@ -334,6 +348,8 @@ class Driver:
             watcher.put_nowait(set(part.nodes))
         if tracing.enabled():
             tracing.nodes_ended(actor.state, part.nodes.values())
+        if self.logs_nodes:
+            _log_nodes(actor, part.nodes.values())
         if actor.state.phase.is_terminal and (part.changed or part.created):
             self._ended(actor)
 
@@ -349,6 +365,7 @@ class Driver:
             seconds=round(seconds, 3),
         )
         tracing.execution_ended(state)
+        self.measurements.execution_ended(state.phase)
         self._close(actor)
         self._on_end(actor)
         self.ended_nodes += len(state.nodes)
@@ -391,6 +408,20 @@ def _remaining(parts: list[ActorBatch]) -> list[ActorBatch]:
             for waiter in part.waiters:
                 _reject(waiter, Unavailable(_TAKEN))
     return [part for part in parts if not part.actor.closed]
+
+
+def _log_nodes(actor: Actor, nodes: Iterable[NodeState]) -> None:
+    project, domain, execution = actor.name
+    for node in nodes:
+        log.debug(
+            "node",
+            project=project,
+            domain=domain,
+            execution=execution,
+            node=node.id,
+            phase=node.phase.name,
+            attempt=node.attempt,
+        )
 
 
 def _word(actor: Actor) -> str:

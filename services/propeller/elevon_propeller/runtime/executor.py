@@ -55,6 +55,7 @@ from elevon_propeller.ports import Catalog, Plugins
 from elevon_propeller.runtime import tracing
 from elevon_propeller.runtime.actors import Actor
 from elevon_propeller.runtime.clock import Clock
+from elevon_propeller.runtime.measurements import RuntimeMeasurements
 from elevon_propeller.runtime.offloading import offloaded
 from elevon_propeller.runtime.tenure import Tenure
 
@@ -94,6 +95,7 @@ class Executor:
         retries: RetryPolicy,
         catalog_retries: RetryPolicy,
         tenure: Tenure | None = None,
+        measurements: RuntimeMeasurements | None = None,
     ) -> None:
         self._plugins = plugins
         self._blobs = blobs
@@ -105,6 +107,7 @@ class Executor:
         self._retries = retries
         self._catalog_retries = catalog_retries
         self._tenure = tenure or Tenure()
+        self._measurements = measurements or RuntimeMeasurements()
         self._queue: deque[tuple[Actor, Command]] = deque()
         self._workers = BackgroundTasks("executor")
         self._breath_ends = 0.0
@@ -214,6 +217,8 @@ class Executor:
         attempt = build_attempt(actor.plan, actor.state, node, self._policy, traceparent, until)
 
         def report(seen: Report) -> None:
+            if seen.phase.is_final:
+                self._measurements.attempt_ended(plugin.id, seen.phase)
             self._post(actor, AttemptReported(self._clock(), command.node_id, command.number, seen, plugin.id))
 
         async def start() -> None:

@@ -51,6 +51,16 @@ class Outbox:
         self._idle = asyncio.Event()
         self._idle.set()
 
+    @property
+    def queued_bytes(self) -> int:
+        """How much waits in memory, in bytes."""
+        return self._queued_bytes
+
+    @property
+    def shards_behind(self) -> int:
+        """How many shards have events that did not fit into memory, or were left by an earlier owner."""
+        return len(self._behind)
+
     async def adopt(self, shard: int) -> int:
         """Begin with a shard: what was left undelivered comes first; returns the last number in use."""
         last = await self._store.last_event(shard)

@@ -111,7 +111,9 @@ class Runtime:
             retries=options.retries,
             catalog_retries=options.catalog_retries,
             tenure=self.driver.tenure,
+            measurements=self.driver.measurements,
         )
+        self._show_what_waits()
         self._children, self._jobs = self._delegates(surroundings, options)
         self._signals = Signals(surroundings.service, self.driver.post, clock)
         self.executor.delegate(RegisterSignal, self._signals.register)
@@ -147,6 +149,19 @@ class Runtime:
         self.executor.delegate(StopChild, children.stop)
         self.executor.delegate(BuildDynamic, jobs.build)
         return children, jobs
+
+    def _show_what_waits(self) -> None:
+        watch, driver, outbox = self.driver.measurements.watch, self.driver, self.outbox
+        watch("executions.live", "{execution}", "Executions in memory", lambda: len(driver.actors))
+        watch("executions.waiting", "{execution}", "Executions with something to be looked at", lambda: driver.waiting)
+        watch("executions.parked", "{execution}", "Executions put aside after a defect", lambda: len(driver.parked))
+        watch("outbox.bytes", "By", "Events in memory that admin has not taken", lambda: outbox.queued_bytes)
+        watch(
+            "outbox.shards_behind",
+            "{shard}",
+            "Shards whose events are read back later",
+            lambda: outbox.shards_behind,
+        )
 
     async def start(self) -> None:
         """Take shards over and go; executions that were under way continue."""
