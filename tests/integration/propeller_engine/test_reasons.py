@@ -9,6 +9,7 @@ from elevon_core.compiler import compile_workflow
 from elevon_core.errors import Unavailable
 from elevon_idl.core import v1 as core
 from elevon_propeller.plugins.contract import Attempt, AttemptPhase, Report
+from elevon_propeller.runtime import views
 from elevon_propeller.simulation import closures
 from elevon_propeller.simulation.closures import ArraySpec, TaskNodeSpec
 from google.protobuf.duration_pb2 import Duration
@@ -146,3 +147,30 @@ async def test_a_replica_that_does_not_run_it_says_the_same(begin: Begin) -> Non
         await says(engine, "n2", r"waits for a slot: 1 of 1 \(max_parallelism\) are taken")
         await says(engine, "end-node", "waits for n0, n1, n2")
     assert not engines[1].runtime.driver.actors
+
+
+async def test_that_it_was_skipped_long_after_the_execution_has_ended(begin: Begin) -> None:
+    engine = await begin(failing(AttemptPhase.PERMANENT_FAILURE, 9))
+    specs = [TaskNodeSpec("n0"), TaskNodeSpec("n1", source="n0"), TaskNodeSpec("n2", source="n1")]
+    closure = closures.closure(specs)
+    closure.primary.template.metadata.on_failure = core.WorkflowMetadata.FAIL_AFTER_EXECUTABLE_NODES_COMPLETE
+    await engine.create("x", closure)
+    await eventually(lambda: "x" not in {name[2] for name in engine.runtime.driver.actors})
+    later = await begin()
+    for each in (engine, later):
+        await says(each, "n1", "was skipped: n0 did not succeed")
+        await says(each, "n2", "was skipped: n1 did not succeed")
+
+
+async def test_that_it_was_skipped_when_the_graph_was_let_go(begin: Begin) -> None:
+    fails = failing(AttemptPhase.PERMANENT_FAILURE, 9)
+    engine = await begin(plugin(lambda attempt: fails(attempt) if attempt.node_id == "n0" else None))
+    closure = closures.closure([TaskNodeSpec("n0"), TaskNodeSpec("n1", source="n0"), TaskNodeSpec("other")])
+    closure.primary.template.metadata.on_failure = core.WorkflowMetadata.FAIL_AFTER_EXECUTABLE_NODES_COMPLETE
+    await engine.create("x", closure)
+    await says(engine, "n1", "was skipped: n0 did not succeed")
+    (state,) = [actor.state for actor in engine.runtime.driver.actors.values()]
+    state.scope.nodes.clear()
+    heard = {node.node_id: node.reason for node in views.of_state(state, "").nodes}
+    assert heard["n1"] == "was skipped: n0 did not succeed"
+    assert heard["end-node"] == ""

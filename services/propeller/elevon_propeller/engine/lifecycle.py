@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Sequence
+
 from elevon_idl.core import v1 as core
 
 from elevon_propeller.engine import events, paths
@@ -11,6 +14,8 @@ from elevon_propeller.engine.nodes import registry
 from elevon_propeller.engine.phases import SUCCESSFUL, NodePhase, wire_node_phase
 from elevon_propeller.engine.state import UNDEFINED_NODE, NodeState
 from elevon_propeller.engine.turn import Turn
+
+NAMES_SHOWN = 5
 
 _ASKING = frozenset({NodePhase.LOOKING_UP, NodePhase.RESERVING})
 
@@ -137,6 +142,29 @@ def end(turn: Turn, node: NodeState, phase: NodePhase) -> None:
         return
     scope.unfinished -= 1
     _tell_downstream(turn, node, skip=phase not in SUCCESSFUL)
+
+
+def skip(turn: Turn, node: NodeState) -> None:
+    """Leave the node out because of what became of others; its reason stays when their graph is let go."""
+    end(turn, node, NodePhase.SKIPPED)
+    node.reason = why_skipped(node)
+
+
+def why_skipped(node: NodeState) -> str:
+    """Which upstream nodes did not succeed, as far as they are there."""
+    lost: list[str] = []
+    for name in node.plan.upstream:
+        with contextlib.suppress(KeyError):
+            each = node.scope.find(name)
+            if each.phase.is_terminal and each.phase not in SUCCESSFUL:
+                lost.append(each.id)
+    return f"was skipped: {some_names(lost)} did not succeed" if lost else ""
+
+
+def some_names(names: Sequence[str]) -> str:
+    """The first of some names, and how many more there are."""
+    more = len(names) - NAMES_SHOWN
+    return ", ".join(names[:NAMES_SHOWN]) + (f" and {more} more" if more > 0 else "")
 
 
 def _inline_limit(turn: Turn, node: NodeState) -> int:

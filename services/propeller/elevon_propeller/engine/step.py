@@ -83,7 +83,7 @@ def _begin(turn: Turn, node: NodeState) -> None:
     if (scope.stopping and node is not scope.failure) or turn.state.phase == ExecutionPhase.ABORTING:
         return
     if node.skip:
-        lifecycle.end(turn, node, NodePhase.SKIPPED)
+        lifecycle.skip(turn, node)
     elif not recovery.hold(turn, node) and inputs.gather(turn, node):
         _enter(turn, node)
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
+from elevon_propeller.engine import lifecycle
 from elevon_propeller.engine.array_state import ArrayScope
-from elevon_propeller.engine.phases import SUCCESSFUL, NodePhase
+from elevon_propeller.engine.phases import NodePhase
 from elevon_propeller.engine.state import UNDEFINED_TASK, ExecutionState, NodeState
-
-NAMES_SHOWN = 5
 
 _PHASES = {
     NodePhase.PREPARING: "waits for the outputs of upstream nodes to be read",
@@ -32,7 +31,7 @@ def of_node(state: ExecutionState, node: NodeState) -> str:
     if node.phase == NodePhase.WAITING:
         return _waits_for(node)
     if node.phase == NodePhase.SKIPPED:
-        return _skipped(node)
+        return node.reason or lifecycle.why_skipped(node)
     if node.phase == NodePhase.QUEUED:
         slots = f"{state.slots} of {state.options.max_parallelism} (max_parallelism) are taken"
         waits = f"waits for a slot: {slots}"
@@ -48,7 +47,7 @@ def _waits_for(node: NodeState) -> str:
     if node.scope.stopping:
         return "never begins: what is around it is being stopped"
     waiting = [each.id for each in _upstream(node) if not each.phase.is_terminal]
-    return f"waits for {_names(waiting)}" if waiting else ""
+    return f"waits for {lifecycle.some_names(waiting)}" if waiting else ""
 
 
 def _upstream(node: NodeState) -> Iterator[NodeState]:
@@ -56,17 +55,6 @@ def _upstream(node: NodeState) -> Iterator[NodeState]:
     for name in node.plan.upstream:
         with contextlib.suppress(KeyError):
             yield node.scope.find(name)
-
-
-def _skipped(node: NodeState) -> str:
-    lost = [each.id for each in _upstream(node) if each.phase.is_terminal and each.phase not in SUCCESSFUL]
-    return f"was skipped: {_names(lost)} did not succeed" if lost else ""
-
-
-def _names(names: Iterable[str]) -> str:
-    shown = list(names)
-    more = len(shown) - NAMES_SHOWN
-    return ", ".join(shown[:NAMES_SHOWN]) + (f" and {more} more" if more > 0 else "")
 
 
 def _is_starting(node: NodeState) -> bool:
