@@ -133,14 +133,18 @@ def fail(message: str) -> NoReturn:
 
 
 async def run(settings: StandaloneSettings, reset: bool) -> int:
-    """Run the control plane until a signal asks it to stop, which it may do at any time; returns the exit code."""
+    """Run the control plane until a signal asks it to stop, which it may do at any time; returns the exit code.
+
+    A second signal ends the services without waiting for them to drain: nothing is lost by that, they resume as after a
+    crash.
+    """
     from elevon.control_plane import CannotListen, ControlPlane
     from elevon.layout import FolderInUse
     from elevon.processes import ServiceFailed
 
-    stop = asyncio.Event()
+    stop, at_once = asyncio.Event(), asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        asyncio.get_running_loop().add_signal_handler(number, lambda: (at_once if stop.is_set() else stop).set())
     plane = ControlPlane(settings, restarted=lambda name, code: typer.echo(f"{name} ended ({code}); started again"))
     try:
         await until_set(stop, bring_up(plane, reset))
@@ -156,8 +160,19 @@ async def run(settings: StandaloneSettings, reset: bool) -> int:
         typer.echo(f"elevon: {plane.layout.root} cannot be the data folder: {error}", err=True)
         return 1
     finally:
-        await plane.stop()
-    return 0
+        await drained(plane, at_once)
+    return 1 if at_once.is_set() else 0
+
+
+async def drained(plane: ControlPlane, at_once: asyncio.Event) -> None:
+    """Stop the control plane in good order, until that is to be cut short."""
+    draining, hurry = asyncio.ensure_future(plane.stop()), asyncio.ensure_future(at_once.wait())
+    await asyncio.wait((draining, hurry), return_when=asyncio.FIRST_COMPLETED)
+    if not draining.done():
+        typer.echo("ending at once: what ran is resumed with the next start")
+        await plane.kill()
+    hurry.cancel()
+    await draining
 
 
 async def bring_up(plane: ControlPlane, reset: bool) -> None:

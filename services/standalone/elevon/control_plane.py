@@ -143,6 +143,10 @@ class ControlPlane:
             self._lock.close()
             self._lock = None
 
+    async def kill(self) -> None:
+        """End all services as a crash would; `stop`, which may be under way, does the rest."""
+        await asyncio.gather(*(process.kill() for process in self.services.values()))
+
     @property
     def names(self) -> tuple[str, ...]:
         """What is started, in order: the services, and further replicas of propeller behind the first."""

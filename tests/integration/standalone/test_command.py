@@ -243,6 +243,22 @@ def test_drain_resume_and_reset(tmp_path: Path) -> None:
         assert not (folder / "blobs" / "kept").exists()
 
 
+def test_a_second_signal_ends_what_does_not_drain(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    with running(folder) as up:
+        up.port()
+        services = [up.service(name) for name in ("admin", "propeller", "catalog")]
+        os.kill(up.service("propeller"), signal.SIGSTOP)
+        up.process.send_signal(signal.SIGINT)
+        until(lambda: "draining" in up.output)
+        assert up.process.poll() is None
+        assert up.end(signal.SIGINT) == 1
+        assert up.output.endswith("draining…\nending at once: what ran is resumed with the next start\n")
+        until(lambda: not any(is_running(service) for service in services))
+    with running(folder) as following:
+        assert healthy(following.port())
+
+
 def test_a_signal_during_the_start_ends_it(tmp_path: Path) -> None:
     with running(tmp_path / "data") as up:
         until(lambda: (tmp_path / "data" / "logs").exists())
