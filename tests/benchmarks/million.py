@@ -19,12 +19,12 @@ RARE = 10_000
 async def copy_executions(url: str, count: int) -> None:
     """Copy the executions of a database in turn until there are `count` more, a second apart, each with its own name.
 
-    They belong to fifty users, one of a hundred failed, one of a thousand runs; half of them have a tag `nightly`, few
-    a tag `rare`, every tenth a label `team`.
+    They belong to fifty users, one of a hundred failed, one of a thousand runs; every third has a tag `nightly`, few
+    have a tag `rare`, every tenth a label `team`.
     """
     async with _filling(url, "executions", "execution_tags") as connection:
         await _copy(connection, "executions", count, _execution_values())
-        await _tag(connection, "nightly", "''", "e.id % 2 = 0")
+        await _tag(connection, "nightly", "''", "e.id % 3 = 0")
         await _tag(connection, "rare", "''", f"e.id % {RARE} = 3")
         await _tag(connection, "team", "'t' || (e.id % 7)", "e.id % 10 = 1")
 
