@@ -31,6 +31,12 @@ def described(plane: Plane, execution: Id) -> str:
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
 
 
+def watched(plane: Plane, execution: Id) -> subprocess.Popen[str]:
+    """`elevon watch`, which outlives what is killed."""
+    command = [sys.executable, "-m", "elevon", "watch", execution.name, "--target", plane.target]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
 def with_seconds(witness: Path, seconds: float) -> literals_pb2.LiteralMap:
     values = inputs(witness=str(witness))
     values.literals["seconds"].scalar.primitive.float_value = seconds
@@ -46,6 +52,7 @@ def test_one_after_the_other_in_order_whatever_is_killed(fragile: Plane, tmp_pat
     last = fragile.execution(executions[-1])
     assert last.closure.phase == Phase.QUEUED
     assert last.spec.annotations.values[WAITING] in " ".join(described(fragile, executions[-1]).split())
+    watching = watched(fragile, executions[-1])
     request = execution_pb2.ExecutionTerminateRequest(id=before, cause="it has held the others back for long enough")
     fragile.admin.TerminateExecution(request)
     for over, victim in ((0, "admin"), (2, "propeller"), (4, "admin")):
@@ -53,6 +60,9 @@ def test_one_after_the_other_in_order_whatever_is_killed(fragile: Plane, tmp_pat
         fragile.kill(victim)
     ended = [fragile.wait(execution, 180) for execution in executions]
     assert [execution.closure.phase for execution in ended] == [Phase.SUCCEEDED] * len(executions)
+    told, _ = watching.communicate(timeout=60)
+    assert watching.returncode == 0, told
+    assert told.splitlines()[-1] == f"{executions[-1].name}  SUCCEEDED"
     assert not (witness / "overlap").exists()
     began = [fragile.outputs(execution)["o0"].scalar.primitive.float_value for execution in executions]
     assert began == sorted(began)

@@ -69,6 +69,14 @@ def test_lists(plane: Plane, fan: Id, failed: Id) -> None:
     assert "INACTIVE" in elevon(plane, "get", "launch-plans", "nested.fan_wf")
     assert "development, staging, production" in elevon(plane, "get", "projects")
     assert "n0" in elevon(plane, "get", "nodes", fan.name)
+    for what, column in (
+        ("schedules", "catch-up"),
+        ("ticks", "status"),
+        ("receivers", "waiting"),
+        ("deliveries", "state"),
+    ):
+        assert column in elevon(plane, "get", what)
+        assert isinstance(json.loads(elevon(plane, "get", what, "-o", "json")), list)
 
 
 def test_a_tree_with_the_names_of_the_author(plane: Plane, fan: Id) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +42,10 @@ def test_schedules_of_flytekit_are_active_and_known_ahead(plane: Plane) -> None:
     times = stub.ListScheduledTimes(request).times
     years = [each.scheduled_at.ToDatetime().year for each in times]
     assert years == [years[0], years[0] + 1, years[0] + 2]
+    command = [sys.executable, "-m", "elevon", "get", "schedules", "yearly", "--target", plane.target]
+    shown = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
+    assert "@yearly" in shown
+    assert "weekly" not in shown
 
 
 def launched_every_second(plane: Plane) -> identifier_pb2.Identifier:

@@ -14,9 +14,11 @@ from elevon_idl.admin.v1 import (
     admin_service_pb2_grpc,
     auth_metadata_service_pb2_grpc,
     data_proxy_service_pb2_grpc,
+    delivery_service_pb2_grpc,
     identity_service_pb2_grpc,
     memoization_service_pb2_grpc,
     retention_service_pb2_grpc,
+    schedule_service_pb2_grpc,
     signal_service_pb2_grpc,
     watch_service_pb2_grpc,
 )
@@ -36,6 +38,10 @@ PAGE = 100
 
 MAX_MESSAGE_BYTES = 20 * 1024 * 1024
 """The largest answer accepted; a compiled workflow of some thousand nodes fits."""
+
+
+RECONNECT_SECONDS = 0.2
+SETTLED_SECONDS = 5.0
 
 
 class ExecutionTimeout(Exception):
@@ -80,6 +86,14 @@ class Client:
             "retention_service_pb2_grpc.RetentionServiceAsyncStub",
             retention_service_pb2_grpc.RetentionServiceStub(self.channel),
         )
+        self.schedules = cast(
+            "schedule_service_pb2_grpc.ScheduleServiceAsyncStub",
+            schedule_service_pb2_grpc.ScheduleServiceStub(self.channel),
+        )
+        self.deliveries = cast(
+            "delivery_service_pb2_grpc.DeliveryServiceAsyncStub",
+            delivery_service_pb2_grpc.DeliveryServiceStub(self.channel),
+        )
         self.auth_metadata = cast(
             "auth_metadata_service_pb2_grpc.AuthMetadataServiceAsyncStub",
             auth_metadata_service_pb2_grpc.AuthMetadataServiceStub(self.channel),
@@ -116,6 +130,32 @@ class Client:
                 phase = core.WorkflowExecution.Phase.Name(execution.closure.phase)
                 raise ExecutionTimeout(f"execution {execution_id.name} is {phase} after {seconds} s")
             await asyncio.sleep(min(interval, left))
+
+    async def watch(
+        self, execution_id: core.WorkflowExecutionIdentifier, *, token: str = "", patience: float = 60.0
+    ) -> AsyncIterator[admin.WatchExecutionResponse]:
+        """Every change of an execution until it has ended, from a token on or from the present state.
+
+        A stream that breaks is taken up where it broke, for as long as the control plane is not away for `patience`
+        seconds; then, and at once when it never answered, raises the error.
+        """
+        now, lost, answered = asyncio.get_running_loop().time, math.inf, bool(token)
+        while True:
+            began = now()
+            try:
+                async for change in self.watches.WatchExecution(
+                    admin.WatchExecutionRequest(id=execution_id, token=token)
+                ):
+                    token, lost, answered = change.token, math.inf, True
+                    yield change
+                return
+            except grpc.aio.AioRpcError as error:
+                failed = now()
+                # A stream that lived for a while was connected, even if there was nothing to tell.
+                lost = failed if lost == math.inf or failed - began > SETTLED_SECONDS else lost
+                if error.code() is not grpc.StatusCode.UNAVAILABLE or not answered or failed - lost > patience:
+                    raise
+            await asyncio.sleep(RECONNECT_SECONDS)
 
     async def node_executions(
         self, execution_id: core.WorkflowExecutionIdentifier, *, parent: str = ""

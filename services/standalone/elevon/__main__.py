@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 from elevon_core.errors import ElevonError
 
-from elevon.commands import cache, executions, get, logs, retention, signals
+from elevon.commands import automation, cache, executions, get, logs, retention, signals
 
 if TYPE_CHECKING:
     from elevon.control_plane import ControlPlane
@@ -24,6 +24,8 @@ application = typer.Typer(
     name="elevon", help="Elevon: a control plane for tasks and workflows.", no_args_is_help=True, add_completion=True
 )
 
+for listing in (automation.schedules, automation.ticks, automation.receivers, automation.deliveries):
+    get.application.command()(listing)
 application.add_typer(get.application)
 application.add_typer(signals.application)
 application.add_typer(cache.application)

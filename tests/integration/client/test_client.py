@@ -12,15 +12,16 @@ import grpc
 import pytest
 from elevon_client import Client, ExecutionTimeout, is_terminal
 from elevon_client.client import PAGE, TERMINAL_PHASES
-from elevon_core.errors import NotFound
+from elevon_core.errors import NotFound, Unavailable
 from elevon_idl.admin import v1 as admin
-from elevon_idl.admin.v1 import admin_service_pb2_grpc
+from elevon_idl.admin.v1 import admin_service_pb2_grpc, watch_service_pb2_grpc
 from elevon_idl.core import v1 as core
 from elevon_kit.grpc_server import GrpcServer
 from elevon_kit.settings import GrpcSettings
 
 Phase = core.WorkflowExecution
 Servicer: Any = admin_service_pb2_grpc.AdminServiceServicer  # typed, it wants every method
+WatchServicer: Any = watch_service_pb2_grpc.WatchServiceServicer
 EXECUTION = core.WorkflowExecutionIdentifier(project="p", domain="d", name="e1")
 NODE = core.NodeExecutionIdentifier(node_id="n0", execution_id=EXECUTION)
 
@@ -209,3 +210,52 @@ async def test_credentials_make_the_channel_private(fake: FakeAdmin, certificate
             assert refused.value.code() is grpc.StatusCode.UNAVAILABLE
     finally:
         await server.stop()
+
+
+class FakeWatch(WatchServicer):  # type: ignore[misc]  # the base is untyped on purpose, see above
+    """A stream whose messages have numbers as tokens; it breaks after those that are listed."""
+
+    def __init__(self, length: int, breaks_after: set[int]) -> None:
+        self.length = length
+        self.breaks_after = breaks_after
+        self.tokens: list[str] = []
+
+    async def WatchExecution(self, request: Any, context: Any) -> AsyncIterator[admin.WatchExecutionResponse]:
+        self.tokens.append(request.token)
+        for number in range(int(request.token or 0) + 1, self.length + 1):
+            yield admin.WatchExecutionResponse(token=str(number))
+            if number in self.breaks_after:
+                self.breaks_after.discard(number)
+                raise Unavailable("the service stops")
+
+
+async def watching(fake: FakeWatch, **options: Any) -> list[str]:
+    """The tokens that a client sees."""
+    server = GrpcServer(GrpcSettings(drain_seconds=0), "admin")
+    server.add(fake, "elevon.admin.v1.WatchService")
+    await server.start()
+    try:
+        async with Client(server.address) as client:
+            return [change.token async for change in client.watch(EXECUTION, **options)]
+    finally:
+        await server.stop()
+
+
+async def test_a_watch_that_breaks_goes_on_where_it_was() -> None:
+    fake = FakeWatch(6, {2, 5})
+    assert await watching(fake) == ["1", "2", "3", "4", "5", "6"]
+    assert fake.tokens == ["", "2", "5"]
+    assert await watching(FakeWatch(6, set()), token="4") == ["5", "6"]
+
+
+async def test_patience_with_a_watch_ends() -> None:
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await watching(FakeWatch(3, {1}), patience=-1)
+    assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
+
+
+async def test_a_watch_that_never_was_is_told_at_once() -> None:
+    async with Client("127.0.0.1:1") as client:
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            [change async for change in client.watch(EXECUTION)]
+    assert caught.value.code() is grpc.StatusCode.UNAVAILABLE

@@ -13,17 +13,22 @@ from elevon.commands.connection import DOMAIN, PROJECT, Domain, Execution, Proje
 from elevon.commands.printing import Format, Output, as_data, coloured, console, escaped, moment, show_data
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from elevon_client import Client
     from elevon_idl.admin import v1 as admin
     from elevon_idl.core import v1 as core
     from rich.console import Console
 
-    from elevon.commands.execution_tree import ExecutionReader, ExecutionView
+    from elevon.commands.execution_tree import ExecutionView
 
-REFRESH_SECONDS = 0.3
-"""How often a watched execution is read."""
+REFRESH_SECONDS = 0.1
+"""What changes while this time passes is shown at once, and a control plane without streams is asked as often."""
 
-Interval = Annotated[float, typer.Option(min=0.1, help="Seconds between two looks.")]
+PATIENCE_SECONDS = 60.0
+"""How long a control plane may be away while it is watched."""
+
+Interval = Annotated[float, typer.Option(min=0.1, help="Seconds between two looks at least.")]
 NewName = Annotated[str, typer.Option("--name", help="Name of the new execution; made up when empty.")]
 
 
@@ -105,37 +110,31 @@ async def follow(client: Client, key: core.WorkflowExecutionIdentifier, interval
     """Show every change until the end; True when the execution succeeds."""
     from elevon_idl.core import v1 as core
 
-    from elevon.commands.execution_tree import ExecutionReader
+    from elevon.commands.following import views
 
-    reader = ExecutionReader(client, key)
-    view = await (_live(reader, interval) if sys.stdout.isatty() else _line_by_line(reader, interval))
+    changes = views(client, key, interval, PATIENCE_SECONDS)
+    view = await (_live(changes) if sys.stdout.isatty() else _line_by_line(changes))
     show_error(console(), view.execution.closure)
     return view.execution.closure.phase == core.WorkflowExecution.SUCCEEDED
 
 
-async def _live(reader: ExecutionReader, interval: float) -> ExecutionView:
-    from elevon_client import is_terminal
+async def _live(changes: AsyncIterator[ExecutionView]) -> ExecutionView:
     from rich.live import Live
 
     from elevon.commands.execution_tree import drawn
 
-    view = await reader.read()
+    view = await anext(changes)
     with Live(drawn(view), console=console(), auto_refresh=False, vertical_overflow="visible") as live:
-        while not is_terminal(view.execution):
-            await asyncio.sleep(interval)
-            view = await reader.read()
+        async for view in changes:
             live.update(drawn(view), refresh=True)
     return view
 
 
-async def _line_by_line(reader: ExecutionReader, interval: float) -> ExecutionView:
-    from elevon_client import is_terminal
-
+async def _line_by_line(changes: AsyncIterator[ExecutionView]) -> ExecutionView:
     from elevon.commands.execution_tree import line, waiting_reason
 
     terminal, seen, waited = console(), dict[str, str](), ""
-    while True:
-        view = await reader.read()
+    async for view in changes:
         if (reason := waiting_reason(view.execution)) != waited:
             waited = reason
             terminal.print(escaped(reason or "starts"), soft_wrap=True)
@@ -143,10 +142,8 @@ async def _line_by_line(reader: ExecutionReader, interval: float) -> ExecutionVi
             if seen.get(node.execution.id.node_id) != node.phase:
                 seen[node.execution.id.node_id] = node.phase
                 terminal.print(line(node), soft_wrap=True)
-        if is_terminal(view.execution):
-            terminal.print(f"{escaped(view.execution.id.name)}  {coloured(view.phase)}")
-            return view
-        await asyncio.sleep(interval)
+    terminal.print(f"{escaped(view.execution.id.name)}  {coloured(view.phase)}")
+    return view
 
 
 def terminate(
