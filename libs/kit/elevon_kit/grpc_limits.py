@@ -37,6 +37,9 @@ TOLD_EVERY_SECONDS = 10.0
 ROUNDING = 1e-6
 """Part of a call by which sums of intervals may be off."""
 
+DETAINED_WAITS = 5.0
+"""How long a call that is refused is kept at most, in longest waits of calls that are served."""
+
 FULL_RETRY_SECONDS = 1.0
 """When to come back to a server that is full."""
 
@@ -114,8 +117,8 @@ class CallLimits:
 
     async def _detain(self) -> None:
         """Keep a call that is to be refused; not all as long, or they would all come again at the same moment."""
-        share = random.uniform(0.5, 1)  # noqa: S311 - nothing secret
-        await asyncio.sleep(self._settings.wait_seconds * share)
+        waits = random.uniform(DETAINED_WAITS / 2, DETAINED_WAITS)  # noqa: S311 - nothing secret
+        await asyncio.sleep(self._settings.wait_seconds * waits)
 
     def _is_full_for(self, caller: Caller) -> bool:
         """Whether no further call is let in; the second half is for connections that have few calls under way."""

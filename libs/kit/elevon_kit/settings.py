@@ -38,7 +38,7 @@ class LimitSettings(SettingsGroup):
     """How much clients may ask for at a time; other services are not held back."""
 
     calls_per_second: float = Field(
-        500.0, ge=0, description="Calls a second that one connection may keep up; those beyond it wait. 0 is no limit."
+        300.0, ge=0, description="Calls a second that one connection may keep up; those beyond it wait. 0 is no limit."
     )
     burst_calls: int = Field(3_000, ge=1, description="Calls of one connection before `calls_per_second` is felt.")
     wait_seconds: float = Field(
@@ -49,7 +49,7 @@ class LimitSettings(SettingsGroup):
     )
     turns: int = Field(32, ge=1, description="Calls of one connection that are worked on at once; more wait.")
     streams: int = Field(
-        128, ge=1, description="Calls and streams that one connection may have open; its client keeps more back."
+        100, ge=1, description="Calls and streams that one connection may have open; its client keeps more back."
     )
     most_calls: int = Field(
         5_000,
