@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -18,9 +18,15 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(420)]
 WAITING = "elevon/waiting"
 
 
-@pytest.fixture
-def fragile(tmp_path: Path) -> Iterator[Plane]:
-    plane = Plane(tmp_path / "data")
+@pytest.fixture(params=["sqlite", "postgresql"])
+def fragile(
+    request: pytest.FixtureRequest, tmp_path: Path, fresh_postgres_database: Callable[[], str]
+) -> Iterator[Plane]:
+    environment = {}
+    if request.param == "postgresql":
+        services = ("ADMIN", "CATALOG", "PROPELLER")
+        environment = {f"ELEVON_{service}_DATABASE__URL": fresh_postgres_database() for service in services}
+    plane = Plane(tmp_path / "data", environment)
     yield plane
     plane.close()
 
