@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import pytest
 from elevon_idl.core import v1 as core
 from elevon_propeller.engine.commands import Command, StopAttempt
-from elevon_propeller.engine.observations import AttemptReported, AttemptStopped
+from elevon_propeller.engine.observations import AttemptReported, AttemptStopped, OriginalRead
 from elevon_propeller.ports import Commit, EventChunk
 from elevon_propeller.runtime.actors import Actor
 from elevon_propeller.runtime.batch import ActorBatch
@@ -48,6 +48,20 @@ class AppliesStaleObservations(UnrulyDriver):
             node = actor.state.nodes.get(seen.node_id) if isinstance(seen, AttemptReported) else None
             if node is not None and isinstance(seen, AttemptReported):
                 seen.number = node.attempt
+        return super()._take_turn(actor, count)
+
+
+class RecoversTheWrongOutputs(UnrulyDriver):
+    """Takes over outputs that the original did not have."""
+
+    def _take_turn(self, actor: Actor, count: int) -> ActorBatch | None:
+        for seen in actor.mailbox:
+            for node in seen.original.nodes.values() if isinstance(seen, OriginalRead) else ():
+                outputs = node.literals() or core.LiteralMap()
+                for literal in outputs.literals.values():
+                    if literal.scalar.HasField("primitive"):
+                        literal.scalar.primitive.integer += 1
+                        node.outputs = outputs.SerializeToString()
         return super()._take_turn(actor, count)
 
 
@@ -140,6 +154,7 @@ def _outputs(actor: Actor) -> Iterable[core.LiteralMap]:
         (ActsBeforeTheCommit, {Rule.DURABLE_FIRST, Rule.STARTED_ONCE}),
         (ForgetsAttempts, {Rule.DURABLE_FIRST, Rule.STARTED_ONCE, Rule.LEGAL, Rule.ONE_AT_A_TIME, Rule.FINAL}),
         (AppliesStaleObservations, {Rule.ONE_AT_A_TIME, Rule.STARTED_ONCE, Rule.SAME_OUTPUTS, Rule.ALL_ENDS}),
+        (RecoversTheWrongOutputs, {Rule.SAME_OUTPUTS}),
         (WritesWithoutLeases, {Rule.FENCED}),
         (NumbersEventsAnew, {Rule.TOLD_IN_ORDER}),
         (LosesTimers, {Rule.TERMINATES}),

@@ -110,7 +110,22 @@ class Headquarters:
         if above is None or parent.node_id not in above.view.nodes:
             raise NotFound(f"node {parent.node_id} of {parent.execution_id.name} is not known")
         graph = request.spec.launch_plan.name
-        self.create(request.name, Known(graph, request.inputs, above.options))
+        options = propeller.ExecutionOptions()
+        options.CopyFrom(above.options)
+        options.ClearField("recovered_from")
+        self.create(request.name, Known(graph, request.inputs, options))
+
+    def recover(self, original: str, name: str, options: propeller.ExecutionOptions) -> None:
+        """Begin an execution where another one has ended; raises AlreadyExists, NotFound."""
+        if name in self.executions:
+            raise AlreadyExists(f"execution {name} exists")
+        known = self.executions.get(original)
+        if known is None:
+            raise NotFound(f"no execution {original}")
+        recovering = propeller.ExecutionOptions()
+        recovering.CopyFrom(options)
+        recovering.recovered_from.CopyFrom(identifier(original))
+        self.create(name, Known(known.graph, known.inputs, recovering))
 
     def terminate(self, name: str, cause: str) -> None:
         """Begin to abort a child execution; raises NotFound, FailedPrecondition when it has ended."""
@@ -197,11 +212,19 @@ class Office:
         await self._line.call("admin", f"launch {request.name}", launch)
 
     async def recover(self, request: admin.ExecutionRecoverRequest) -> None:
-        """Begin an execution where another one failed: no blueprint asks for it."""
-        raise NotFound(f"no execution {request.id.name}")
+        """Begin an execution where another one has ended."""
+
+        async def recover() -> None:
+            parent = request.metadata.parent_node_execution.execution_id.name
+            above = self._headquarters.executions.get(parent)
+            if above is None:
+                raise NotFound(f"execution {parent} is not known")
+            self._headquarters.recover(request.id.name, request.name, above.options)
+
+        await self._line.call("admin", f"recover {request.id.name}", recover)
 
     async def original(self, execution: core.WorkflowExecutionIdentifier) -> Original:
-        """What an execution to be recovered came to: no blueprint asks for it."""
+        """What an execution to be recovered came to: the store knows of all that admin has created."""
         raise NotFound(f"no execution {execution.name}")
 
     async def terminate(self, child: core.WorkflowExecutionIdentifier, cause: str) -> None:

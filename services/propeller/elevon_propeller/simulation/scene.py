@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from elevon_core.errors import ElevonError
 from elevon_idl.core import v1 as core
@@ -43,7 +43,7 @@ from elevon_propeller.simulation.virtual_time import Standstill, VirtualLoop
 from elevon_propeller.store.memory import MemoryStore
 from elevon_propeller.usecases.executions import Executions
 
-TOP = "top"
+TOP, AGAIN = "top", "again"
 LONGEST = 900.0
 """Virtual seconds after which a world that has not come to rest never will."""
 
@@ -192,7 +192,16 @@ class Scene:
         if self.script.blueprint.abort_after:
             self._loop.call_later(self.script.blueprint.abort_after, self.headquarters.abort, TOP, "enough")
         await self._rest()
+        if self._is_to_be_recovered():
+            known = self.headquarters.executions[TOP]
+            self.headquarters.recover(TOP, AGAIN, known.options)
+            await self._rest()
         self._judge()
+
+    def _is_to_be_recovered(self) -> bool:
+        """Of those that have not succeeded the user recovers some."""
+        phase = self.headquarters.executions[TOP].view.workflow.phase
+        return phase != core.WorkflowExecution.SUCCEEDED and self.script.seed % 3 == 0
 
     async def _rest(self) -> None:
         """Wait until nothing is left to do."""
@@ -230,9 +239,15 @@ class Scene:
 
     def _judge_outcome(self) -> None:
         ending = oracle.expected(self.script.blueprint)
-        if ending is None:
-            return
-        view = self.headquarters.executions[TOP].view
+        if ending is not None:
+            self._judge_ending(TOP, ending)
+        recovered = oracle.expected(replace(self.script.blueprint, abort_after=0.0))
+        if recovered is not None and AGAIN in self.headquarters.executions:
+            self._judge_ending(AGAIN, recovered)
+
+    def _judge_ending(self, name: str, ending: oracle.Ending) -> None:
+        """What had succeeded is taken over and fates repeat: recovering comes to what the fates say."""
+        view = self.headquarters.executions[name].view
         phase = core.WorkflowExecution.SUCCEEDED if ending.is_good else core.WorkflowExecution.FAILED
         if view.workflow.phase != phase:
             name = core.WorkflowExecution.Phase.Name(core.WorkflowExecution.Phase.ValueType(view.workflow.phase))
