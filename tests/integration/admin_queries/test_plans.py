@@ -78,6 +78,7 @@ def executions() -> list[Request]:
         "eq(admin_tag.name,rare)",
         "eq(admin_tag.name,nothing)",
         "value_in(admin_tag.name,rare;nightly)",
+        f"value_in(admin_tag.name,rare;{';'.join(f'tag{number}' for number in range(20))})",
         "eq(execution_tag.key,team)+eq(execution_tag.value,t3)",
         "value_in(execution_tag.value,t3;t4)",
         "eq(execution_tag.key,nightly)+eq(phase,SUCCEEDED)",

@@ -106,6 +106,7 @@ TASK_EXECUTION_FIELDS = {
 }
 
 _TAG_FIELDS = _texts(execution_tags, "key", "value")
+_ADMIN_TAG_FIELDS = {"name": Field(execution_tags.c.key)}
 
 _SIGNAL_FIELDS = {**row_fields(signals), **_texts(signals, "signal_id")}
 
@@ -118,7 +119,7 @@ EXECUTION_COLUMNS = Columns(
         "workflow": looked_up(WORKFLOW_FIELDS, executions.c.workflow_id, workflows.c.id),
         "task": looked_up(TASK_FIELDS, executions.c.task_id, tasks.c.id),
         "execution_tag": looked_up(_TAG_FIELDS, executions.c.id, execution_tags.c.execution_id),
-        "admin_tag": looked_up({"name": Field(execution_tags.c.key)}, executions.c.id, execution_tags.c.execution_id),
+        "admin_tag": looked_up(_ADMIN_TAG_FIELDS, executions.c.id, execution_tags.c.execution_id),
     },
     (executions.c.created_at, executions.c.id),
     tie_breaks={"updated_at": (executions.c.id,)},
@@ -141,6 +142,16 @@ def with_names_known(columns: Columns, entities: Collection[str]) -> Columns:
     """The same, for executions that an index finds by the name of an entity: each looks at its own row of it only."""
     known = {name: entity for name, entity in _ONE_BY_ONE.items() if name in entities}
     return replace(columns, entities={**columns.entities, **known}) if known else columns
+
+
+def with_tags_in(columns: Columns, place: ColumnElement[bool]) -> Columns:
+    """The same, where tags are looked up in one place only, as their indexes begin with it."""
+
+    def tagged(fields: dict[str, Field]) -> Entity:
+        return looked_up(fields, executions.c.id, execution_tags.c.execution_id, place)
+
+    tags = {"execution_tag": tagged(_TAG_FIELDS), "admin_tag": tagged(_ADMIN_TAG_FIELDS)}
+    return replace(columns, entities={**columns.entities, **tags})
 
 
 def _of_execution(own: ColumnElement[Any]) -> Entity:

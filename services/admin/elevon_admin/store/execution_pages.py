@@ -20,7 +20,7 @@ from elevon_admin.domain.filters import Filter, FilterFunction, mentions
 from elevon_admin.domain.paging import Page
 from elevon_admin.domain.phases import TERMINAL_WORKFLOW_PHASES, WORKFLOW_PHASE_NUMBERS
 from elevon_admin.domain.sorting import Sort
-from elevon_admin.store.execution_fields import EXECUTION_COLUMNS, EXECUTION_FIELDS, with_names_known
+from elevon_admin.store.execution_fields import EXECUTION_COLUMNS, EXECUTION_FIELDS, with_names_known, with_tags_in
 from elevon_admin.store.execution_tables import execution_tags, executions
 from elevon_admin.store.listing import (
     Columns,
@@ -38,7 +38,7 @@ from elevon_admin.store.listing import (
 Conditions = Sequence[ColumnElement[bool]]
 Rows = Select[*tuple[Any, ...]]
 
-MOST_TAGS = 16
+MOST_TAGS = 50
 """Up to so many tags are read along an index each; more are looked up one execution after the other."""
 
 DEEP = 1_000
@@ -87,7 +87,7 @@ def execution_page(
     implied = _implied(filters)
     if implied:
         filters = [each for each in filters if not _own_name(each)]
-    listed = with_names_known(EXECUTION_COLUMNS, named)
+    listed = with_names_known(with_tags_in(EXECUTION_COLUMNS, and_(*scope.place(execution_tags))), named)
     order = order_of(listed, sort)
     rows = with_position(select(*columns), order)
     others = [*scope.others(filters), *implied]

@@ -209,6 +209,8 @@ def related(fields: dict[str, Field], own: ColumnElement[Any], other: ColumnElem
     return Entity(fields, lambda condition: select(1).where(own == other, condition).exists())
 
 
-def looked_up(fields: dict[str, Field], own: ColumnElement[Any], other: ColumnElement[Any]) -> Entity:
+def looked_up(
+    fields: dict[str, Field], own: ColumnElement[Any], other: ColumnElement[Any], *always: ColumnElement[bool]
+) -> Entity:
     """The same where few rows match: these are found first, and then the listed rows that point at them."""
-    return Entity(fields, lambda condition: own.in_(select(other).where(condition)))
+    return Entity(fields, lambda condition: own.in_(select(other).where(*always, condition)))
