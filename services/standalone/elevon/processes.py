@@ -7,6 +7,7 @@ import contextlib
 import ctypes
 import json
 import logging
+import os
 import signal
 import sys
 from collections.abc import Callable, Mapping
@@ -92,20 +93,20 @@ class ServiceProcess:
         async with self._spawning:
             process = self._process
         if process is not None and process.returncode is None:
-            process.kill()
+            _send(process, signal.SIGKILL)
             await process.wait()
         if self._watcher is not None:
             await self._watcher
             self._watcher = None
 
     async def _drain(self, process: asyncio.subprocess.Process, seconds: float) -> None:
-        process.terminate()
+        _send(process, signal.SIGTERM)
         try:
             async with asyncio.timeout(seconds):
                 await process.wait()
         except TimeoutError:
             logger.warning("%s did not drain within %s s and is ended", self.command.name, seconds)
-            process.kill()
+            _send(process, signal.SIGKILL)
             await process.wait()
 
     async def _spawn(self) -> None:
@@ -175,6 +176,16 @@ class ServiceProcess:
             except OSError as error:  # the process that ended is still the last one: it counts as ended again
                 logger.warning("%s cannot be started: %s", self.command.name, error)
         return True
+
+
+def _send(process: asyncio.subprocess.Process, number: int) -> None:
+    """Send a signal to a child, dead or alive.
+
+    Asyncio's own methods first look whether it has died, and so take its end away from whoever waits for it.
+    """
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process.pid, number)
 
 
 def die_with_parent() -> None:
