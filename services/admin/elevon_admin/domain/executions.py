@@ -52,15 +52,24 @@ class NewExecution:
 
 @dataclass(frozen=True, slots=True)
 class StoredExecution:
-    """A workflow execution as it is read; `phase` and `cluster` come from columns."""
+    """A workflow execution as it is read; `message` is its own, with what is stored of identifier, spec and closure."""
 
     row_id: int
     key: ExecutionKey
-    spec: admin.ExecutionSpec
-    closure: admin.ExecutionClosure
+    message: admin.Execution
     cluster: str
     user: str
     abort_cause: str
+
+    @property
+    def spec(self) -> admin.ExecutionSpec:
+        """What was asked for."""
+        return self.message.spec
+
+    @property
+    def closure(self) -> admin.ExecutionClosure:
+        """What has become of it."""
+        return self.message.closure
 
 
 @dataclass(frozen=True, slots=True)

@@ -361,12 +361,10 @@ def stored_literals(data: bytes | None, uri: str | None) -> StoredLiterals | Non
 
 def stored_execution(row: Row[*tuple[Any, ...]]) -> StoredExecution:
     """A row with the columns READ_EXECUTION."""
-    return StoredExecution(
-        row_id=row.id,
-        key=ExecutionKey(row.project, row.domain, row.name),
-        spec=admin.ExecutionSpec.FromString(row.spec),
-        closure=admin.ExecutionClosure.FromString(row.closure),
-        cluster=row.cluster,
-        user=row.user,
-        abort_cause=row.abort_cause or "",
-    )
+    key = ExecutionKey(row.project, row.domain, row.name)
+    message = admin.Execution()
+    identifier = message.id
+    identifier.project, identifier.domain, identifier.name = key
+    message.spec.MergeFromString(row.spec)
+    message.closure.MergeFromString(row.closure)
+    return StoredExecution(row.id, key, message, row.cluster, row.user, row.abort_cause or "")

@@ -127,9 +127,8 @@ def _listing(request: ListRequest, operation: str) -> tuple[tuple[Filter, ...], 
 
 
 def execution_message(stored: StoredExecution) -> admin.Execution:
-    """The execution as clients read it, with what only columns know filled in."""
-    message = admin.Execution(id=stored.key.identifier(), spec=stored.spec, closure=stored.closure)
-    closure = message.closure
+    """The execution as clients read it: its own message, with what only columns know filled in."""
+    message, closure = stored.message, stored.closure
     if stored.cluster:
         message.spec.metadata.system_metadata.execution_cluster = stored.cluster
     if closure.phase == core.WorkflowExecution.ABORTED and not closure.HasField("abort_metadata"):
