@@ -47,7 +47,7 @@ class Engine:
         policy = options.pop("policy", POLICY)
         policy = replace(policy, child_first_look=options.pop("child_first_look", policy.child_first_look))
         owner = options.pop("owner", "")
-        runtime_options = RuntimeOptions(**{"lease_seconds": 0.4, "retries": FAST, "catalog_retries": FAST, **options})
+        runtime_options = RuntimeOptions(**{"lease_seconds": 1.5, "retries": FAST, "catalog_retries": FAST, **options})
         self.runtime = Runtime(surroundings, policy, runtime_options, owner=owner)
         self.executions = Executions(self.runtime)
         self.watching = Watching(self.runtime)
@@ -69,9 +69,10 @@ class Engine:
         assert (await self.executions.create(request)).created
 
     async def wait(self, name: str) -> str:
-        """The phase an execution ends with."""
+        """The phase an execution ends with, once admin has heard of it, if admin listens."""
         async for view in self.watching.watch(identifier(name)):
             phase = view.phase
+        await self.runtime.outbox.flushed(5)
         return Workflow.Phase.Name(phase)
 
     async def node(self, name: str, node_id: str) -> propeller.NodeView:

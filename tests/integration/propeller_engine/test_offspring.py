@@ -180,7 +180,7 @@ async def test_an_abort_terminates_the_child(begin: Begin) -> None:
 
 
 async def test_parents_and_children_may_run_on_different_replicas(begin: Begin) -> None:
-    first, second = await begin(echo, lease_seconds=2.0), await begin(echo, lease_seconds=2.0)
+    first, second = await begin(echo, lease_seconds=4.0), await begin(echo, lease_seconds=4.0)
     await eventually(lambda: len(second.runtime.driver.epochs) == 8 and len(first.runtime.driver.epochs) == 8)
     know_plan(first)
     names = [f"many{number}" for number in range(8)]

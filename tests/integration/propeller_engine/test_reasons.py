@@ -138,7 +138,7 @@ async def test_that_the_original_is_read(begin: Begin) -> None:
 
 
 async def test_a_replica_that_does_not_run_it_says_the_same(begin: Begin) -> None:
-    engines = [await begin(), await begin()]
+    engines = [await begin(lease_seconds=4.0), await begin(lease_seconds=4.0)]
     await eventually(lambda: all(len(engine.runtime.driver.epochs) == 8 for engine in engines))
     await engines[0].create("x", closures.fan_out(3), max_parallelism=1)
     await eventually(lambda: any(engine.plugin.running for engine in engines))

@@ -56,7 +56,7 @@ async def test_a_dead_replica_is_replaced_at_once_by_its_namesake(begin: Begin) 
 
 
 async def test_replicas_share_the_shards_and_any_of_them_can_be_asked(begin: Begin) -> None:
-    first, second = await begin(echo, lease_seconds=2.0), await begin(echo, lease_seconds=2.0)
+    first, second = await begin(echo, lease_seconds=4.0), await begin(echo, lease_seconds=4.0)
     await eventually(lambda: len(second.runtime.driver.epochs) == SHARDS // 2 == len(first.runtime.driver.epochs))
     names = [f"shared-{number}" for number in range(12)]
     for name in names:
@@ -68,7 +68,7 @@ async def test_replicas_share_the_shards_and_any_of_them_can_be_asked(begin: Beg
 
 
 async def test_an_abort_reaches_the_owner_through_any_replica(begin: Begin) -> None:
-    first, second = await begin(lease_seconds=2.0), await begin(lease_seconds=2.0)
+    first, second = await begin(lease_seconds=4.0), await begin(lease_seconds=4.0)
     await eventually(lambda: len(second.runtime.driver.epochs) == SHARDS // 2 == len(first.runtime.driver.epochs))
     names = [f"stop-{number}" for number in range(6)]
     for name in names:
