@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import re
+from functools import lru_cache
 
 from elevon_core.errors import InvalidArgument
 
 UNIQUE_NODE_ID_LIMIT = 20
 GENERATED_NAME_LIMIT = 50
 CHILD_EXECUTION_NAME_LIMIT = 20
+REMEMBERED = 4096
+"""Names of attempts that are not hashed again: each is asked for several times while its attempt goes on."""
 
 _HASH_ALPHABET = "abcdefghijklmnopqrstuvwxyz123456"
 _SHARD_ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789"
@@ -53,6 +56,7 @@ def generated_name(execution_name: str, unique_node_id: str, attempt: int, limit
     return fit(f"{execution_name}-{unique_node_id}-{attempt}", limit)
 
 
+@lru_cache(maxsize=REMEMBERED)
 def attempt_name(
     project: str, domain: str, execution_name: str, unique_node_id: str, attempt: int, limit: int = 49
 ) -> str:
@@ -83,6 +87,7 @@ def child_execution_name(execution_name: str, unique_node_id: str, attempt: int)
     return fit(f"{execution_name}-{unique_node_id}-{attempt}", CHILD_EXECUTION_NAME_LIMIT, bits=64)
 
 
+@lru_cache(maxsize=REMEMBERED)
 def raw_output_shard(name: str) -> str:
     """Two characters of `a-z0-9` that spread raw data over an object store's partitions, derived from the name."""
     major, minor = divmod(_fnv1a(name.encode(), 32) % len(_SHARD_ALPHABET) ** 2, len(_SHARD_ALPHABET))

@@ -42,3 +42,13 @@ def test_the_order_of_each_node_and_of_all_but_running_stays(given_events: list[
     for name in ("a", "b", "c"):
         assert [each for each in told if each[0] == name] == [each for each in given_events if each[0] == name]
     assert [each for each in told if each[1] != Node.RUNNING] == [e for e in given_events if e[1] != Node.RUNNING]
+
+
+@given(sizes=st.lists(st.sampled_from([0, 1, 100, 127, 128, 200, 16_000, 16_383, 16_384, 20_000]), max_size=12))
+def test_chunks_are_requests_of_the_events_whatever_their_size(sizes: list[int]) -> None:
+    told = [admin.ExecutionEvent(places=["x" * size]) for size in sizes]
+
+    found = list(framing.chunks(1, 1, told))
+
+    assert b"".join(chunk.payload for chunk in found) == framing.frame(told)
+    assert sum(chunk.count for chunk in found) == len(told)

@@ -62,7 +62,8 @@ class RecordEvents:
             try:
                 prepared = PreparedEvent(_unwrapped(wrapped), replayable=True)
                 await self._prepare(prepared)
-                prepared.places |= frozenset(wrapped.places)
+                if told := wrapped.places:
+                    prepared.places |= frozenset(told)
             except (InvalidArgument, ResourceExhausted) as error:
                 outcomes[index] = error
             else:

@@ -76,17 +76,17 @@ def node(turn: Turn, state: NodeState, phase: core.NodeExecution.Phase.ValueType
     first = state.announced == UNDEFINED_NODE
     state.announced = phase
     now = timestamp(turn.now)
-    told = event.NodeExecutionEvent(
-        id=core.NodeExecutionIdentifier(node_id=state.id, execution_id=turn.state.identifier),
-        producer_id=turn.policy.producer_id,
-        phase=phase,
-        occurred_at=now,
-        reported_at=now,
-        event_version=EVENT_VERSION,
-        spec_node_id=state.plan.id,
-        node_name=state.plan.name,
-        deck_uri=state.deck_uri,
-    )
+    wrapped = admin.ExecutionEvent()
+    told = wrapped.node  # filled in place: events are many, and messages given to others are copied
+    _name_node(turn, told.id, state)
+    told.producer_id = turn.policy.producer_id
+    told.phase = phase
+    told.occurred_at.CopyFrom(now)
+    told.reported_at.CopyFrom(now)
+    told.event_version = EVENT_VERSION
+    told.spec_node_id = state.plan.id
+    told.node_name = state.plan.name
+    told.deck_uri = state.deck_uri
     _add_lineage(told, state)
     _add_inputs(turn, told, state, first)
     _add_outputs(turn, told, state, phase)
@@ -94,8 +94,14 @@ def node(turn: Turn, state: NodeState, phase: core.NodeExecution.Phase.ValueType
         _add_task(turn, told, state, phase)
     elif state.plan.kind == "launch_plan":
         _add_child(turn, told, state)
-    elsewhere = _elsewhere(turn, state) if told.HasField("output_uri") else ()
-    turn.decision.events.append(admin.ExecutionEvent(node=told, places=elsewhere))
+    if told.HasField("output_uri"):
+        wrapped.places.extend(_elsewhere(turn, state))
+    turn.decision.events.append(wrapped)
+
+
+def _name_node(turn: Turn, name: core.NodeExecutionIdentifier, state: NodeState) -> None:
+    name.node_id = state.id
+    name.execution_id.CopyFrom(turn.state.identifier)
 
 
 def dynamic(turn: Turn, state: NodeState, closure: core.CompiledWorkflowClosure, spec_uri: str) -> None:
@@ -117,7 +123,8 @@ def task(turn: Turn, state: NodeState, report: Report) -> None:
     if isinstance(state, ElementState):
         _note(turn, state, TASK_PHASES[report.phase], report)
         return
-    told = _task_event(turn, state, TASK_PHASES[report.phase], timestamp_of(report.occurred_at))
+    wrapped = _task_event(turn, state, TASK_PHASES[report.phase], timestamp_of(report.occurred_at))
+    told = wrapped.task
     if report.reason:
         told.reason = report.reason
         told.reasons.add(reason=report.reason).occurred_at.CopyFrom(told.occurred_at)
@@ -129,7 +136,7 @@ def task(turn: Turn, state: NodeState, report: Report) -> None:
         _add_task_outputs(turn, told, state, report)
     elif report.error is not None:
         told.error.CopyFrom(shortened(report.error))
-    turn.decision.events.append(admin.ExecutionEvent(task=told))
+    turn.decision.events.append(wrapped)
 
 
 def task_ended(
@@ -140,10 +147,11 @@ def task_ended(
     if isinstance(state, ElementState):
         _note(turn, state, phase)
         return
-    told = _task_event(turn, state, phase, timestamp(turn.now))
+    wrapped = _task_event(turn, state, phase, timestamp(turn.now))
+    told = wrapped.task
     told.reasons.add(reason=error.message).occurred_at.CopyFrom(told.occurred_at)
     told.error.CopyFrom(shortened(error))
-    turn.decision.events.append(admin.ExecutionEvent(task=told))
+    turn.decision.events.append(wrapped)
 
 
 def shortened(error: core.ExecutionError) -> core.ExecutionError:
@@ -268,35 +276,33 @@ def _add_child(turn: Turn, told: event.NodeExecutionEvent, state: NodeState) -> 
 
 def _task_event(
     turn: Turn, state: NodeState, phase: core.TaskExecution.Phase.ValueType, occurred_at: Timestamp
-) -> event.TaskExecutionEvent:
+) -> admin.ExecutionEvent:
     assert state.plan.task is not None
     template = state.plan.task.template
-    told = event.TaskExecutionEvent(
-        task_id=template.id,
-        parent_node_execution_id=core.NodeExecutionIdentifier(node_id=state.id, execution_id=turn.state.identifier),
-        retry_attempt=state.attempt,
-        phase=phase,
-        phase_version=state.task_version,
-        producer_id=turn.policy.producer_id,
-        occurred_at=occurred_at,
-        reported_at=timestamp(turn.now),
-        task_type=template.type,
-        event_version=EVENT_VERSION,
-        metadata=event.TaskExecutionMetadata(
-            generated_name=paths.generated_name(turn.state, state, state.attempt),
-            plugin_identifier=state.plugin_id,
-            instance_class=(
-                event.TaskExecutionMetadata.INTERRUPTIBLE
-                if retries.interruptible(state, override(turn), turn.policy)
-                else event.TaskExecutionMetadata.DEFAULT
-            ),
-        ),
+    wrapped = admin.ExecutionEvent()
+    told = wrapped.task
+    told.task_id.CopyFrom(template.id)
+    _name_node(turn, told.parent_node_execution_id, state)
+    told.retry_attempt = state.attempt
+    told.phase = phase
+    told.phase_version = state.task_version
+    told.producer_id = turn.policy.producer_id
+    told.occurred_at.CopyFrom(occurred_at)
+    told.reported_at.CopyFrom(timestamp(turn.now))
+    told.task_type = template.type
+    told.event_version = EVENT_VERSION
+    told.metadata.generated_name = paths.generated_name(turn.state, state, state.attempt)
+    told.metadata.plugin_identifier = state.plugin_id
+    told.metadata.instance_class = (
+        event.TaskExecutionMetadata.INTERRUPTIBLE
+        if retries.interruptible(state, override(turn), turn.policy)
+        else event.TaskExecutionMetadata.DEFAULT
     )
     if state.inputs_written:
         told.input_uri = f"{paths.data_prefix(turn.state, state)}/inputs.pb"
     elif state.inputs is not None and state.last_report is None:
         told.input_data.CopyFrom(state.inputs)
-    return told
+    return wrapped
 
 
 def override(turn: Turn) -> bool | None:

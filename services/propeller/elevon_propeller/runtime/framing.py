@@ -11,6 +11,7 @@ from elevon_propeller.ports import EventChunk
 
 EVENTS_PER_CALL = 1_000
 BYTES_PER_CALL = 2 * 1024 * 1024
+_EVENTS_TAG = admin.RecordEventsRequest.EVENTS_FIELD_NUMBER << 3 | 2
 
 
 def frame(events: Iterable[admin.ExecutionEvent]) -> bytes:
@@ -20,15 +21,27 @@ def frame(events: Iterable[admin.ExecutionEvent]) -> bytes:
 
 def chunks(shard: int, first: int, events: list[admin.ExecutionEvent]) -> Iterator[EventChunk]:
     """Cut events into chunks of at most half a call each, numbered from `first`."""
-    start, size, number = 0, 0, first
-    for index, told in enumerate(events):
-        length = told.ByteSize()
-        if index > start and (index - start >= EVENTS_PER_CALL // 2 or size + length > BYTES_PER_CALL // 2):
-            yield EventChunk(shard, number, frame(events[start:index]), index - start)
-            start, size, number = index, 0, number + 1
-        size += length
-    if start < len(events):
-        yield EventChunk(shard, number, frame(events[start:]), len(events) - start)
+    payload, count, number = bytearray(), 0, first
+    for told in events:
+        content = told.SerializeToString()
+        if count and (count >= EVENTS_PER_CALL // 2 or len(payload) + len(content) > BYTES_PER_CALL // 2):
+            yield EventChunk(shard, number, bytes(payload), count)
+            payload, count, number = bytearray(), 0, number + 1
+        _add_framed(payload, content)
+        count += 1
+    if count:
+        yield EventChunk(shard, number, bytes(payload), count)
+
+
+def _add_framed(payload: bytearray, content: bytes) -> None:
+    """Add an event as an element of the field: its tag, its length seven bits a byte, the event itself."""
+    payload.append(_EVENTS_TAG)
+    length = len(content)
+    while length > 127:
+        payload.append(length & 127 | 128)
+        length >>= 7
+    payload.append(length)
+    payload += content
 
 
 def side_by_side(events: Iterable[admin.ExecutionEvent]) -> list[admin.ExecutionEvent]:
