@@ -190,7 +190,8 @@ class Driver:
             began = time.perf_counter()
             parts = self._collect()
             await self._commit(parts)
-            self.measurements.stepped(sum(part.observations for part in parts), time.perf_counter() - began)
+            if observations := sum(part.observations for part in parts):
+                self.measurements.stepped(observations, time.perf_counter() - began)
         await asyncio.sleep(0)
 
     @property
