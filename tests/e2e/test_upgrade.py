@@ -180,9 +180,9 @@ def what_ran_is_finished(plane: Plane) -> None:
     signals = signal_pb2_grpc.SignalServiceStub(plane.channel)
     for name in ("gated-one", "parent-child-0"):
         execution = plane.execution_named(name)
-        listed = signals.ListSignals(signal_pb2.SignalListRequest(workflow_execution_id=execution, limit=10)).signals
-        assert [each.id.signal_id for each in listed] == ["go"]
-        signals.SetSignal(signal_pb2.SignalSetRequest(id=listed[0].id, value=integer(7)))
+        go = the_signal(signals, execution)
+        assert go.signal_id == "go"
+        signals.SetSignal(signal_pb2.SignalSetRequest(id=go, value=integer(7)))
     for name in ("gated-one", "parent-child-0", "parent"):
         execution = plane.execution_named(name)
         ended = plane.wait(execution)
@@ -193,6 +193,15 @@ def what_ran_is_finished(plane: Plane) -> None:
     assert plane.wait(request.id).closure.phase == Phase.ABORTED
 
 
+def the_signal(
+    signals: signal_pb2_grpc.SignalServiceStub, execution: identifier_pb2.WorkflowExecutionIdentifier
+) -> identifier_pb2.SignalIdentifier:
+    """The one that an execution waits for, as soon as the engine has asked for it."""
+    wanted = signal_pb2.SignalListRequest(workflow_execution_id=execution, limit=10)
+    (signal,) = until(lambda: signals.ListSignals(wanted).signals, 60, f"the gate of {execution.name}")
+    return signal.id
+
+
 def what_had_ended_runs_again(plane: Plane) -> None:
     done = plane.execution_named("done")
     again = plane.admin.RelaunchExecution(execution_pb2.ExecutionRelaunchRequest(id=done, name="again"))
@@ -201,8 +210,6 @@ def what_had_ended_runs_again(plane: Plane) -> None:
     aborted = plane.execution_named("gated-aborted")
     recovered = plane.admin.RecoverExecution(execution_pb2.ExecutionRecoverRequest(id=aborted, name="recovered"))
     signals = signal_pb2_grpc.SignalServiceStub(plane.channel)
-    go = identifier_pb2.SignalIdentifier(signal_id="go", execution_id=recovered.id)
-    listed = signal_pb2.SignalListRequest(workflow_execution_id=recovered.id, limit=10)
-    until(lambda: signals.ListSignals(listed).signals, 60, "the gate of the recovered execution")
+    go = the_signal(signals, recovered.id)
     signals.SetSignal(signal_pb2.SignalSetRequest(id=go, value=integer(8)))
     assert plane.wait(recovered.id).closure.phase == Phase.SUCCEEDED
