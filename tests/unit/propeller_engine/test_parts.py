@@ -185,7 +185,7 @@ def test_chunks_hold_every_event_once_in_order(sizes: list[int], first: int) -> 
     assert [chunk.number for chunk in chunks] == list(range(first, first + len(chunks)))
     for chunk in chunks:
         assert chunk.count == framing.count(chunk.payload)
-        assert chunk.count == 1 or len(chunk.payload) <= framing.BYTES_PER_CALL // 2 + 10 * chunk.count
+        assert chunk.count == 1 or len(chunk.payload) <= framing.BYTES_PER_CHUNK + 10 * chunk.count
     joined = b"".join(chunk.payload for chunk in chunks)
     assert list(framing.parse(joined)) == made
 

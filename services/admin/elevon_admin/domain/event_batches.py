@@ -29,6 +29,9 @@ from elevon_admin.domain.records import (
 AnyEvent = event.WorkflowExecutionEvent | event.NodeExecutionEvent | event.TaskExecutionEvent
 AnyKey = ExecutionKey | NodeKey | TaskKey
 
+EVENTS_AT_ONCE = 500
+"""Between so many of a batch, which take about ten milliseconds, others have their turn."""
+
 
 @dataclass(slots=True)
 class PreparedEvent:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
@@ -12,7 +13,7 @@ from elevon_kit.many_rows import ManyRows
 from sqlalchemy import Row, Select, bindparam, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from elevon_admin.domain.event_batches import Families, PreparedEvent, Wanted, apply_events, wanted_rows
+from elevon_admin.domain.event_batches import EVENTS_AT_ONCE, Families, PreparedEvent, Wanted, apply_events, wanted_rows
 from elevon_admin.domain.records import (
     ExecutionFamily,
     ExecutionKey,
@@ -211,7 +212,10 @@ class SqlEvents:
 
         async def work(connection: AsyncConnection) -> list[ElevonError | None]:
             families = await self._load(connection, wanted)
-            outcomes = apply_events(families, events)
+            outcomes: list[ElevonError | None] = []
+            for first in range(0, len(events), EVENTS_AT_ONCE):
+                outcomes += apply_events(families, events[first : first + EVENTS_AT_ONCE])
+                await asyncio.sleep(0)
             now = self._clock()
             await store_families(connection, families.by_execution.values(), now)
             pointing = (

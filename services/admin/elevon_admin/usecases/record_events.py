@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
 from elevon_core import places
@@ -10,7 +11,7 @@ from elevon_idl.admin import v1 as admin
 from elevon_idl.core import v1 as core
 from elevon_idl.event import v1 as event
 
-from elevon_admin.domain.event_batches import AnyEvent, PreparedEvent, validate_event
+from elevon_admin.domain.event_batches import EVENTS_AT_ONCE, AnyEvent, PreparedEvent, validate_event
 from elevon_admin.domain.records import NO_DATA, EventData, ExecutionKey, StoredLiterals
 from elevon_admin.execution_ports import EventRepository
 from elevon_admin.usecases.execution_measurements import ExecutionMeasurements
@@ -59,6 +60,8 @@ class RecordEvents:
         outcomes: list[ElevonError | None] = [None] * len(events)
         accepted: list[tuple[int, PreparedEvent]] = []
         for index, wrapped in enumerate(events):
+            if index % EVENTS_AT_ONCE == EVENTS_AT_ONCE - 1:
+                await asyncio.sleep(0)
             try:
                 prepared = PreparedEvent(_unwrapped(wrapped), replayable=True)
                 await self._prepare(prepared)

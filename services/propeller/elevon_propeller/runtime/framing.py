@@ -9,8 +9,10 @@ from elevon_idl.core import v1 as core
 
 from elevon_propeller.ports import EventChunk
 
-EVENTS_PER_CALL = 1_000
-BYTES_PER_CALL = 2 * 1024 * 1024
+EVENTS_PER_CHUNK, BYTES_PER_CHUNK = 500, 1024 * 1024
+EVENTS_PER_CALL, BYTES_PER_CALL = 4_000, 2 * 1024 * 1024
+"""The next call waits until a step is over; admin is to have enough to do until then."""
+
 _EVENTS_TAG = admin.RecordEventsRequest.EVENTS_FIELD_NUMBER << 3 | 2
 
 
@@ -20,11 +22,11 @@ def frame(events: Iterable[admin.ExecutionEvent]) -> bytes:
 
 
 def chunks(shard: int, first: int, events: list[admin.ExecutionEvent]) -> Iterator[EventChunk]:
-    """Cut events into chunks of at most half a call each, numbered from `first`."""
+    """Cut events into chunks, numbered from `first`; only an event that is larger by itself makes a larger one."""
     payload, count, number = bytearray(), 0, first
     for told in events:
         content = told.SerializeToString()
-        if count and (count >= EVENTS_PER_CALL // 2 or len(payload) + len(content) > BYTES_PER_CALL // 2):
+        if count and (count >= EVENTS_PER_CHUNK or len(payload) + len(content) > BYTES_PER_CHUNK):
             yield EventChunk(shard, number, bytes(payload), count)
             payload, count, number = bytearray(), 0, number + 1
         _add_framed(payload, content)
