@@ -228,6 +228,14 @@ async def test_the_outbox_tries_until_admin_takes_events() -> None:
     assert (acknowledged, receiver.calls) == ([1], 3)
 
 
+async def test_the_outbox_takes_little_at_first_and_more_while_more_waits() -> None:
+    chunks = list(framing.chunks(1, 1, [told(str(number)) for number in range(20_000)]))
+    receiver, acknowledged = await deliver([], chunks)
+    assert [int(event.node.id.node_id) for event in receiver.events] == list(range(20_000))
+    assert acknowledged == [chunk.number for chunk in chunks]
+    assert receiver.sizes == [500, 1_000, 2_000, 4_000, 4_000, 4_000, 4_000, 500]
+
+
 async def test_the_outbox_halves_what_is_too_large_and_gives_up_only_what_can_never_go() -> None:
     chunks = list(framing.chunks(1, 1, [told(name) for name in "abcd"]))
     failures: list[ElevonError] = [ResourceExhausted("too large"), ResourceExhausted("too large"), InvalidArgument("a")]

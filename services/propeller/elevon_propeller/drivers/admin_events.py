@@ -38,10 +38,11 @@ class GrpcAdminEvents:
 
 
 class MemoryAdminEvents:
-    """The fake of `AdminEvents`: keeps what it is told; `failures` are raised first, one per call."""
+    """The fake of `AdminEvents`: keeps events and how many came at once; `failures` are raised first, one per call."""
 
     def __init__(self) -> None:
         self.events: list[admin.ExecutionEvent] = []
+        self.sizes: list[int] = []
         self.calls = 0
         self.failures: list[ElevonError] = []
 
@@ -50,5 +51,7 @@ class MemoryAdminEvents:
         self.calls += 1
         if self.failures:
             raise self.failures.pop(0)
-        self.events.extend(admin.RecordEventsRequest.FromString(payload).events)
+        told = admin.RecordEventsRequest.FromString(payload).events
+        self.events.extend(told)
+        self.sizes.append(len(told))
         return ()

@@ -23,6 +23,11 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.05, 5.0
 CALL_SECONDS, MANY_BYTES = 0.01, 64 * 1024
 """Calls begin so far apart while little waits. The first event after a silence is delivered at once."""
 
+FIRST_EVENTS = 500
+"""The first call after a silence takes so many events at most, each that follows twice as many as the one before.
+
+What happens first is soon to be seen; what then piles up is taken in calls that are worth their cost."""
+
 Acknowledge = Callable[[list[tuple[int, int]]], None]
 
 
@@ -42,6 +47,7 @@ class Outbox:
         self._tenure = tenure or Tenure()
         self._queue: deque[EventChunk] = deque()
         self._queued_bytes = 0
+        self._most_events = FIRST_EVENTS
         self._behind: set[int] = set()
         self._last_taken: dict[int, int] = {}
         self._last_committed: dict[int, int] = {}
@@ -124,9 +130,11 @@ class Outbox:
                 self._acknowledge([(chunk.shard, chunk.number) for chunk in batch])
                 self._note_delivered(batch)
                 await self._gather(began)
+                self._most_events = min(self._most_events * 2, framing.EVENTS_PER_CALL)
             elif not self._behind:
                 self._idle.set()
                 await self._wake.wait()
+                self._most_events = FIRST_EVENTS
             self._wake.clear()
 
     async def _gather(self, began: float) -> None:
@@ -183,7 +191,7 @@ class Outbox:
         while self._queue:
             chunk = self._queue[0]
             events, size = events + chunk.count, size + len(chunk.payload)
-            if batch and (events > framing.EVENTS_PER_CALL or size > framing.BYTES_PER_CALL):
+            if batch and (events > self._most_events or size > framing.BYTES_PER_CALL):
                 break
             batch.append(self._queue.popleft())
             self._queued_bytes -= len(chunk.payload)
