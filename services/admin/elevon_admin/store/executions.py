@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 from elevon_core.errors import AlreadyExists, FailedPrecondition, NotFound
 from elevon_idl.admin import v1 as admin
 from elevon_idl.core import v1 as core
 from elevon_kit.database import Database
-from sqlalchemy import Row, and_, bindparam, insert, select, update
+from sqlalchemy import Row, Select, and_, bindparam, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from elevon_admin.domain.concurrency import Behavior, PlanName, Verdict, hold, refusal
@@ -34,6 +36,7 @@ from elevon_admin.store.execution_rows import column_time, literal_columns
 from elevon_admin.store.execution_tables import dispatches, execution_tags, executions, node_executions
 from elevon_admin.store.gathering import Gathered
 from elevon_admin.store.key_sets import KEYS, key_set, key_table, text_part
+from elevon_admin.store.listing import Order, behind
 from elevon_admin.store.versioned import insert_missing
 
 READ_EXECUTION = (
@@ -76,6 +79,10 @@ _LOCKED = (
     .where(_KEY)
     .with_for_update()
 )
+
+
+MOST_VALUES_KEPT = 20
+"""Statements whose filters name more values are made anew each time, so that those kept stay small."""
 
 
 class SqlExecutions:
@@ -205,9 +212,9 @@ class SqlExecutions:
         """See ExecutionRepository."""
         scope = ExecutionScope(project, domain, name)
         page = self._bookmarks.found(page, scope, filters, sort)
-        query, order = execution_page(READ_EXECUTION, scope, filters, sort, page)
+        query, order = _page_query(scope, filters, sort, page)
         async with self._database.reading() as connection:
-            rows = (await connection.execute(query)).all()
+            rows = (await connection.execute(query, behind(page.after))).all()
         self._bookmarks.leave(page, order, rows, scope, filters, sort)
         return [stored_execution(row) for row in rows]
 
@@ -233,6 +240,24 @@ class SqlExecutions:
             await connection.execute(update(executions).where(executions.c.id == record.row_id).values(state=state))
 
         await self._database.write(work)
+
+
+def _page_query(
+    scope: ExecutionScope, filters: Sequence[Filter], sort: Sort | None, page: Page
+) -> tuple[Select[*tuple[Any, ...]], Order]:
+    """The SELECT of a page, to be run with `behind`; those who look again get the one they had."""
+    after = None if page.after is None else (None,) * len(page.after)
+    common = replace(page, reader="", after=after)
+    few = sum(len(each.values) for each in filters) <= MOST_VALUES_KEPT
+    build = _kept_query if few else _kept_query.__wrapped__
+    return build(scope, tuple(filters), sort, common)
+
+
+@lru_cache(maxsize=256)
+def _kept_query(
+    scope: ExecutionScope, filters: tuple[Filter, ...], sort: Sort | None, page: Page
+) -> tuple[Select[*tuple[Any, ...]], Order]:
+    return execution_page(READ_EXECUTION, scope, filters, sort, page)
 
 
 async def _changed(

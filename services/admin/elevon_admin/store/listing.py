@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVarTuple
 
 from elevon_core.errors import InvalidArgument
-from sqlalchemy import BigInteger, Column, ColumnElement, Row, Select, and_, false, literal, not_, tuple_
+from sqlalchemy import BigInteger, Column, ColumnElement, Row, Select, and_, bindparam, false, literal, not_, tuple_
 
 from elevon_admin.domain.filter_values import ValueKind, parse_value
 from elevon_admin.domain.filters import ENTITY_CODES, Filter, FilterFunction
@@ -81,8 +81,9 @@ class Order:
         return [column.asc() if self.ascending else column.desc() for column in columns or self.columns]
 
     def after(self, position: Sequence[Any]) -> Condition:
-        """The rows behind the one with these values."""
-        values = tuple_(*(literal(value, column.type) for value, column in zip(position, self.columns, strict=True)))
+        """The rows behind the one with these values, which whoever runs the statement may replace: see `behind`."""
+        pairs = enumerate(zip(position, self.columns, strict=True))
+        values = tuple_(*(bindparam(f"after_{n}", value, type_=column.type) for n, (value, column) in pairs))
         found: Condition = tuple_(*self.columns) > values if self.ascending else tuple_(*self.columns) < values
         return found
 
@@ -110,6 +111,11 @@ def paged(select: Select[*Selected], order: Order, page: Page) -> Select[*Select
 def with_position(select: Select[*Selected], order: Order) -> Select[*tuple[Any, ...]]:
     """The same with the values of the order's columns, for `position_of`."""
     return select.add_columns(*(column.label(f"position_{n}") for n, column in enumerate(order.columns)))
+
+
+def behind(position: Sequence[Any] | None) -> dict[str, Any]:
+    """The parameters that have a statement made with `Order.after` answer the rows behind another position."""
+    return {f"after_{n}": value for n, value in enumerate(position or ())}
 
 
 def position_of(row: Row[*tuple[Any, ...]], order: Order) -> tuple[Any, ...]:
