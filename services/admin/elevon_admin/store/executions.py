@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import replace
-from functools import lru_cache
 from typing import Any
 
 from elevon_core.errors import AlreadyExists, FailedPrecondition, NotFound
 from elevon_idl.admin import v1 as admin
 from elevon_idl.core import v1 as core
 from elevon_kit.database import Database
-from sqlalchemy import Row, Select, and_, bindparam, insert, select, update
+from sqlalchemy import Row, and_, bindparam, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from elevon_admin.domain.concurrency import Behavior, PlanName, Verdict, hold, refusal
@@ -35,8 +33,9 @@ from elevon_admin.store.execution_pages import ExecutionScope, execution_page
 from elevon_admin.store.execution_rows import column_time, literal_columns
 from elevon_admin.store.execution_tables import dispatches, execution_tags, executions, node_executions
 from elevon_admin.store.gathering import Gathered
+from elevon_admin.store.kept_statements import KeptStatements, Statement
 from elevon_admin.store.key_sets import KEYS, key_set, key_table, text_part
-from elevon_admin.store.listing import Order, behind
+from elevon_admin.store.listing import behind
 from elevon_admin.store.versioned import insert_missing
 
 READ_EXECUTION = (
@@ -79,10 +78,6 @@ _LOCKED = (
     .where(_KEY)
     .with_for_update()
 )
-
-
-MOST_VALUES_KEPT = 20
-"""Statements whose filters name more values are made anew each time, so that those kept stay small."""
 
 
 class SqlExecutions:
@@ -212,7 +207,7 @@ class SqlExecutions:
         """See ExecutionRepository."""
         scope = ExecutionScope(project, domain, name)
         page = self._bookmarks.found(page, scope, filters, sort)
-        query, order = _page_query(scope, filters, sort, page)
+        query, order = _PAGES.statement(scope, filters, sort, page)
         async with self._database.reading() as connection:
             rows = (await connection.execute(query, behind(page.after))).all()
         self._bookmarks.leave(page, order, rows, scope, filters, sort)
@@ -242,22 +237,11 @@ class SqlExecutions:
         await self._database.write(work)
 
 
-def _page_query(
-    scope: ExecutionScope, filters: Sequence[Filter], sort: Sort | None, page: Page
-) -> tuple[Select[*tuple[Any, ...]], Order]:
-    """The SELECT of a page, to be run with `behind`; those who look again get the one they had."""
-    after = None if page.after is None else (None,) * len(page.after)
-    common = replace(page, reader="", after=after)
-    few = sum(len(each.values) for each in filters) <= MOST_VALUES_KEPT
-    build = _kept_query if few else _kept_query.__wrapped__
-    return build(scope, tuple(filters), sort, common)
-
-
-@lru_cache(maxsize=256)
-def _kept_query(
-    scope: ExecutionScope, filters: tuple[Filter, ...], sort: Sort | None, page: Page
-) -> tuple[Select[*tuple[Any, ...]], Order]:
+def _page(scope: ExecutionScope, filters: Sequence[Filter], sort: Sort | None, page: Page) -> Statement:
     return execution_page(READ_EXECUTION, scope, filters, sort, page)
+
+
+_PAGES = KeptStatements(_page)
 
 
 async def _changed(

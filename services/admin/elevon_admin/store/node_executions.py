@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from enum import Enum, auto
 from typing import Any
 
 from elevon_idl.admin import v1 as admin
@@ -19,7 +20,8 @@ from elevon_admin.store.bookmarks import Bookmarks
 from elevon_admin.store.execution_fields import NODE_COLUMNS
 from elevon_admin.store.execution_tables import executions, node_executions
 from elevon_admin.store.executions import stored_literals
-from elevon_admin.store.listing import apply_listing, order_of, with_position
+from elevon_admin.store.kept_statements import KeptStatements, Statement
+from elevon_admin.store.listing import apply_listing, behind, order_of, with_position
 
 READ_NODE = (
     node_executions.c.id,
@@ -87,25 +89,45 @@ class SqlNodeExecutions:
         parent_task: str | None = None,
     ) -> Sequence[StoredNode]:
         """See NodeExecutionRepository."""
-        columns = node_executions.c
-        query = _LIST
-        if parent_task is not None:
-            query = query.where(columns.parent_task == parent_task)
-        elif parent_node is not None:
-            query = query.where(columns.parent_node_id == parent_node)
-        else:
-            query = query.where(columns.parent_node_id.is_(None), columns.parent_task.is_(None))
         what = (execution, parent_node, parent_task, filters, sort)
         page = self._bookmarks.found(page, *what)
-        order = order_of(NODE_COLUMNS, sort)
-        if parent_task is None and order.columns[0] is columns.created_at:
-            # PostgreSQL does not see by itself that an index goes on in order behind a column that is NULL.
-            query = query.order_by(*order.directed([columns.parent_node_id]))
-        statement = apply_listing(with_position(query, order), NODE_COLUMNS, filters, sort, page)
+        level = Level.TOP
+        parameters: dict[str, Any] = {**execution._asdict(), **behind(page.after)}
+        if parent_task is not None:
+            level, parameters["parent"] = Level.TASK, parent_task
+        elif parent_node is not None:
+            level, parameters["parent"] = Level.NODE, parent_node
+        statement, order = _PAGES.statement(level, filters, sort, page)
         async with self._database.reading() as connection:
-            rows = (await connection.execute(statement, execution._asdict())).all()
+            rows = (await connection.execute(statement, parameters)).all()
         self._bookmarks.leave(page, order, rows, *what)
         return [stored_node(row, execution) for row in rows]
+
+
+class Level(Enum):
+    """Below what the nodes are that are listed."""
+
+    TOP = auto()
+    NODE = auto()
+    TASK = auto()
+
+
+def _page(level: Level, filters: Sequence[Filter], sort: Sort | None, page: Page) -> Statement:
+    columns, query = node_executions.c, _LIST
+    if level is Level.TASK:
+        query = query.where(columns.parent_task == bindparam("parent"))
+    elif level is Level.NODE:
+        query = query.where(columns.parent_node_id == bindparam("parent"))
+    else:
+        query = query.where(columns.parent_node_id.is_(None), columns.parent_task.is_(None))
+    order = order_of(NODE_COLUMNS, sort)
+    if level is not Level.TASK and order.columns[0] is columns.created_at:
+        # PostgreSQL does not see by itself that an index goes on in order behind a column that is NULL.
+        query = query.order_by(*order.directed([columns.parent_node_id]))
+    return apply_listing(with_position(query, order), NODE_COLUMNS, filters, sort, page), order
+
+
+_PAGES = KeptStatements(_page)
 
 
 def stored_node(row: Row[*tuple[Any, ...]], execution: ExecutionKey) -> StoredNode:
