@@ -19,7 +19,7 @@ from tests.benchmarks.budgets import Benchmark
 from tests.benchmarks.figures import Measurement
 from tests.benchmarks.million import copy_executions, copy_nodes
 from tests.benchmarks.plane import Bench, Plane, ProcessorTime, register, run
-from tests.conftest import running_postgres
+from tests.postgres import running_postgres
 
 LISTED = 1_000_000
 NODES_EACH, WITH_NODES = 20_000, 10

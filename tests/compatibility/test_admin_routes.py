@@ -7,6 +7,7 @@ from pathlib import Path
 import grpc
 import httpx
 import pytest
+from elevon_admin.app import MIGRATIONS
 from elevon_admin.gateway.rules import Rule, load_rules
 from elevon_admin.gateway.statuses import HTTP_CODES
 from google.protobuf.json_format import MessageToDict
@@ -17,6 +18,8 @@ from tests.compatibility.cases import Case, Rpc
 from tests.compatibility.test_admin_table import prepared_world
 from tests.integration.admin_executions.harness import Admin
 from tests.integration.admin_gateway.harness import BINARY, JSON, World, flat, message
+
+pytestmark = pytest.mark.schema(MIGRATIONS)
 
 RULES = {rule.method: rule for rule in load_rules()}
 """One route of each call: where there are several, the last, which asks for the least in its path."""

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from elevon_admin.app import MIGRATIONS
 from flyteidl.service import admin_pb2, auth_pb2, dataproxy_pb2, identity_pb2, signal_pb2
 
 from tests.compatibility.admin_table import ADMIN, GO, SERVICES, SIGNALS, WORLD
@@ -14,6 +15,8 @@ from tests.compatibility.calls import call, check, methods_of
 from tests.compatibility.cases import Case, Rpc, Service
 from tests.integration.admin_executions.harness import NODE, TASK, WORKFLOW, Admin, serving
 from tests.integration.admin_registry.harness import plan_id
+
+pytestmark = pytest.mark.schema(MIGRATIONS)
 
 METHODS = methods_of(admin_pb2, auth_pb2, dataproxy_pb2, identity_pb2, signal_pb2)
 ALL = [(service, rpc) for service in SERVICES for rpc in service.rpcs]

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from elevon_catalog.app import MIGRATIONS
 from flyteidl.cacheservice import cacheservice_pb2
 from flyteidl.datacatalog import datacatalog_pb2
 
@@ -13,6 +14,8 @@ from tests.compatibility.calls import call, check, methods_of
 from tests.compatibility.cases import Case, Rpc, Service
 from tests.compatibility.catalog_table import SERVICES, WORLD
 from tests.integration.catalog.harness import Catalog, serving
+
+pytestmark = pytest.mark.schema(MIGRATIONS)
 
 METHODS = methods_of(datacatalog_pb2, cacheservice_pb2)
 ALL = [(service, rpc) for service in SERVICES for rpc in service.rpcs]

@@ -16,6 +16,8 @@ from elevon_core.errors import InvalidArgument
 from elevon_idl.admin import v1 as admin
 from elevon_kit.database import Database
 
+pytestmark = pytest.mark.schema(MIGRATIONS)
+
 PROJECT = AttributeScope("p")
 DOMAIN = AttributeScope("p", "d")
 WORKFLOW = AttributeScope("p", "d", "w")

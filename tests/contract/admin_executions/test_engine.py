@@ -15,8 +15,8 @@ from elevon_core.errors import InvalidArgument, Unavailable
 from elevon_idl.core import v1 as core
 from elevon_idl.propeller import v1 as propeller
 
-from tests.conftest import free_port
 from tests.integration.admin_executions.harness import fake_propeller
+from tests.servers import free_port
 
 CLOSURE = core.CompiledWorkflowClosure()
 CLOSURE.primary.template.id.name = "w"

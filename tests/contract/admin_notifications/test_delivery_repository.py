@@ -13,6 +13,8 @@ from elevon_admin.store.deliveries import SqlDeliveries, add_deliveries
 from elevon_kit.database import Database
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+pytestmark = pytest.mark.schema(MIGRATIONS)
+
 ALL = Page(None)
 
 

@@ -17,6 +17,8 @@ from elevon_kit.database import Database
 from sqlalchemy import Table, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+pytestmark = pytest.mark.schema(MIGRATIONS)
+
 LISTS = [
     (task_table, tasks.COLUMNS),
     (workflow_table, workflows.COLUMNS),

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from elevon_admin.app import MIGRATIONS
 from elevon_admin.domain.entities import EntityKey
 from elevon_admin.domain.records import ExecutionKey
 from elevon_admin.domain.scheduled_executions import StoredTick, TickStatus, creation_request
@@ -17,6 +18,8 @@ from elevon_core.errors import AlreadyExists
 
 from tests.integration.admin_executions.harness import DOMAIN, PROJECT, serving
 from tests.integration.admin_registry.harness import defaults
+
+pytestmark = pytest.mark.schema(MIGRATIONS)
 
 TICK = StoredTick(1, EntityKey(PROJECT, DOMAIN, "w", "v1"), Tick(10**18, 10**18), 10**18, 1, TickStatus.DUE)
 

@@ -14,6 +14,8 @@ from elevon_admin.store.schedules import SqlSchedules
 from elevon_kit.database import Database
 from sqlalchemy import event, text
 
+pytestmark = pytest.mark.schema(MIGRATIONS)
+
 Question = Callable[[Database], Awaitable[object]]
 PAGE = Page(100)
 QUESTIONS: dict[str, tuple[Question, str]] = {

@@ -21,6 +21,8 @@ from elevon_kit.database import Database
 
 from tests.contract.admin_schedules.plans import add_plan, cron
 
+pytestmark = pytest.mark.schema(MIGRATIONS)
+
 SPEC = cron("* * * * *", kickoff="when")
 PLACE = EntityScope("p", "d")
 ALL = Page(None)

@@ -13,6 +13,8 @@ from elevon_catalog.store.leases import SqlLeaseStore
 from elevon_catalog.store.leases_memory import MemoryLeaseStore
 from elevon_kit.database import Database
 
+pytestmark = pytest.mark.schema(MIGRATIONS)
+
 POLICY = LeasePolicy(longest_heartbeat=10, grace_multiplier=3)
 
 

@@ -10,6 +10,8 @@ from elevon_propeller.app import MIGRATIONS
 from elevon_propeller.plugins.state import MemoryPluginStates, PluginStates
 from elevon_propeller.store.plugin_state import SqlPluginStates
 
+pytestmark = pytest.mark.schema(MIGRATIONS)
+
 
 @pytest.fixture(params=["memory", "sqlite", "postgresql"])
 async def states(request: pytest.FixtureRequest) -> AsyncIterator[PluginStates]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from elevon_admin.app import MIGRATIONS
 from elevon_core import identifiers
 from elevon_core.compiler import LaunchPlanInterface
 from elevon_core.errors import AlreadyExists, FailedPrecondition, NotFound, Unavailable
@@ -23,6 +24,8 @@ from flyteidl.core import execution_pb2, identifier_pb2, literals_pb2
 
 from tests.integration.admin_executions import harness
 from tests.integration.admin_registry.harness import plan_id, task_id
+
+pytestmark = pytest.mark.schema(MIGRATIONS)
 
 Workflow = core.WorkflowExecution
 PROJECT, DOMAIN = harness.PROJECT, harness.DOMAIN

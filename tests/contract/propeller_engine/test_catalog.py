@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from elevon_catalog.app import build
+from elevon_catalog.app import MIGRATIONS, build
 from elevon_catalog.settings import CatalogSettings
 from elevon_core.errors import InvalidArgument, Unavailable
 from elevon_idl.core import v1 as core
@@ -18,6 +18,8 @@ from elevon_propeller.engine.commands import CacheEntry
 from elevon_propeller.ports import Catalog
 from elevon_propeller.simulation import closures
 from elevon_propeller.simulation.closures import TaskNodeSpec
+
+pytestmark = pytest.mark.schema(MIGRATIONS)
 
 
 @pytest.fixture

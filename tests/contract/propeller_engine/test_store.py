@@ -19,6 +19,8 @@ from elevon_propeller.simulation import closures
 from elevon_propeller.store.memory import MemoryStore
 from elevon_propeller.store.sql import SqlStore
 
+pytestmark = pytest.mark.schema(MIGRATIONS)
+
 SECOND = 1_000_000
 
 

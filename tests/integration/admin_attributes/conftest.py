@@ -6,8 +6,16 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from elevon_admin.app import MIGRATIONS
+from elevon_kit.migrations import Migrations
 
 from tests.integration.admin_executions.harness import Admin, serving
+
+
+@pytest.fixture
+def schema() -> Migrations:
+    """What admin would make of an empty database."""
+    return MIGRATIONS
 
 
 @pytest.fixture

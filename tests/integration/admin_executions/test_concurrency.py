@@ -14,7 +14,6 @@ from elevon_admin.drivers.engine_memory import MemoryEngine
 from flyteidl.admin import common_pb2, execution_pb2, launch_plan_pb2, signal_pb2
 from flyteidl.core import identifier_pb2, types_pb2
 
-from tests.conftest import free_port
 from tests.integration.admin_executions.harness import (
     WORKFLOW,
     Admin,
@@ -27,6 +26,7 @@ from tests.integration.admin_executions.harness import (
     serving,
 )
 from tests.integration.admin_registry.harness import plan, plan_id, refused
+from tests.servers import free_port
 
 INVALID = grpc.StatusCode.INVALID_ARGUMENT
 WAITING = "elevon/waiting"

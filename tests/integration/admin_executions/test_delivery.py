@@ -16,7 +16,6 @@ from elevon_kit.telemetry import configure_telemetry
 from flyteidl.admin import event_pb2, execution_pb2, signal_pb2
 from flyteidl.core import identifier_pb2, types_pb2
 
-from tests.conftest import free_port
 from tests.integration.admin_executions.harness import (
     WORKFLOW,
     Admin,
@@ -28,6 +27,7 @@ from tests.integration.admin_executions.harness import (
     serving,
 )
 from tests.integration.admin_registry.harness import details_of, refused
+from tests.servers import free_port
 
 QUICK: dict[str, Any] = {"delivery": {"longest_pause_seconds": 0.1}}
 MISSING, INVALID, PRECONDITION, EXISTS = (

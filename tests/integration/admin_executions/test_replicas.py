@@ -16,7 +16,6 @@ from flyteidl.admin import execution_pb2, task_execution_pb2
 from flyteidl.event import event_pb2 as events
 from flyteidl.service import dataproxy_pb2
 
-from tests.conftest import free_port
 from tests.integration.admin_executions.harness import (
     NODE,
     TASK,
@@ -30,6 +29,7 @@ from tests.integration.admin_executions.harness import (
     serving,
     task_execution_id,
 )
+from tests.servers import free_port
 
 EXISTS = grpc.StatusCode.ALREADY_EXISTS
 PROMPT: dict[str, Any] = {"delivery": {"sweep_seconds": 0.1, "others_seconds": 0.1, "longest_pause_seconds": 0.1}}

@@ -18,10 +18,10 @@ from elevon_idl.admin.v1 import delivery_service_pb2_grpc
 from flyteidl.admin import common_pb2, execution_pb2, launch_plan_pb2
 from flyteidl.core import execution_pb2 as core_execution
 
-from tests.conftest import free_port
 from tests.integration.admin_executions.harness import WORKFLOW, Admin, eventually, fake_propeller, serving
 from tests.integration.admin_notifications.receivers import HttpReceiver, MailReceiver, listening
 from tests.integration.admin_registry.harness import refused
+from tests.servers import free_port
 
 SEND = {"poll_seconds": 0.05, "longest_pause_seconds": 0.1, "timeout_seconds": 5, "lease_seconds": 10}
 SECRET = "whsec_c2VjcmV0"

@@ -5,8 +5,16 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import pytest
+from elevon_admin.app import MIGRATIONS
+from elevon_kit.migrations import Migrations
 
 from tests.integration.admin_registry.harness import Admin, serving
+
+
+@pytest.fixture
+def schema() -> Migrations:
+    """What admin would make of an empty database."""
+    return MIGRATIONS
 
 
 @pytest.fixture

@@ -6,9 +6,17 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from elevon_catalog.app import MIGRATIONS
 from elevon_catalog.settings import ValueSettings
+from elevon_kit.migrations import Migrations
 
 from tests.integration.catalog.harness import Catalog, serving
+
+
+@pytest.fixture
+def schema() -> Migrations:
+    """What the catalog would make of an empty database."""
+    return MIGRATIONS
 
 
 @pytest.fixture

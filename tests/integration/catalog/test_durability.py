@@ -190,7 +190,8 @@ async def test_an_object_store_that_cannot_be_written_fails_the_call_and_leaves_
             await catalog.data.GetArtifact(pb.GetArtifactRequest(dataset=DATASET, artifact_id="a"))
 
 
-async def test_a_database_without_a_schema_is_refused(database_url: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("schema", [None], ids=["empty"])
+async def test_a_database_without_a_schema_is_refused(schema: None, database_url: str, tmp_path: Path) -> None:
     settings = settings_for(database_url, tmp_path, database=DatabaseSettings(url=database_url))
     app = await build(settings)
     with pytest.raises(SchemaMismatch, match="elevon migrate"):

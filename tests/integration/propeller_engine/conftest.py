@@ -18,6 +18,7 @@ from elevon_idl.propeller.v1 import propeller_service_pb2_grpc
 from elevon_kit.blobs_memory import MemoryBlobStore
 from elevon_kit.grpc_client import channel
 from elevon_kit.grpc_server import GrpcServer
+from elevon_kit.migrations import Migrations
 from elevon_kit.settings import GrpcSettings
 from elevon_propeller.app import MIGRATIONS, App, build
 from elevon_propeller.drivers.admin_events import MemoryAdminEvents
@@ -130,6 +131,12 @@ def identifier(name: str) -> core.WorkflowExecutionIdentifier:
 
 
 Starter = Callable[..., Awaitable[Client]]
+
+
+@pytest.fixture
+def schema() -> Migrations:
+    """What propeller would make of an empty database."""
+    return MIGRATIONS
 
 
 @pytest.fixture

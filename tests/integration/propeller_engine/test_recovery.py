@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+from elevon_admin.app import MIGRATIONS as ADMIN_MIGRATIONS
 from elevon_core.errors import Unavailable
 from elevon_idl.core import v1 as core
 from elevon_kit.grpc_client import channel
@@ -126,6 +128,7 @@ async def test_an_original_that_nobody_knows_is_run_from_the_start(begin: Begin)
     assert len(engine.plugin.started) == 4
 
 
+@pytest.mark.parametrize("schema", [ADMIN_MIGRATIONS], ids=["admin"])
 async def test_an_original_is_read_from_a_real_admin(sqlite_url: str, tmp_path: Path) -> None:
     node = official.NodeExecution
     async with harness.serving(sqlite_url, tmp_path / "blobs") as running:

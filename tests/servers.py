@@ -1,0 +1,42 @@
+"""Servers that tests start: real processes on loopback, private to the session."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+LOOPBACK = "127.0.0.1"
+START_SECONDS = 60
+
+
+def free_port() -> int:
+    """Answer a port that nobody listens on at this moment."""
+    with socket.socket() as probe:
+        probe.bind((LOOPBACK, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def wait_until(ready: Callable[[], bool], process: subprocess.Popen[bytes], log: Path) -> None:
+    """Wait for a server to answer; fails with its log when it ends before, or takes longer than a minute."""
+    deadline = time.monotonic() + START_SECONDS
+    while not ready():
+        if process.poll() is not None or time.monotonic() > deadline:
+            pytest.fail(f"the server did not start:\n{log.read_text(errors='replace')}")
+        time.sleep(0.02)
+
+
+def end(process: subprocess.Popen[bytes], with_signal: int) -> None:
+    """End a server that this session started."""
+    if process.poll() is None:
+        process.send_signal(with_signal)
+    try:
+        process.wait(timeout=20)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
