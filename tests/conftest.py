@@ -27,6 +27,16 @@ from tests.servers import LOOPBACK, end, free_port, wait_until
 
 FreshDatabase = Callable[[], str]
 
+LONG = ("tests/simulation/", "tests/e2e/", "tests/load/", "tests/packaging/", "tests/integration/standalone/")
+"""Where a file can take a minute or more."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let the long files begin: in a run with several processes, one that began last would be left over alone."""
+    items.sort(
+        key=lambda item: next((rank for rank, place in enumerate(LONG) if item.nodeid.startswith(place)), len(LONG))
+    )
+
 
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[PostgresServer]:
