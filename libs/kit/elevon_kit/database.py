@@ -9,12 +9,12 @@ from typing import Literal, TypeVar
 
 from elevon_core.errors import Unavailable
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from elevon_kit import telemetry
 from elevon_kit.database_engines import SQLITE, listen, parse_url, reading_engine, writing_engine
 from elevon_kit.database_errors import Contention, SchemaMismatch, UniqueViolation, translated
 from elevon_kit.database_writer import Writer
+from elevon_kit.sqlalchemy_asyncio import AsyncConnection, AsyncEngine
 
 __all__ = ["Contention", "Database", "SchemaMismatch", "UniqueViolation", "Work"]
 

@@ -10,11 +10,11 @@ from typing import Any
 from elevon_core.errors import InvalidArgument, Unavailable
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 from elevon_kit import sqlite_driver
 from elevon_kit.database_errors import translate_in
+from elevon_kit.sqlalchemy_asyncio import AsyncEngine, create_async_engine
 
 SQLITE = "sqlite"
 POSTGRESQL = "postgresql"

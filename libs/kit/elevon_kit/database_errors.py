@@ -10,7 +10,8 @@ from elevon_core.errors import AlreadyExists, ElevonError, FailedPrecondition, R
 from sqlalchemy import exc
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.event import listen
-from sqlalchemy.ext.asyncio import AsyncEngine
+
+from elevon_kit.sqlalchemy_asyncio import AsyncEngine
 
 
 class UniqueViolation(AlreadyExists):

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar, cast
 
 from elevon_core.errors import Unavailable
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from elevon_kit.database_errors import ConnectionLost, Contention, translated_error
 from elevon_kit.logging import get_logger
+from elevon_kit.sqlalchemy_asyncio import AsyncConnection, AsyncEngine
 
 log = get_logger("database")
 

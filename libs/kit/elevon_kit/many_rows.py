@@ -12,7 +12,8 @@ from typing import Any
 
 from sqlalchemy import Delete, Insert, Integer, LargeBinary, String, TypeDecorator, Update
 from sqlalchemy.engine import Dialect
-from sqlalchemy.ext.asyncio import AsyncConnection
+
+from elevon_kit.sqlalchemy_asyncio import AsyncConnection
 
 _PLAIN = (Integer, String, LargeBinary)
 

@@ -13,12 +13,12 @@ from pathlib import Path
 
 from elevon_core.errors import Internal
 from sqlalchemy import Connection, inspect, text
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from elevon_kit.database import Database
 from elevon_kit.database_engines import POSTGRESQL, parse_url, writing_engine
 from elevon_kit.database_errors import SchemaMismatch, translated
 from elevon_kit.logging import get_logger
+from elevon_kit.sqlalchemy_asyncio import AsyncConnection
 
 log = get_logger("migrations")
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 
 from elevon_idl.admin import v1 as admin
 from elevon_idl.event import v1 as event
+from elevon_kit.sqlalchemy_asyncio import AsyncConnection
 from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from elevon_admin.domain.cloud_events import EventRoute, owed_events
 from elevon_admin.domain.deliveries import NewDelivery

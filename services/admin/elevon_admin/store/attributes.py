@@ -7,8 +7,8 @@ from typing import Any
 
 from elevon_idl.admin import v1 as admin
 from elevon_kit.database import Database
+from elevon_kit.sqlalchemy_asyncio import AsyncConnection
 from sqlalchemy import ColumnElement, Row, and_, bindparam, delete, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from elevon_admin.domain.attributes import AttributeScope, StoredAttributes
 from elevon_admin.store.attribute_tables import matchable_attributes

@@ -12,8 +12,8 @@ from elevon_idl.admin import v1 as admin
 from elevon_idl.core import v1 as core
 from elevon_idl.propeller import v1 as propeller
 from elevon_kit.database import Database
+from elevon_kit.sqlalchemy_asyncio import AsyncConnection
 from sqlalchemy import ColumnElement, Row, TextClause, and_, bindparam, delete, func, insert, select, text, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from elevon_admin.domain.concurrency import (
     ConcurrencyLimit,

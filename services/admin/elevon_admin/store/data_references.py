@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from elevon_kit.database import Database
+from elevon_kit.sqlalchemy_asyncio import AsyncConnection
 from sqlalchemy import select, text
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from elevon_admin.domain.records import ExecutionKey
 from elevon_admin.domain.retention import Referring, Remains

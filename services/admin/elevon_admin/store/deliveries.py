@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from elevon_kit.database import Database
+from elevon_kit.sqlalchemy_asyncio import AsyncConnection
 from sqlalchemy import Row, Update, bindparam, delete, func, insert, or_, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from elevon_admin.domain.deliveries import (
     DeliveryKind,

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from elevon_kit.database import Database
+from elevon_kit.sqlalchemy_asyncio import AsyncConnection
 from sqlalchemy import Row, bindparam, delete, insert, select
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from elevon_admin.domain.dispatches import Dispatch, DispatchKind
 from elevon_admin.domain.records import ExecutionKey

@@ -10,8 +10,8 @@ from elevon_core.errors import ElevonError
 from elevon_idl.admin import v1 as admin
 from elevon_kit.database import Database
 from elevon_kit.many_rows import ManyRows
+from elevon_kit.sqlalchemy_asyncio import AsyncConnection
 from sqlalchemy import Row, Select, bindparam, func, insert, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from elevon_admin.domain.event_batches import EVENTS_AT_ONCE, Families, PreparedEvent, Wanted, apply_events, wanted_rows
 from elevon_admin.domain.records import (

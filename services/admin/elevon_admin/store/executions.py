@@ -9,8 +9,8 @@ from elevon_core.errors import AlreadyExists, FailedPrecondition, NotFound
 from elevon_idl.admin import v1 as admin
 from elevon_idl.core import v1 as core
 from elevon_kit.database import Database
+from elevon_kit.sqlalchemy_asyncio import AsyncConnection
 from sqlalchemy import Row, and_, bindparam, insert, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from elevon_admin.domain.concurrency import Behavior, PlanName, Verdict, hold, refusal
 from elevon_admin.domain.dispatches import Dispatch, DispatchKind

@@ -9,8 +9,8 @@ from elevon_core.errors import NotFound
 from elevon_idl.admin import v1 as admin
 from elevon_idl.core import v1 as core
 from elevon_kit.database import Database
+from elevon_kit.sqlalchemy_asyncio import AsyncConnection
 from sqlalchemy import ColumnElement, Row, and_, select, text, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from elevon_admin.domain.entities import EntityKey, EntityScope, NewEntity, NewLaunchPlan, Standing, StoredLaunchPlan
 from elevon_admin.domain.filters import Filter, FilterFunction

@@ -8,8 +8,8 @@ from typing import Any
 from elevon_core.errors import NotFound
 from elevon_idl.admin import v1 as admin
 from elevon_kit.database import Database
+from elevon_kit.sqlalchemy_asyncio import AsyncConnection
 from sqlalchemy import ColumnElement, Row, and_, or_, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from elevon_admin.domain.entities import GENERATED_PREFIX, EntityScope, Kind, StoredName
 from elevon_admin.domain.filter_values import ValueKind

@@ -8,8 +8,8 @@ from typing import Any
 from elevon_core.errors import AlreadyExists, NotFound
 from elevon_idl.admin import v1 as admin
 from elevon_kit.database import Database, UniqueViolation
+from elevon_kit.sqlalchemy_asyncio import AsyncConnection
 from sqlalchemy import Row, Select, insert, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from elevon_admin.domain.entities import StoredProject
 from elevon_admin.domain.filter_values import ValueKind

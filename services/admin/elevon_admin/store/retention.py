@@ -6,8 +6,8 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from elevon_idl.admin import v1 as admin
+from elevon_kit.sqlalchemy_asyncio import AsyncConnection
 from sqlalchemy import Row, and_, delete, func, insert, or_, select, text, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from elevon_admin.domain.records import ExecutionKey
 from elevon_admin.domain.retention import Counts, Remains, RetentionRule, StoredRun, attempts_of

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from elevon_kit.database import Database
+from elevon_kit.sqlalchemy_asyncio import AsyncConnection
 from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from elevon_admin.store.execution_tables import secrets
 from elevon_admin.store.versioned import insert_missing

@@ -9,8 +9,8 @@ from elevon_core import places
 from elevon_core.errors import AlreadyExists, NotFound
 from elevon_idl.core import v1 as core
 from elevon_kit.database import Database
+from elevon_kit.sqlalchemy_asyncio import AsyncConnection
 from sqlalchemy import Row, insert, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from elevon_admin.domain.dispatches import Dispatch, DispatchKind
 from elevon_admin.domain.executions import StoredSignal

@@ -7,8 +7,8 @@ from typing import Any
 
 from elevon_idl.admin import v1 as admin
 from elevon_kit.database import Database
+from elevon_kit.sqlalchemy_asyncio import AsyncConnection
 from sqlalchemy import Row, select
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from elevon_admin.domain.executions import StoredTaskExecution
 from elevon_admin.domain.filters import Filter

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from elevon_kit.database import Database, UniqueViolation
+from elevon_kit.sqlalchemy_asyncio import AsyncConnection
 from sqlalchemy import Select, bindparam, delete, exists, insert, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from elevon_catalog.domain.failures import already_exists, missing_artifact, missing_dataset
 from elevon_catalog.domain.filters import ArtifactFilters, Page

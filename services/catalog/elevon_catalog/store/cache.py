@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from elevon_kit.database import Contention
+from elevon_kit.sqlalchemy_asyncio import AsyncConnection
 from sqlalchemy import delete, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from elevon_catalog.domain.failures import already_exists, missing_entity
 from elevon_catalog.domain.records import CacheRecord, Replacement

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from elevon_kit.sqlalchemy_asyncio import AsyncConnection
 from sqlalchemy import Select, delete, exists, func, select
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from elevon_catalog.domain.failures import missing_artifact
 from elevon_catalog.domain.names import Handle, TagKey

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from elevon_core.errors import AlreadyExists
 from elevon_kit.database import Database, UniqueViolation
+from elevon_kit.sqlalchemy_asyncio import AsyncConnection
 from sqlalchemy import Select, and_, bindparam, case, exists, func, select
 from sqlalchemy import delete as delete_from
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from elevon_catalog.domain.failures import already_exists, dataset_text, missing_dataset
 from elevon_catalog.domain.filters import DatasetFilters, Page

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from elevon_kit.sqlalchemy_asyncio import AsyncConnection
 from sqlalchemy import delete, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from elevon_catalog.store.repository import Repository, chunks
 from elevon_catalog.store.tables import discarded_values

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from elevon_idl.catalog import v1 as catalog
 from elevon_kit.database import Contention, UniqueViolation
+from elevon_kit.sqlalchemy_asyncio import AsyncConnection
 from sqlalchemy import bindparam, delete, insert, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from elevon_catalog.domain.failures import already_exists
 from elevon_catalog.domain.names import DatasetKey

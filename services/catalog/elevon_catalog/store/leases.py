@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from elevon_kit.database import Contention
+from elevon_kit.sqlalchemy_asyncio import AsyncConnection
 from sqlalchemy import and_, delete, or_, select
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from elevon_catalog.domain.leases import Lease, LeaseRequest
 from elevon_catalog.store.repository import Repository, chunks

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 from elevon_core.errors import Unavailable
 from elevon_kit.database import Database
+from elevon_kit.sqlalchemy_asyncio import AsyncConnection
 from elevon_kit.upserts import insert_into
 from sqlalchemy import Table, delete
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from elevon_catalog.store.tables import discarded_values
 

@@ -7,8 +7,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
+from elevon_kit.sqlalchemy_asyncio import AsyncConnection
 from sqlalchemy import Select, select
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from elevon_catalog.domain.names import DatasetKey
 from elevon_catalog.domain.records import ArtifactRecord, Content, DatasetRecord, ExternalValue, NewArtifact

@@ -6,9 +6,9 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from elevon_kit.sqlalchemy_asyncio import AsyncConnection
 from elevon_kit.upserts import insert_into
 from sqlalchemy import delete, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from elevon_propeller.ports import SHARDS, Leases
 from elevon_propeller.store.tables import leases, replicas

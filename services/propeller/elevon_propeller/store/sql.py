@@ -7,9 +7,9 @@ from typing import Any, cast
 
 from elevon_kit.database import Database, UniqueViolation
 from elevon_kit.many_rows import ManyRows
+from elevon_kit.sqlalchemy_asyncio import AsyncConnection
 from elevon_kit.upserts import insert_into
 from sqlalchemy import Row, Table, bindparam, delete, func, insert, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.dml import Insert
 
 from elevon_propeller.engine.records import ChunkRow, NodeRow
