@@ -13,6 +13,8 @@ FLYTEKIT_TESTS := .flytekit-venv/.ready-for-tests
 CHOSEN = $$($(BIN)/python -c 'import sys; print(sys.executable if sys.version_info < (3, 13) else "3.12")')
 
 export UV_PROJECT_ENVIRONMENT := $(VENV)
+# Each of the many processes would compile all sources again where a shell says that compiled ones are not to be kept.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 
