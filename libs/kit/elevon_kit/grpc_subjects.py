@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
@@ -15,7 +16,7 @@ DEPTH = 4
 
 
 def subject_of(request: Descriptor) -> Extractor | None:
-    """Find, once per method, where its requests name their subject; None when they name none.
+    """Find where requests of a type name their subject; None when they name none.
 
     The shortest path counts that leads, over at most four messages, to one with the texts `project` and `domain`.
     """
@@ -32,6 +33,7 @@ def subject_of(request: Descriptor) -> Extractor | None:
     return extract
 
 
+@cache
 def _search(request: Descriptor) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
     level: list[tuple[tuple[str, ...], Descriptor]] = [((), request)]
     for _ in range(DEPTH):
