@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +27,8 @@ SETTINGS = {
     "full_page_writes": "off",
     "wal_level": "minimal",
     "max_wal_senders": "0",
-    "max_wal_size": "128MB",
+    "min_wal_size": "32MB",
+    "max_wal_size": "64MB",
     "autovacuum": "off",
     "jit": "off",
     "shared_buffers": "64MB",
@@ -36,10 +38,12 @@ SETTINGS = {
 old that it would have to be vacuumed."""
 
 MEMORY = Path("/dev/shm")
-EMPTY = "template0"
-
 ENOUGH_MEMORY = 4 << 30
 """Bytes; the servers of four sessions take a tenth of it."""
+
+PREFIX = "elevon-postgres-"
+LEFT_OVER_SECONDS = 600
+EMPTY = "template0"
 
 
 def folder_in_memory() -> Path | None:
@@ -47,9 +51,19 @@ def folder_in_memory() -> Path | None:
 
     A database is some three hundred files: on a disk, making and removing them is most of what a short test costs.
     """
-    if not os.access(MEMORY, os.W_OK) or shutil.disk_usage(MEMORY).free < ENOUGH_MEMORY:
+    if not os.access(MEMORY, os.W_OK):
         return None
-    return MEMORY
+    remove_left_over(MEMORY)
+    return MEMORY if shutil.disk_usage(MEMORY).free >= ENOUGH_MEMORY else None
+
+
+def remove_left_over(place: Path) -> None:
+    """Remove the folders of sessions that were killed, and so could not: those without a server, for some time."""
+    for data in place.glob(f"{PREFIX}*/data"):
+        with contextlib.suppress(OSError):  # another session removes it, or it is another user's
+            if not (data / "postmaster.pid").exists() and data.stat().st_mtime < time.time() - LEFT_OVER_SECONDS:
+                shutil.rmtree(data.parent)
+                data.parent.with_suffix(".log").unlink()
 
 
 @dataclass(frozen=True)
@@ -120,7 +134,7 @@ def as_server_user(folder: Path) -> list[str]:
 def running_postgres(server_settings: Mapping[str, str], place: Path | None = None) -> Iterator[PostgresServer]:
     """A private PostgreSQL server with these settings, in a folder that goes with it; `place` is where that is made."""
     programs = postgres_programs()
-    folder = Path(tempfile.mkdtemp(prefix="elevon-postgres-", dir=place))
+    folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=place))
     prefix = as_server_user(folder)
     data = folder / "data"
     initdb = [
