@@ -59,6 +59,8 @@ def test_one_after_the_other_in_order_whatever_is_killed(fragile: Plane, tmp_pat
     assert last.closure.phase == Phase.QUEUED
     assert last.spec.annotations.values[WAITING] in " ".join(described(fragile, executions[-1]).split())
     watching = watched(fragile, executions[-1])
+    assert watching.stdout is not None
+    assert watching.stdout.readline().strip() == last.spec.annotations.values[WAITING]
     request = execution_pb2.ExecutionTerminateRequest(id=before, cause="it has held the others back for long enough")
     fragile.admin.TerminateExecution(request)
     for over, victim in ((0, "admin"), (2, "propeller"), (4, "admin")):

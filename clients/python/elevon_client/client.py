@@ -132,14 +132,20 @@ class Client:
             await asyncio.sleep(min(interval, left))
 
     async def watch(
-        self, execution_id: core.WorkflowExecutionIdentifier, *, token: str = "", patience: float = 60.0
+        self,
+        execution_id: core.WorkflowExecutionIdentifier,
+        *,
+        token: str = "",
+        patience: float = 60.0,
+        reached: bool = False,
     ) -> AsyncIterator[admin.WatchExecutionResponse]:
         """Every change of an execution until it has ended, from a token on or from the present state.
 
         A stream that breaks is taken up where it broke, for as long as the control plane is not away for `patience`
-        seconds; then, and at once when it never answered, raises the error.
+        seconds; then, and at once when it never answered, raises the error. Who has had an answer to another call says
+        so with `reached`, and who has a token has had one.
         """
-        now, lost, answered = asyncio.get_running_loop().time, math.inf, bool(token)
+        now, lost, answered = asyncio.get_running_loop().time, math.inf, reached or bool(token)
         while True:
             began = now()
             try:

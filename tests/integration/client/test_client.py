@@ -213,7 +213,7 @@ async def test_credentials_make_the_channel_private(fake: FakeAdmin, certificate
 
 
 class FakeWatch(WatchServicer):  # type: ignore[misc]  # the base is untyped on purpose, see above
-    """A stream whose messages have numbers as tokens; it breaks after those that are listed."""
+    """A stream whose messages have numbers from 1 as tokens; it breaks after those that are listed."""
 
     def __init__(self, length: int, breaks_after: set[int]) -> None:
         self.length = length
@@ -222,8 +222,9 @@ class FakeWatch(WatchServicer):  # type: ignore[misc]  # the base is untyped on 
 
     async def WatchExecution(self, request: Any, context: Any) -> AsyncIterator[admin.WatchExecutionResponse]:
         self.tokens.append(request.token)
-        for number in range(int(request.token or 0) + 1, self.length + 1):
-            yield admin.WatchExecutionResponse(token=str(number))
+        for number in range(int(request.token or 0), self.length + 1):
+            if str(number) != (request.token or "0"):
+                yield admin.WatchExecutionResponse(token=str(number))
             if number in self.breaks_after:
                 self.breaks_after.discard(number)
                 raise Unavailable("the service stops")
@@ -246,6 +247,12 @@ async def test_a_watch_that_breaks_goes_on_where_it_was() -> None:
     assert await watching(fake) == ["1", "2", "3", "4", "5", "6"]
     assert fake.tokens == ["", "2", "5"]
     assert await watching(FakeWatch(6, set()), token="4") == ["5", "6"]
+
+
+async def test_who_has_had_an_answer_waits_for_the_first_message() -> None:
+    assert await watching(FakeWatch(2, {0}), reached=True) == ["1", "2"]
+    with pytest.raises(grpc.aio.AioRpcError):
+        await watching(FakeWatch(2, {0}))
 
 
 async def test_patience_with_a_watch_ends() -> None:

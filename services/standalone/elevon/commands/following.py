@@ -14,6 +14,9 @@ from elevon.commands.execution_tree import ExecutionReader, ExecutionView
 
 RETRY_SECONDS = 0.2
 
+ARRIVAL_SECONDS = 5.0
+"""How long the first look is tried: as long as a control plane needs that was just starting again."""
+
 _WITHOUT_STREAMS = (grpc.StatusCode.UNIMPLEMENTED, grpc.StatusCode.RESOURCE_EXHAUSTED)
 """What a control plane answers that has no streams, or none left: it is asked again and again."""
 
@@ -23,10 +26,11 @@ async def views(
 ) -> AsyncIterator[ExecutionView]:
     """The execution as it is, and after its changes, the last one when it has ended.
 
-    There are `interval` seconds between two looks at least. The control plane may be away for `patience` seconds.
+    There are `interval` seconds between two looks at least. Once it has answered, the control plane may be away for
+    `patience` seconds.
     """
     reader, changed = ExecutionReader(client, key), asyncio.Event()
-    view = await reader.read()
+    view = await _patiently(reader, min(patience, ARRIVAL_SECONDS))
     listening = asyncio.create_task(_listen(client, key, changed, patience), name=f"changes of {key.name}")
     try:
         while True:
@@ -44,7 +48,7 @@ async def views(
 async def _listen(
     client: Client, key: core.WorkflowExecutionIdentifier, changed: asyncio.Event, patience: float
 ) -> None:
-    async for _ in client.watch(key, patience=patience):
+    async for _ in client.watch(key, patience=patience, reached=True):
         changed.set()
 
 
