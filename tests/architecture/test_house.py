@@ -111,6 +111,26 @@ def test_each_layer_imports_only_what_is_below() -> None:
     assert found.returncode == 0, found.stdout
 
 
+def test_who_reads_more_than_one_statement_takes_a_snapshot() -> None:
+    torn = [
+        f"{relative(path)}:{node.lineno}"
+        for member in MEMBERS
+        for path in member.glob("elevon*/**/store/*.py")
+        for node in ast.walk(parsed(path.read_text()))
+        if isinstance(node, ast.AsyncWith) and ast.unparse(node.items[0].context_expr).endswith(".reading()")
+        if repeats(node, ast.unparse(node.items[0].optional_vars or node))
+    ]
+    assert torn == []
+
+
+def repeats(block: ast.AsyncWith, connection: str) -> bool:
+    """Whether a block may use its connection more than once."""
+    uses = [node for node in ast.walk(block) if isinstance(node, ast.Name) and node.id == connection]
+    again = [node for node in ast.walk(block) if isinstance(node, ast.For | ast.AsyncFor | ast.While)]
+    bodies = [node for loop in again for part in loop.body for node in ast.walk(part)]
+    return len([use for use in uses if isinstance(use.ctx, ast.Load)]) > 1 or any(use in bodies for use in uses)
+
+
 def test_documents_that_are_named_exist() -> None:
     names = {path.name for path in tracked(".md")}
     named = {

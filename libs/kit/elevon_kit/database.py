@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Literal, TypeVar
 
 from elevon_core.errors import Unavailable
 from sqlalchemy import text
 
 from elevon_kit import telemetry
-from elevon_kit.database_engines import SQLITE, listen, parse_url, reading_engine, writing_engine
+from elevon_kit.database_engines import SQLITE, listen, parse_url, reading_engine, snapshot_engine, writing_engine
 from elevon_kit.database_errors import Contention, SchemaMismatch, UniqueViolation, translated
 from elevon_kit.database_writer import Writer
 from elevon_kit.sqlalchemy_asyncio import AsyncConnection, AsyncEngine
@@ -24,7 +24,7 @@ Dialect = Literal["sqlite", "postgresql"]
 
 
 class Database:
-    """Open it, then `reading()` for looking and `write(work)` for changing.
+    """Open it, then `reading()` and `snapshot()` for looking and `write(work)` for changing.
 
     Errors arrive translated: UniqueViolation, Contention, Unavailable (connection lost), ResourceExhausted (full).
     """
@@ -35,6 +35,7 @@ class Database:
         self._readers = readers
         self._group_size = group_size
         self._reading: AsyncEngine | None = None
+        self._snapshots: AsyncEngine | None = None
         self._writing: AsyncEngine | None = None
         self._writer: Writer | None = None
 
@@ -44,6 +45,7 @@ class Database:
             with translated():
                 self._writing = writing_engine(self.url)
                 self._reading = reading_engine(self.url, self._readers)
+                self._snapshots = snapshot_engine(self._reading)
                 async with self._writing.connect() as connection:
                     await connection.execute(text("SELECT 1"))
         except BaseException:
@@ -63,19 +65,15 @@ class Database:
         for engine in (self._reading, self._writing):
             if engine is not None:
                 await engine.dispose()
-        self._reading = self._writing = None
+        self._reading = self._snapshots = self._writing = None
 
-    @asynccontextmanager
-    async def reading(self) -> AsyncIterator[AsyncConnection]:
-        """Lend a connection that sees one committed state of the database and cannot change it."""
-        if self._reading is None:
-            raise Unavailable("the database is closed")
-        with translated():
-            connection = await self._reading.connect()
-        try:
-            yield connection
-        finally:
-            await connection.close()
+    def reading(self) -> AbstractAsyncContextManager[AsyncConnection]:
+        """Lend a connection for one statement, which sees what is committed and cannot change it."""
+        return _lent(self._reading)
+
+    def snapshot(self) -> AbstractAsyncContextManager[AsyncConnection]:
+        """Lend a connection whose statements all see the same committed state and cannot change it."""
+        return _lent(self._snapshots)
 
     async def write(self, work: Work[T]) -> T:
         """Run a piece of work in a transaction and return its result once that is durable.
@@ -114,3 +112,15 @@ class Database:
         """Ask the database something trivial, for health; raises Unavailable when it does not answer."""
         async with self.reading() as connection:
             await connection.execute(text("SELECT 1"))
+
+
+@asynccontextmanager
+async def _lent(engine: AsyncEngine | None) -> AsyncIterator[AsyncConnection]:
+    if engine is None:
+        raise Unavailable("the database is closed")
+    with translated():
+        connection = await engine.connect()
+    try:
+        yield connection
+    finally:
+        await connection.close()

@@ -95,7 +95,7 @@ class Migrations:
 
     async def check(self, database: Database) -> None:
         """Raise SchemaMismatch, saying what to run, unless the database is at the newest revision."""
-        async with database.reading() as connection:
+        async with database.snapshot() as connection:
             current = await connection.run_sync(current_revision)
         head = self.head()
         if current == head:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import pytest
@@ -41,6 +42,10 @@ def put(number: int, name: str | None = None) -> Any:
 async def numbers(database: Database) -> list[int]:
     async with database.reading() as connection:
         return list((await connection.execute(select(SHELF.c.id).order_by(SHELF.c.id))).scalars())
+
+
+async def driver_of(connection: AsyncConnection) -> Any:
+    return (await connection.get_raw_connection()).driver_connection
 
 
 def count_commits(database: Database) -> list[str]:
@@ -146,9 +151,9 @@ async def test_bad_sql_is_a_defect_and_harms_nobody_else(database: Database) -> 
     assert await numbers(database) == [1]
 
 
-async def test_a_reader_sees_one_state(database: Database) -> None:
+async def test_a_snapshot_is_one_state(database: Database) -> None:
     await database.write(put(1))
-    async with database.reading() as connection:
+    async with database.snapshot() as connection:
         before = (await connection.execute(select(func.count()).select_from(SHELF))).scalar()
         await database.write(put(2))
         after = (await connection.execute(select(func.count()).select_from(SHELF))).scalar()
@@ -156,11 +161,26 @@ async def test_a_reader_sees_one_state(database: Database) -> None:
     assert await numbers(database) == [1, 2]
 
 
-async def test_a_reader_cannot_write(database: Database) -> None:
+@pytest.mark.parametrize("lend", [Database.reading, Database.snapshot])
+async def test_a_reader_cannot_write(
+    database: Database, lend: Callable[[Database], AbstractAsyncContextManager[AsyncConnection]]
+) -> None:
     with pytest.raises(DBAPIError):
-        async with database.reading() as connection:
+        async with lend(database) as connection:
             await put(1)(connection)
     assert await numbers(database) == []
+
+
+async def test_only_a_snapshot_is_a_transaction(postgres_url: str) -> None:
+    database = Database(postgres_url, readers=1)
+    await database.open()
+    seen = []
+    for lend in (database.reading, database.snapshot, database.reading):
+        async with lend() as connection:
+            await connection.execute(text("SELECT 1"))
+            seen.append((await driver_of(connection)).is_in_transaction())
+    await database.close()
+    assert seen == [False, True, False]
 
 
 async def test_many_parameter_sets_at_once(database: Database) -> None:

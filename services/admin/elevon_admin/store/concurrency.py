@@ -103,7 +103,7 @@ class SqlWaiting:
         return [admitted[plan] for plan, _ in calls]
 
     async def _admit_of(self, plan: PlanName, now: int) -> Sequence[Dispatch]:
-        async with self._database.reading() as connection:
+        async with self._database.snapshot() as connection:
             if not await _admissible(connection, plan):
                 return []
         dispatches: list[Dispatch] = []

@@ -56,5 +56,5 @@ class SqlReferences:
 
     async def referring(self, remains: Remains) -> Sequence[Referring]:
         """See RetentionRepository."""
-        async with self._database.reading() as connection:
+        async with self._database.snapshot() as connection:
             return await referring(connection, remains)

@@ -110,7 +110,7 @@ class SqlDeliveries:
         """See DeliveryRepository."""
         count = func.count().label("number")
         counted = select(_COLUMNS.receiver, _COLUMNS.state, count, func.min(_COLUMNS.created_at).label("oldest_at"))
-        async with self._database.reading() as connection:
+        async with self._database.snapshot() as connection:
             rows = (await connection.execute(counted.group_by(_COLUMNS.receiver, _COLUMNS.state))).all()
             known = (await connection.execute(select(delivery_receivers))).all()
         waiting = {row.receiver: (row.number, row.oldest_at) for row in rows if row.state == DeliveryState.WAITING}

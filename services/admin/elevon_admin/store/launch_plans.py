@@ -84,7 +84,7 @@ class SqlLaunchPlans:
     async def get_many(self, keys: Collection[EntityKey]) -> Mapping[EntityKey, StoredLaunchPlan]:
         """See LaunchPlanRepository."""
         found: dict[EntityKey, StoredLaunchPlan] = {}
-        async with self._database.reading() as connection:
+        async with self._database.snapshot() as connection:
             for portion in in_portions(keys):
                 rows = await connection.execute(select(*_SELECTED).where(has_any_key(launch_plans, portion)))
                 found.update((plan.key, plan) for plan in map(_stored, rows))

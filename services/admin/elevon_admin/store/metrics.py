@@ -48,7 +48,7 @@ class SqlHistories:
 
     async def get(self, key: ExecutionKey, *, inside: bool) -> History | None:
         """See HistoryRepository."""
-        async with self._database.reading() as connection:
+        async with self._database.snapshot() as connection:
             found = (await connection.execute(_EXECUTION, key._asdict())).one_or_none()
             if found is None:
                 return None

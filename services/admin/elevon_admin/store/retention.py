@@ -110,14 +110,14 @@ class SqlRetention(SqlReferences):
     ) -> Sequence[Remains]:
         """See RetentionRepository."""
         query = select(*_FOUND).where(*_old(project, domain, before, kept), executions.c.id < after)
-        async with self._database.reading() as connection:
+        async with self._database.snapshot() as connection:
             rows = (await connection.execute(query.order_by(executions.c.id.desc()).limit(limit))).all()
             return [await _remains(connection, row) for row in rows]
 
     async def remains(self, rows: Sequence[int]) -> Sequence[Remains]:
         """See RetentionRepository."""
         found: list[Remains] = []
-        async with self._database.reading() as connection:
+        async with self._database.snapshot() as connection:
             for start in range(0, len(rows), ROWS_AT_ONCE):
                 query = select(*_FOUND).where(executions.c.id.in_(rows[start : start + ROWS_AT_ONCE]))
                 found += [await _remains(connection, row) for row in (await connection.execute(query)).all()]
@@ -142,7 +142,7 @@ class SqlRetention(SqlReferences):
         columns = executions.c
         named = and_(columns.project == key.project, columns.domain == key.domain, columns.name == key.name)
         query = select(*_FOUND, text(f"({ENDED}) AS ended")).where(named)
-        async with self._database.reading() as connection:
+        async with self._database.snapshot() as connection:
             row = (await connection.execute(query)).one_or_none()
             return None if row is None else (bool(row.ended), await _remains(connection, row))
 

@@ -53,7 +53,7 @@ class SqlTaskExecutions:
             columns.project == key.project,
             columns.domain == key.domain,
         )
-        async with self._database.reading() as connection:
+        async with self._database.snapshot() as connection:
             row = (await connection.execute(query)).one_or_none()
             if row is None:
                 return None
@@ -69,7 +69,7 @@ class SqlTaskExecutions:
         """See TaskExecutionRepository."""
         columns = task_executions.c
         query = select(*_READ).where(columns.execution_id == row_of(node.execution), columns.node_id == node.node_id)
-        async with self._database.reading() as connection:
+        async with self._database.snapshot() as connection:
             rows = (await connection.execute(apply_listing(query, TASK_COLUMNS, filters, sort, page))).all()
             parents = await _parents(connection, rows)
         return [StoredTaskExecution(**_read(row, node, parents)) for row in rows]

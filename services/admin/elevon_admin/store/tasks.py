@@ -57,7 +57,7 @@ class SqlTasks:
     async def get_many(self, keys: Collection[EntityKey]) -> Mapping[EntityKey, StoredTask]:
         """See TaskRepository."""
         found: dict[EntityKey, StoredTask] = {}
-        async with self._database.reading() as connection:
+        async with self._database.snapshot() as connection:
             for portion in in_portions(keys):
                 rows = await connection.execute(select(*_SELECTED).where(has_any_key(tasks, portion)))
                 found.update((task.key, task) for task in map(_stored, rows))

@@ -73,7 +73,7 @@ class SqlArtifactStore(Repository):
         if isinstance(handle, TagKey):
             return (await self.find_tagged([handle])).get(handle)
         statement, parameters = NEWEST_BY_ID, {"artifact_id": handle.artifact_id}
-        async with self._database.reading() as connection:
+        async with self._database.snapshot() as connection:
             if handle.dataset is None:
                 rows = (await connection.execute(statement, parameters)).all()
             else:
@@ -88,7 +88,7 @@ class SqlArtifactStore(Repository):
     async def _find_tagged(self, wanted: Sequence[TagKey]) -> dict[TagKey, ArtifactRecord]:
         keys = {key.digest: key for key in wanted}
         found: dict[TagKey, ArtifactRecord] = {}
-        async with self._database.reading() as connection:
+        async with self._database.snapshot() as connection:
             for chunk in chunks(list(keys)):
                 rows = (await connection.execute(BY_TAG, {"digests": chunk})).all()
                 records = await artifact_records(connection, rows)
@@ -98,7 +98,7 @@ class SqlArtifactStore(Repository):
     async def tags_of(self, rows: Sequence[int]) -> dict[int, list[str]]:
         """See ArtifactStore."""
         found: dict[int, list[str]] = {row: [] for row in rows}
-        async with self._database.reading() as connection:
+        async with self._database.snapshot() as connection:
             for chunk in chunks(rows):
                 for row, name in await connection.execute(TAGS, {"rows": chunk}):
                     found[row].append(name)
@@ -109,7 +109,7 @@ class SqlArtifactStore(Repository):
         statement = _filtered(dataset, filters)
         order = (artifacts.c.created_at, artifacts.c.id)
         statement = statement.order_by(*(order if page.ascending else (column.desc() for column in order)))
-        async with self._database.reading() as connection:
+        async with self._database.snapshot() as connection:
             rows = (await connection.execute(statement.limit(page.limit).offset(page.offset))).all()
             return await artifact_records(connection, rows)
 

@@ -73,7 +73,7 @@ class SqlCatalogStore(SqlEntryStore, SqlDatasetStore, SqlDiscardStore):
     async def count_pointing(self, places: Sequence[str]) -> int:
         """See ArtifactStore."""
         found: set[int] = set()
-        async with self._database.reading() as connection:
+        async with self._database.snapshot() as connection:
             for chunk in chunks(places):
                 found.update(await connection.scalars(_pointing(chunk)))
         return len(found)

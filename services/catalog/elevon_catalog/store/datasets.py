@@ -46,7 +46,7 @@ class SqlDatasetStore(Repository):
 
     async def _find_datasets(self, keys: Sequence[DatasetKey]) -> dict[DatasetKey, DatasetRecord]:
         found: dict[DatasetKey, DatasetRecord] = {}
-        async with self._database.reading() as connection:
+        async with self._database.snapshot() as connection:
             for chunk in chunks(keys):
                 for row in await connection.execute(FIND, {"digests": [key.digest for key in chunk]}):
                     record = dataset_record(row)

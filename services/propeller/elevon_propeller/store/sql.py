@@ -162,7 +162,7 @@ class SqlStore:
         """The node rows of some executions."""
         found: dict[int, list[NodeRow]] = {key: [] for key in keys}
         ordered = sorted(keys)
-        async with self._database.reading() as connection:
+        async with self._database.snapshot() as connection:
             for start in range(0, len(ordered), KEYS_PER_QUERY):
                 part = ordered[start : start + KEYS_PER_QUERY]
                 for row in await connection.execute(select(nodes).where(nodes.c.execution.in_(part))):
@@ -173,7 +173,7 @@ class SqlStore:
         """The elements of arrays of some executions."""
         found: dict[int, list[ChunkRow]] = {key: [] for key in keys}
         ordered = sorted(keys)
-        async with self._database.reading() as connection:
+        async with self._database.snapshot() as connection:
             for start in range(0, len(ordered), KEYS_PER_QUERY):
                 part = ordered[start : start + KEYS_PER_QUERY]
                 for row in await connection.execute(select(chunks).where(chunks.c.execution.in_(part))):
