@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
+import time
 
 from elevon_idl.core import v1 as core
+from elevon_propeller.engine.observations import TimerFired
+from elevon_propeller.engine.phases import TimerKind
 from elevon_propeller.engine.state import NodeState
-from elevon_propeller.plugins.contract import AttemptPhase
+from elevon_propeller.plugins.contract import Attempt, AttemptPhase, Report
+from elevon_propeller.runtime.driver import FIRST_OBSERVATIONS
+from elevon_propeller.runtime.executor import WORKERS
+from elevon_propeller.runtime.measurements import RuntimeMeasurements
 from elevon_propeller.simulation import closures
 from elevon_propeller.simulation.closures import TaskNodeSpec
 
@@ -63,3 +70,48 @@ async def test_a_slow_node_holds_its_own_slot_and_no_other(begin: Begin) -> None
     await eventually(lambda: engine.plugin.running == {"fair-n0-0"})
     engine.plugin.finish("fair-n0-0", report(AttemptPhase.SUCCEEDED, outputs=closures.integers(x=1)))
     assert await engine.wait("fair") == "SUCCEEDED"
+
+
+class Steps(RuntimeMeasurements):
+    """Remembers how many observations each tick took."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[int] = []
+
+    def stepped(self, observations: int, seconds: float) -> None:
+        self.seen.append(observations)
+
+
+async def test_what_comes_first_after_a_silence_does_not_wait_for_all_that_came_with_it(begin: Begin) -> None:
+    engine = await begin()
+    await engine.create("much", closures.chain(1))
+    await eventually(lambda: engine.plugin.running)
+    await engine.runtime.outbox.flushed(5)
+    await asyncio.sleep(0.3)  # the silence, after the last acknowledgement has been written
+    driver = engine.runtime.driver
+    driver.measurements = steps = Steps()
+    actor = driver.actors["p", "d", "much"]
+    for _ in range(FIRST_OBSERVATIONS * 4):
+        driver.post(actor, TimerFired(0, "n0", TimerKind.SLEEP, 7))
+    await eventually(lambda: sum(steps.seen) == FIRST_OBSERVATIONS * 4)
+    assert steps.seen == [FIRST_OBSERVATIONS, FIRST_OBSERVATIONS * 2, FIRST_OBSERVATIONS]
+
+
+async def test_starting_much_leaves_the_event_loop_to_others(begin: Begin) -> None:
+    begun = 0
+
+    def slow(attempt: Attempt) -> Report:
+        nonlocal begun
+        begun += 1
+        time.sleep(0.001)
+        return echo(attempt)
+
+    engine = await begin(slow)
+    await engine.create("much", closures.fan_out(WORKERS * 3))
+    most = 0
+    while begun < WORKERS * 3:
+        before = begun
+        await asyncio.sleep(0)
+        most = max(most, begun - before)
+    assert most <= WORKERS // 4, "a start each of all workers is far too much at a time"

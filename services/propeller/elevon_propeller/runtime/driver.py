@@ -31,6 +31,11 @@ from elevon_propeller.runtime.timers import Timers
 
 log = get_logger("driver")
 
+FIRST_OBSERVATIONS = 250
+"""The first tick after a silence takes so many at most, each that follows twice as many as the one before.
+
+After a start in the middle of much, what comes first is durable and told long before all of it is worked off."""
+
 OBSERVATIONS_PER_TICK = 2_000
 OBSERVATIONS_PER_TURN = 500
 """One actor's share of a tick when others wait too."""
@@ -74,6 +79,7 @@ class Driver:
         self._policy = policy
         self._clock = clock
         self._ready: deque[Actor] = deque()
+        self._most_observations = FIRST_OBSERVATIONS
         self._creating: set[int] = set()
         self._numbers: dict[int, int] = {}
         self._acknowledged: list[tuple[int, int]] = []
@@ -181,8 +187,10 @@ class Driver:
         while True:
             await self._wake.wait()
             self._wake.clear()
+            self._most_observations = FIRST_OBSERVATIONS
             while self._ready or self._answered or (self._acknowledged and self._lazy is None):
                 await self.tick()
+                self._most_observations = min(self._most_observations * 2, OBSERVATIONS_PER_TICK)
 
     async def tick(self) -> None:
         """Drain what is ready, commit it, act on it."""
@@ -206,9 +214,9 @@ class Driver:
 
     def _collect(self) -> list[ActorBatch]:
         parts: list[ActorBatch] = []
-        budget = OBSERVATIONS_PER_TICK
+        budget = self._most_observations
         turns = len(self._ready)
-        share = OBSERVATIONS_PER_TICK if turns == 1 else OBSERVATIONS_PER_TURN
+        share = budget if turns == 1 else OBSERVATIONS_PER_TURN
         while turns and budget > 0:
             turns -= 1
             actor = self._ready.popleft()

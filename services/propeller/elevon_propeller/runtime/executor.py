@@ -178,14 +178,16 @@ class Executor:
             await self._breathe()
 
     async def _breathe(self) -> None:
-        """Let others have the event loop once the workers have had it for long; a new breath begins a round later."""
+        """Let others have the event loop once the workers have had it for long; a new breath begins a round later.
+
+        Who finds that breath used up too waits on: a command each of all workers would be a long breath.
+        """
         loop = asyncio.get_running_loop()
-        if loop.time() < self._breath_ends:
-            return
-        if not self._out_of_breath:
-            self._out_of_breath = True
-            loop.call_soon(self._begin_breath)
-        await asyncio.sleep(0)
+        while loop.time() >= self._breath_ends:
+            if not self._out_of_breath:
+                self._out_of_breath = True
+                loop.call_soon(self._begin_breath)
+            await asyncio.sleep(0)
 
     def _begin_breath(self) -> None:
         self._out_of_breath = False
