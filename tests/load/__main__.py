@@ -6,6 +6,8 @@ import argparse
 import asyncio
 import sys
 import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 
@@ -15,7 +17,7 @@ from rich.console import Console
 
 from tests.benchmarks.figures import machine
 from tests.benchmarks.plane import Plane, executions_in, until
-from tests.load.flood import in_a_process
+from tests.load.flood import LISTS, LOOK_UPS, in_a_process
 from tests.load.mix import prepare
 from tests.load.samples import show
 from tests.load.worker import Outcome, in_processes
@@ -54,27 +56,40 @@ async def measure(clients: int, seconds: float, flooded: float, console: Console
                 await ended_as_they_should(client, mixed)
                 console.print(f"{mixed.echoed:,} executions succeeded, {mixed.aborted:,} were aborted, none was lost")
                 state(plane, console)
-                calm, disturbed = await beside_a_flood(plane.target, flooded, console)
+                calm = await beside_a_flood(plane.target, flooded, console)
                 state(plane, console)
         finally:
             await plane.stop()
-    return not (mixed.samples.failures or calm.samples.failures or disturbed.samples.failures)
+    return not any(outcome.samples.failures for outcome in (mixed, *calm))
 
 
-async def beside_a_flood(target: str, seconds: float, console: Console) -> tuple[Outcome, Outcome]:
-    """What clients that take their time see alone, and beside one that floods."""
+async def beside_a_flood(target: str, seconds: float, console: Console) -> list[Outcome]:
+    """What clients that take their time see alone, beside a process that only computes, and beside ones that flood."""
     few = partial(in_processes, target, CALM_CLIENTS, seconds, processes=2, pause=CALM_PAUSE)
-    calm = await few(seed=1_000_000)
     title = f"{CALM_CLIENTS} clients that pause up to {CALM_PAUSE * 1000:g} ms between calls, {seconds:g} s"
-    show(title, calm.samples, seconds, console)
-    disturbed, flood = await asyncio.gather(
-        few(seed=2_000_000),
-        in_a_process(target, seconds + 1),
-    )
-    show(f"{title}, beside one that floods", disturbed.samples, seconds, console)
-    counted = ", ".join(f"{count:,} {code}" for code, count in sorted(flood.items()))
-    console.print(f"the one that floods: {counted}")
-    return calm, disturbed
+    seen = [await few(seed=1_000_000)]
+    show(title, seen[0].samples, seconds, console)
+    async with computing():
+        seen.append(await few(seed=2_000_000))
+    show(f"{title}, beside a process that computes and calls nobody", seen[1].samples, seconds, console)
+    for number, what in enumerate((LOOK_UPS, LISTS), 3):
+        disturbed, flood = await asyncio.gather(few(seed=number * 1_000_000), in_a_process(target, seconds + 1, what))
+        show(f"{title}, beside one that floods with {what}", disturbed.samples, seconds, console)
+        counted = ", ".join(f"{count:,} {code}" for code, count in sorted(flood.items()))
+        console.print(f"the one that floods: {counted}")
+        seen.append(disturbed)
+    return seen
+
+
+@asynccontextmanager
+async def computing() -> AsyncIterator[None]:
+    """One core less for everybody else: what a flooding client costs that runs on the same machine."""
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", "while True: pass")
+    try:
+        yield
+    finally:
+        process.kill()
+        await process.wait()
 
 
 def main() -> int:

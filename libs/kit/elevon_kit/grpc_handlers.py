@@ -145,8 +145,12 @@ class WrappedMethod:
             self._handlers.finish(call)
 
     async def _answer(self, raw: bytes, context: Context, call: Call) -> bytes:
-        if self._limits is not None:
-            call.place = await self._limits.enter(context)
+        if self._limits is None:
+            return await self._work(raw, context, call)
+        call.place = await self._limits.enter(context)
+        return await self._limits.work(call.place, self._work(raw, context, call))
+
+    async def _work(self, raw: bytes, context: Context, call: Call) -> bytes:
         request = self._received(raw)
         self._note_subject(request, call)
         answer = self._encode(await self._behaviour(request, context))

@@ -2,26 +2,30 @@
 
 Each connection has a bucket of calls that refills at a steady rate, and a number of calls that are worked on at once. A
 call beyond the rate waits for its turn; one whose turn is too far away is refused, after a wait too, so that clients
-which repeat refused calls at once cannot keep the server busy with refusing. Other services are never held back.
+which repeat refused calls at once cannot keep the server busy with refusing. While others call, a connection has a
+third of the time at most (`elevon_kit.grpc_sharing`). Other services are never held back.
 """
 
 from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from time import monotonic
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import grpc
 from elevon_core.errors import ResourceExhausted
 
 from elevon_kit import telemetry
+from elevon_kit.grpc_sharing import Part, Sharing, Timed
 from elevon_kit.logging import get_logger
 from elevon_kit.settings import LimitSettings
 
 log = get_logger("limits")
+
+T = TypeVar("T")
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
@@ -54,6 +58,8 @@ class Caller:
     """What is remembered of a connection: its calls under way, and when its next call is due at the steady rate."""
 
     turns: asyncio.Semaphore
+    is_service: bool
+    part: Part = field(default_factory=Part)
     calls: int = 0
     due: float = 0.0
 
@@ -64,6 +70,7 @@ class Place:
 
     caller: Caller
     has_turn: bool = field(default=False)
+    is_shared: bool = field(default=False)
 
 
 class CallLimits:
@@ -76,6 +83,7 @@ class CallLimits:
         self._agent = service_agent(settings.service_key.get_secret_value())
         self._interval = 1 / settings.calls_per_second if settings.calls_per_second else 0.0
         self._ahead = (settings.burst_calls - 1 + ROUNDING) * self._interval
+        self._sharing = Sharing(clock)
         self._callers: dict[str, Caller] = {}
         self._sweep_at = SWEEP_FROM
         self._refused = 0
@@ -90,7 +98,9 @@ class CallLimits:
         A stream, which may last for hours, needs no turn: only how often streams are opened counts.
         """
         name = context.peer()
-        caller = self._callers.get(name) or self._meet(name)
+        caller = self._callers.get(name) or self._meet(context, name)
+        if not caller.is_service:
+            self._sharing.greet(caller.part)
         if self._is_full_for(caller) and not self._is_service(context, name):
             await self._detain()
             if self._is_full_for(caller):
@@ -103,10 +113,21 @@ class CallLimits:
                 await self._pace(context, name, caller)
             if not stream:
                 await self._take_turn(context, name, place)
+                await self._share(place)
         except BaseException:
             self.leave(place)
             raise
         return place
+
+    async def work(self, place: Place, work: Coroutine[Any, Any, T]) -> T:
+        """Do the work of a call that was let in, and note what it takes if the connection has to share."""
+        if not place.is_shared:
+            return await work
+        timed = Timed(work)
+        try:
+            return await timed
+        finally:
+            self._sharing.charge(place.caller.part, timed.seconds)
 
     def leave(self, place: Place) -> None:
         """Note the end of a call."""
@@ -151,6 +172,17 @@ class CallLimits:
         await turns.acquire()
         place.has_turn = True
 
+    async def _share(self, place: Place) -> None:
+        """Have a connection leave others their time."""
+        caller = place.caller
+        if caller.is_service or not self._interval or not self._sharing.is_needed():
+            return
+        place.is_shared = True
+        wait = self._sharing.begin(caller.part)
+        if wait:
+            self._waits.add(1, {"reason": "others"})
+            await asyncio.sleep(wait)
+
     def _is_service(self, context: Context, name: str) -> bool:
         """Whether another service calls; asked only about calls that would have to wait."""
         if name.startswith("http:"):
@@ -160,10 +192,10 @@ class CallLimits:
                 return self._agent in str(value).split()
         return False
 
-    def _meet(self, name: str) -> Caller:
+    def _meet(self, context: Context, name: str) -> Caller:
         if len(self._callers) >= self._sweep_at:
             self._forget()
-        caller = self._callers[name] = Caller(asyncio.Semaphore(self._settings.turns))
+        caller = self._callers[name] = Caller(asyncio.Semaphore(self._settings.turns), self._is_service(context, name))
         return caller
 
     def _forget(self) -> None:
