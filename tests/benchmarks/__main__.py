@@ -18,6 +18,7 @@ from tests.benchmarks.budgets import BUDGETS, Benchmark
 from tests.benchmarks.figures import Measurement, as_json, show_table
 from tests.benchmarks.large import LARGE
 from tests.benchmarks.lists import LISTS
+from tests.benchmarks.pace import pace, paces
 from tests.benchmarks.plane import Bench
 from tests.benchmarks.scale import SCALE
 
@@ -27,6 +28,7 @@ BENCHMARKS: dict[str, Benchmark] = {**BUDGETS, **LISTS, **SCALE, **LARGE}
 async def measure(names: list[str], console: Console, failed: list[str]) -> list[Measurement]:
     """Run the named benchmarks, one after the other, each on a control plane of its own; notes those that failed."""
     found: list[Measurement] = []
+    seen = [pace()]
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
         for number, name in enumerate(names, 1):
@@ -42,7 +44,8 @@ async def measure(names: list[str], console: Console, failed: list[str]) -> list
             if not console.is_terminal:
                 console.print(f"{label}: {time.monotonic() - began:.0f} s")
             found += measured
-    return found
+            seen.append(pace())
+    return [*found, *paces(seen)]
 
 
 async def measure_one(name: str, tell: Callable[[str], None], failed: list[str]) -> list[Measurement]:

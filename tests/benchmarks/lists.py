@@ -24,7 +24,7 @@ from tests.postgres import running_postgres
 LISTED = 1_000_000
 NODES_EACH, WITH_NODES = 20_000, 10
 PAGE = 100
-CALLS = 300
+CALLS = 800
 BUDGET = 10
 """Milliseconds, of the slowest of a hundred calls."""
 
