@@ -128,6 +128,8 @@ def repeats(block: ast.AsyncWith, connection: str) -> bool:
     uses = [node for node in ast.walk(block) if isinstance(node, ast.Name) and node.id == connection]
     again = [node for node in ast.walk(block) if isinstance(node, ast.For | ast.AsyncFor | ast.While)]
     bodies = [node for loop in again for part in loop.body for node in ast.walk(part)]
+    made = [node.elt for node in ast.walk(block) if isinstance(node, ast.ListComp | ast.SetComp | ast.GeneratorExp)]
+    bodies += [node for each in made for node in ast.walk(each)]
     return len([use for use in uses if isinstance(use.ctx, ast.Load)]) > 1 or any(use in bodies for use in uses)
 
 

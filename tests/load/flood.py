@@ -17,8 +17,6 @@ from tests.benchmarks import specs
 from tests.load.mix import ECHO, OPTIONS
 
 AT_ONCE = 1_500
-
-
 LOOK_UPS, LISTS = "look-ups", "lists"
 
 

@@ -55,7 +55,10 @@ def service_agent(key: str) -> str:
 
 @dataclass(slots=True)
 class Caller:
-    """What is remembered of a connection: its calls under way, and when its next call is due at the steady rate."""
+    """What is remembered of a connection: its calls under way, and when its next call is due at the steady rate.
+
+    Whether its first call was a service's decides only if it counts as one that calls beside others.
+    """
 
     turns: asyncio.Semaphore
     is_service: bool
@@ -99,7 +102,7 @@ class CallLimits:
         """
         name = context.peer()
         caller = self._callers.get(name) or self._meet(context, name)
-        if not caller.is_service:
+        if self._interval and not caller.is_service:
             self._sharing.greet(caller.part)
         if self._is_full_for(caller) and not self._is_service(context, name):
             await self._detain()
@@ -113,7 +116,7 @@ class CallLimits:
                 await self._pace(context, name, caller)
             if not stream:
                 await self._take_turn(context, name, place)
-                await self._share(place)
+                await self._share(context, name, place)
         except BaseException:
             self.leave(place)
             raise
@@ -172,19 +175,18 @@ class CallLimits:
         await turns.acquire()
         place.has_turn = True
 
-    async def _share(self, place: Place) -> None:
+    async def _share(self, context: Context, name: str, place: Place) -> None:
         """Have a connection leave others their time."""
-        caller = place.caller
-        if caller.is_service or not self._interval or not self._sharing.is_needed():
+        if not self._sharing.is_needed() or self._is_service(context, name):
             return
         place.is_shared = True
-        wait = self._sharing.begin(caller.part)
+        wait = self._sharing.begin(place.caller.part)
         if wait:
             self._waits.add(1, {"reason": "others"})
             await asyncio.sleep(wait)
 
     def _is_service(self, context: Context, name: str) -> bool:
-        """Whether another service calls; asked only about calls that would have to wait."""
+        """Whether another service calls; asked about a connection's first call, and those that may have to wait."""
         if name.startswith("http:"):
             return False
         for key, value in context.invocation_metadata() or ():

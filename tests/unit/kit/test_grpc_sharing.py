@@ -1,4 +1,4 @@
-"""Connections beside others have half of the event loop's time; alone, all of it."""
+"""Connections beside others have a third of the event loop's time; alone, all of it."""
 
 from __future__ import annotations
 
