@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 from elevon_idl.core import v1 as core
 from google.protobuf.message import Message
@@ -162,13 +162,21 @@ def _columns_agree(
 
 
 def _accepts_union(downstream: core.LiteralType, upstream: core.LiteralType, alone: bool) -> bool:
-    variants = downstream.union_type.variants
-    if _is_union(upstream):
-        return all(any(castable(given, variant) for variant in variants) for given in upstream.union_type.variants)
-    accepting = sum(castable(upstream, variant) for variant in variants)
-    # Two variants that accept a bare value leave open which one is meant: that is refused, not guessed. A value that
-    # comes as a union has been assigned to a variant by whoever made it.
-    return accepting == 1 or (alone and accepting > 0)
+    if alone or _is_union(upstream):
+        # Whoever made the value has said which variant it is, also of unions within unions.
+        given, expected = _flat(upstream) if _is_union(upstream) else [upstream], list(_flat(downstream))
+        return all(any(castable(one, variant) for variant in expected) for one in given)
+    # Two variants that accept a bare value leave open which one is meant: that is refused, not guessed.
+    return sum(castable(upstream, variant) for variant in downstream.union_type.variants) == 1
+
+
+def _flat(union: core.LiteralType) -> Iterator[core.LiteralType]:
+    """The variants, those of unions among them in their place."""
+    for variant in union.union_type.variants:
+        if _is_union(variant):
+            yield from _flat(variant)
+        else:
+            yield variant
 
 
 def _accepts_enum(downstream: core.LiteralType, upstream: core.LiteralType) -> bool:
