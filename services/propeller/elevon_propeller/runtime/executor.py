@@ -136,6 +136,8 @@ class Executor:
         if isinstance(command, StopAttempt):
             self._interrupt_start(actor, command.name)
         self._queue.append((actor, command))
+        if not self._workers:
+            self._begin_breath()
         if len(self._workers) < WORKERS:
             self._workers.start(self._work(), "worker")
 
@@ -172,10 +174,12 @@ class Executor:
 
     async def _work(self) -> None:
         while self._queue:
+            await self._breathe()
+            if not self._queue:
+                return
             actor, command = self._queue.popleft()
             if isinstance(command, FinalizeAttempt | ReleaseCache) or await self._tenure.holds(actor):
                 await self._carry_out(actor, command)
-            await self._breathe()
 
     async def _breathe(self) -> None:
         """Let others have the event loop once the workers have had it for long; a new breath begins a round later.
