@@ -339,7 +339,9 @@ def worlds(draw: st.DrawFn) -> World:
             duplicate=draw(st.sampled_from([0.0, 0.2])),
             abort_after=draw(st.sampled_from([0, 0, 5, 20, 60])),
         ),
-        policy=EnginePolicy(inline_limit=draw(st.sampled_from([0, 65_536]))),
+        policy=EnginePolicy(
+            inline_limit=draw(st.sampled_from([0, 65_536])), begins_per_step=draw(st.sampled_from([1, 2, 250]))
+        ),
         inputs=closures.integers(x=7),
         offspring=Offspring(jobs, PLANS),
     )

@@ -75,7 +75,9 @@ def worlds(draw: st.DrawFn) -> World:
             catalog_outage=draw(st.sampled_from([0.0, 0.3])),
             abort_after=draw(st.sampled_from([0, 0, 0, 3, 12, 40])),
         ),
-        policy=EnginePolicy(inline_limit=draw(st.sampled_from([0, 65_536]))),
+        policy=EnginePolicy(
+            inline_limit=draw(st.sampled_from([0, 65_536])), begins_per_step=draw(st.sampled_from([1, 2, 250]))
+        ),
         inputs=closures.integers(x=7),
     )
 

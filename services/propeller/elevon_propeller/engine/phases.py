@@ -90,6 +90,7 @@ class TimerKind(enum.IntEnum):
     SLEEP = 6
     CHILD = 7
     ELEMENTS = 8
+    DUE = 9
 
 
 _WIRE_NODE = {

@@ -23,7 +23,8 @@ class EnginePolicy:
     that set no parallelism: nothing (`unlimited`), max_parallelism (`workflow`), or `hybrid`, which is the latter
     unless the array says 0. At most `array_live_elements` of one array are under way at a time, 0 for any number. News
     of elements are gathered for `array_event_pause`. A plugin that raises when it is to stop an attempt is asked again
-    `stop_tries` times, and for ever while what it needs is away.
+    `stop_tries` times, and for ever while what it needs is away. At most `begins_per_step` nodes begin in one step,
+    and as many elements, so that news of the first and other executions need not wait for the last.
     """
 
     producer_id: str = "propeller"
@@ -47,3 +48,4 @@ class EnginePolicy:
     child_first_look: int = 2 * MICROSECONDS
     child_longest_pause: int = 30 * MICROSECONDS
     stop_tries: int = 10
+    begins_per_step: int = 250

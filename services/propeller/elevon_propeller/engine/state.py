@@ -184,17 +184,21 @@ class Scope:
 class ExecutionState:
     """One execution; `nodes` finds every node of every graph by its unique id.
 
-    `ready` holds the nodes that wait for a slot, longest first; `slots` counts those that have one. `loading` maps a
-    finished node whose outputs are being fetched to the nodes that wait for them. `held` are the nodes that wait until
-    `original`, the execution that this one recovers, has been read. `unpacked` holds, by node and address, literals out
-    of files of their own, for nodes that take only a part of them. `latest` is when the last step was.
+    `due` holds the nodes that nothing keeps from beginning but that one step begins only so many; `goes_on` says that a
+    timer will see to them. `ready` holds those that wait for a slot, longest first; `slots` counts those that have one.
+    `loading` maps a finished node whose outputs are being fetched to the nodes that wait for them. `held` are the nodes
+    that wait until `original`, the execution that this one recovers, has been read. `unpacked` holds, by node and
+    address, literals out of files of their own, for nodes that take only a part of them. `latest` is when the last step
+    was.
     """
 
     __slots__ = (
         "abort_cause",
         "accepted_at",
+        "due",
         "ended_at",
         "error",
+        "goes_on",
         "held",
         "identifier",
         "inputs",
@@ -240,6 +244,8 @@ class ExecutionState:
         self.ended_at = 0
         self.latest = 0
         self.slots = 0
+        self.due: deque[NodeState] = deque()
+        self.goes_on = False
         self.ready: deque[NodeState] = deque()
         self.loading: dict[str, list[NodeState]] = {}
         self.unpacked: dict[str, dict[str, core.Literal]] = {}
@@ -259,6 +265,10 @@ class ExecutionState:
         if parent is not None:
             parent.children = scope
         return scope
+
+    def is_due(self, node: NodeState) -> bool:
+        """Whether a node waits for nothing any more and has not begun; one of a graph that is gone is not."""
+        return node.phase == NodePhase.WAITING and not node.waiting and self.nodes.get(node.id) is node
 
     def follow(self, arm: NodeState) -> None:
         """Let an arm of a branch wait for those of its upstream nodes that have not ended."""

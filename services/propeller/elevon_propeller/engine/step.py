@@ -47,7 +47,7 @@ from elevon_propeller.engine.observations import (
     SignalSet,
     TimerFired,
 )
-from elevon_propeller.engine.phases import ExecutionPhase, NodePhase
+from elevon_propeller.engine.phases import ExecutionPhase, NodePhase, TimerKind
 from elevon_propeller.engine.plan import START_NODE, Plan
 from elevon_propeller.engine.policy import EnginePolicy
 from elevon_propeller.engine.state import ExecutionState, NodeState
@@ -72,9 +72,23 @@ def _advance(turn: Turn) -> None:
         if turn.closing:
             policies.settle(turn, turn.closing.popleft())
         elif turn.due:
-            _begin(turn, turn.due.popleft())
+            _take(turn, turn.due.popleft())
         elif not _dispatch(turn):
-            return
+            break
+    if turn.state.due and not turn.state.goes_on:
+        turn.state.goes_on = True
+        turn.soon(turn.state.scope.nodes[START_NODE], TimerKind.DUE)
+
+
+def _take(turn: Turn, node: NodeState) -> None:
+    """Begin a node, unless this step has begun its share; what had begun before a restart goes on at once."""
+    if node.phase != NodePhase.WAITING:
+        _begin(turn, node)
+    elif turn.begun < turn.policy.begins_per_step:
+        turn.begun += 1
+        _begin(turn, node)
+    else:
+        turn.state.due.append(node)
 
 
 def _begin(turn: Turn, node: NodeState) -> None:
@@ -125,6 +139,7 @@ def _resume(turn: Turn, _: Resumed) -> None:
             continue  # the array looks after its elements once it has its own inputs again
         for node in list(scope.live.values()):
             _resume_node(turn, node)
+        turn.due.extend(node for node in scope.nodes.values() if turn.state.is_due(node))
         turn.closing.append(scope)
 
 
@@ -135,6 +150,16 @@ def _resume_node(turn: Turn, node: NodeState) -> None:
         turn.state.ready.append(node)
     elif inputs.again(turn, node):
         registry.handler(node).resume(turn, node)
+
+
+def _timer(turn: Turn, seen: TimerFired) -> None:
+    state = turn.state
+    if seen.kind == TimerKind.DUE:
+        state.goes_on = False
+        share = [state.due.popleft() for _ in range(min(len(state.due), turn.policy.begins_per_step))]
+        turn.due.extend(node for node in share if state.is_due(node))
+    elif (node := state.nodes.get(seen.node_id)) is not None:
+        trying.timer_fired(turn, node, seen)
 
 
 def _abort(turn: Turn, seen: AbortRequested) -> None:
@@ -205,7 +230,7 @@ _OBSERVERS: dict[type, Callable[[Turn, Any], None]] = {
     OriginalRead: _original,
     AttemptReported: _for_node(task.reported),
     AttemptStopped: _for_node(task.stopped),
-    TimerFired: _for_node(trying.timer_fired),
+    TimerFired: _timer,
     DataLoaded: _loaded,
     DataWritten: _written,
     CacheLookedUp: _for_node(caching.looked_up),

@@ -18,10 +18,11 @@ class Turn:
 
     `due` holds nodes whose last upstream node has ended; `closing` graphs that may have come to their end. Both are
     worked off by the step's own loop, so that a chain of any length needs no recursion. `resuming` is true in the step
-    that asks again for what a restart has cut off. `admitted` counts elements of arrays that this step has begun.
+    that asks again for what a restart has cut off. `admitted` counts elements of arrays that this step has begun,
+    `begun` other nodes.
     """
 
-    __slots__ = ("admitted", "closing", "decision", "due", "now", "plan", "policy", "resuming", "state")
+    __slots__ = ("admitted", "begun", "closing", "decision", "due", "now", "plan", "policy", "resuming", "state")
 
     def __init__(self, plan: Plan, state: ExecutionState, policy: EnginePolicy, now: int) -> None:
         self.plan = plan
@@ -30,6 +31,7 @@ class Turn:
         self.now = now
         self.resuming = False
         self.admitted = 0
+        self.begun = 0
         self.decision = Decision()
         self.due: deque[NodeState] = deque()
         self.closing: deque[Scope] = deque()
@@ -54,6 +56,10 @@ class Turn:
     def command(self, command: Command) -> None:
         """Have something done once the decision is durable."""
         self.decision.commands.append(command)
+
+    def soon(self, node: NodeState, kind: TimerKind) -> None:
+        """Be told as soon as the decision is durable, whatever the clock says."""
+        self.timer(0, node, kind)
 
     def timer(self, at: int, node: NodeState, kind: TimerKind) -> None:
         """Be told when a time has come."""

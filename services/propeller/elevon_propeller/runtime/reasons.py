@@ -29,7 +29,7 @@ def of_phase(phase: NodePhase) -> str:
 def of_node(state: ExecutionState, node: NodeState) -> str:
     """What the node waits for; empty when it simply runs, or has ended as it should."""
     if node.phase == NodePhase.WAITING:
-        return _waits_for(node)
+        return _waits_for(state, node)
     if node.phase == NodePhase.SKIPPED:
         return node.reason or lifecycle.why_skipped(node)
     if node.phase == NodePhase.QUEUED:
@@ -43,11 +43,13 @@ def of_node(state: ExecutionState, node: NodeState) -> str:
     return node.reason or of_phase(node.phase)
 
 
-def _waits_for(node: NodeState) -> str:
+def _waits_for(state: ExecutionState, node: NodeState) -> str:
     if node.scope.stopping:
         return "never begins: what is around it is being stopped"
     waiting = [each.id for each in _upstream(node) if not each.phase.is_terminal]
-    return f"waits for {lifecycle.some_names(waiting)}" if waiting else ""
+    if waiting:
+        return f"waits for {lifecycle.some_names(waiting)}"
+    return "begins shortly: many nodes may begin at once" if state.is_due(node) else ""
 
 
 def _upstream(node: NodeState) -> Iterator[NodeState]:

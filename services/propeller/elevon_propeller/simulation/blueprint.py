@@ -79,6 +79,7 @@ class Blueprint:
     inline_limit: int = 65_536
     array_parallelism: str = "unlimited"
     array_live_elements: int = 10_000
+    begins_per_step: int = 250
 
 
 def steps_of(graph: Graph) -> Iterator[Step]:

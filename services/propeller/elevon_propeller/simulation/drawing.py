@@ -45,6 +45,7 @@ def draw(seed: int) -> Blueprint:
         inline_limit=rng.choice((65_536, 65_536, 12, 0)),
         array_parallelism=rng.choice(("unlimited", "unlimited", "workflow", "hybrid")),
         array_live_elements=rng.choice((10_000, 2)),
+        begins_per_step=rng.choice((250, 250, 2, 1)),
     )
 
 

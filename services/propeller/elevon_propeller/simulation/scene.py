@@ -153,6 +153,7 @@ class Scene:
             element_inline_limit=min(blueprint.inline_limit, 1024),
             array_parallelism=blueprint.array_parallelism,
             array_live_elements=blueprint.array_live_elements,
+            begins_per_step=blueprint.begins_per_step,
             metadata_root="s3://simulated/metadata",
             raw_output_prefix="s3://simulated/raw",
         )

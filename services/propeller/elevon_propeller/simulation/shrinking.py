@@ -34,6 +34,7 @@ _PLAIN_EXECUTION: dict[str, object] = {
     "inline_limit": 65_536,
     "array_parallelism": "unlimited",
     "array_live_elements": 10_000,
+    "begins_per_step": 250,
 }
 
 

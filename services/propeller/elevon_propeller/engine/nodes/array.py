@@ -33,9 +33,6 @@ from elevon_propeller.engine.policy import EnginePolicy
 from elevon_propeller.engine.state import NodeState
 from elevon_propeller.engine.turn import Turn
 
-ELEMENTS_PER_STEP = 250
-"""So many elements begin in one step at most; a timer that is due at once goes on, so that others have their turn."""
-
 TOO_MANY_FAILURES = "too many elements of the array have failed"
 
 
@@ -225,10 +222,10 @@ def _admit(turn: Turn, scope: ArrayScope) -> None:
     limits = [limit for limit in (scope.plan.parallelism, turn.policy.array_live_elements) if limit]
     room = min(limits, default=scope.size)
     while scope.begun < scope.size and len(scope.live) < room:
-        if turn.admitted >= ELEMENTS_PER_STEP:
+        if turn.admitted >= turn.policy.begins_per_step:
             if not scope.waking:
                 scope.waking = True
-                turn.timer(turn.now, scope.node, TimerKind.ELEMENTS)
+                turn.soon(scope.node, TimerKind.ELEMENTS)
             return
         turn.admitted += 1
         index = scope.begun
