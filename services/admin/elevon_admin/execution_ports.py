@@ -84,9 +84,19 @@ class ExecutionRepository(Protocol):
         ...
 
     async def list(
-        self, project: str, domain: str, name: str, filters: Sequence[Filter], sort: Sort | None, page: Page
+        self,
+        project: str,
+        domain: str,
+        name: str,
+        filters: Sequence[Filter],
+        sort: Sort | None,
+        page: Page,
+        make: Callable[[], admin.Execution] = admin.Execution,
     ) -> Sequence[StoredExecution]:
-        """A page and one more row if there is one; archived ones only if a filter speaks of `state`."""
+        """A page and one more row if there is one; archived ones only if a filter speaks of `state`.
+
+        `make` makes the message that a row is read into: one that belongs to an answer already need not be copied.
+        """
         ...
 
     async def abort(
@@ -142,8 +152,12 @@ class NodeExecutionRepository(Protocol):
         *,
         parent_node: str | None = None,
         parent_task: str | None = None,
+        make: Callable[[], admin.NodeExecution] = admin.NodeExecution,
     ) -> Sequence[StoredNode]:
-        """A page and one more row: those below a node, below a task attempt, or, without either, the top level."""
+        """A page and one more row: those below a node, below a task attempt, or, without either, the top level.
+
+        `make` is as in ExecutionRepository.
+        """
         ...
 
 

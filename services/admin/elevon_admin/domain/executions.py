@@ -84,23 +84,30 @@ class ExecutionLiterals:
 
 @dataclass(frozen=True, slots=True)
 class StoredNode:
-    """A node execution as it is read."""
+    """A node execution as it is read; `message` is its own, as clients read it."""
 
     row_id: int
     key: NodeKey
-    input_uri: str
-    closure: admin.NodeExecutionClosure
-    metadata: admin.NodeExecutionMetaData
+    message: admin.NodeExecution
     inputs: StoredLiterals | None = None
     outputs: StoredLiterals | None = None
     dynamic_workflow: StoredLiterals | None = None
     dynamic_workflow_id: core.Identifier | None = None
 
-    def message(self) -> admin.NodeExecution:
-        """The node execution as clients read it."""
-        return admin.NodeExecution(
-            id=self.key.identifier(), input_uri=self.input_uri, closure=self.closure, metadata=self.metadata
-        )
+    @property
+    def input_uri(self) -> str:
+        """Where its inputs are."""
+        return self.message.input_uri
+
+    @property
+    def closure(self) -> admin.NodeExecutionClosure:
+        """What has become of it."""
+        return self.message.closure
+
+    @property
+    def metadata(self) -> admin.NodeExecutionMetaData:
+        """What kind of node it is."""
+        return self.message.metadata
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ class NodeExecutionRpcs:
 
     async def GetNodeExecution(self, request: admin.NodeExecutionGetRequest, context: object) -> admin.NodeExecution:
         """Answer one node execution."""
-        return (await self.execution_queries.node(request.id)).message()
+        return (await self.execution_queries.node(request.id)).message
 
     async def GetDynamicNodeWorkflow(
         self, request: admin.GetDynamicNodeWorkflowRequest, context: object

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from elevon_idl.admin import v1 as admin
 from elevon_kit.database import Database
 from sqlalchemy import Table, bindparam, select, tuple_
 
@@ -52,7 +53,7 @@ class SqlChanges:
             return {}
         async with self._database.reading() as connection:
             rows = await connection.execute(self._executions, {KEYS: key_set(keys)})
-            found = [Changed(row.updated_at, stored_execution(row)) for row in rows]
+            found = [Changed(row.updated_at, stored_execution(row, admin.Execution())) for row in rows]
         return {changed.row.key: changed for changed in found}
 
     async def executions_since(
@@ -62,7 +63,7 @@ class SqlChanges:
         parameters = {"project": project, "domain": domain, **_position(position, limit)}
         async with self._database.reading() as connection:
             rows = await connection.execute(_EXECUTIONS_AFTER, parameters)
-            return [Changed(row.updated_at, stored_execution(row)) for row in rows]
+            return [Changed(row.updated_at, stored_execution(row, admin.Execution())) for row in rows]
 
     async def nodes(self, execution: ExecutionKey, node_ids: Sequence[str]) -> Sequence[Changed[StoredNode]]:
         """See ChangeRepository."""
@@ -71,7 +72,7 @@ class SqlChanges:
         parameters = {**execution._asdict(), KEYS: key_set([(node_id,) for node_id in node_ids])}
         async with self._database.reading() as connection:
             rows = await connection.execute(self._nodes, parameters)
-            return [Changed(row.updated_at, stored_node(row, execution)) for row in rows]
+            return [Changed(row.updated_at, stored_node(row, execution, admin.NodeExecution())) for row in rows]
 
     async def nodes_since(
         self, execution: ExecutionKey, position: tuple[int, int], limit: int
@@ -80,7 +81,7 @@ class SqlChanges:
         parameters = {**execution._asdict(), **_position(position, limit)}
         async with self._database.reading() as connection:
             rows = await connection.execute(_NODES_AFTER, parameters)
-            return [Changed(row.updated_at, stored_node(row, execution)) for row in rows]
+            return [Changed(row.updated_at, stored_node(row, execution, admin.NodeExecution())) for row in rows]
 
 
 def _position(position: tuple[int, int], limit: int) -> dict[str, int]:

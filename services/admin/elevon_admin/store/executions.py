@@ -178,7 +178,7 @@ class SqlExecutions:
         """See ExecutionRepository."""
         async with self._database.reading() as connection:
             row = (await connection.execute(_GET, key._asdict())).one_or_none()
-        return None if row is None else stored_execution(row)
+        return None if row is None else stored_execution(row, admin.Execution())
 
     async def literals(self, key: ExecutionKey) -> ExecutionLiterals | None:
         """See ExecutionRepository."""
@@ -202,7 +202,14 @@ class SqlExecutions:
         return LaunchSituation(row[0], row[1], row.user, spec.metadata.nesting, label)
 
     async def list(
-        self, project: str, domain: str, name: str, filters: Sequence[Filter], sort: Sort | None, page: Page
+        self,
+        project: str,
+        domain: str,
+        name: str,
+        filters: Sequence[Filter],
+        sort: Sort | None,
+        page: Page,
+        make: Callable[[], admin.Execution] = admin.Execution,
     ) -> Sequence[StoredExecution]:
         """See ExecutionRepository."""
         scope = ExecutionScope(project, domain, name)
@@ -211,7 +218,7 @@ class SqlExecutions:
         async with self._database.reading() as connection:
             rows = (await connection.execute(query, behind(page.after))).all()
         self._bookmarks.leave(page, order, rows, scope, filters, sort)
-        return [stored_execution(row) for row in rows]
+        return [stored_execution(row, make()) for row in rows]
 
     async def abort(
         self, key: ExecutionKey, change: Callable[[ExecutionRecord], None], payload: bytes, cause: str, now: int
@@ -368,10 +375,9 @@ def stored_literals(data: bytes | None, uri: str | None) -> StoredLiterals | Non
     return None if data is None and not uri else StoredLiterals(uri or "", data)
 
 
-def stored_execution(row: Row[*tuple[Any, ...]]) -> StoredExecution:
-    """A row with the columns READ_EXECUTION."""
+def stored_execution(row: Row[*tuple[Any, ...]], message: admin.Execution) -> StoredExecution:
+    """A row with the columns READ_EXECUTION, and the message to fill from it."""
     key = ExecutionKey(row.project, row.domain, row.name)
-    message = admin.Execution()
     identifier = message.id
     identifier.project, identifier.domain, identifier.name = key
     message.spec.MergeFromString(row.spec)

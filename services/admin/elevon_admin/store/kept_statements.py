@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import replace
 from functools import lru_cache
 from typing import Any, Generic, TypeVar
 
@@ -34,8 +33,8 @@ class KeptStatements(Generic[Scope]):
 
     def statement(self, scope: Scope, filters: Sequence[Filter], sort: Sort | None, page: Page) -> Statement:
         """The statement and the order of its rows; raises what making it raises."""
-        # Whose page it is and which row it begins behind do not change the statement.
-        after = None if page.after is None else (None,) * len(page.after)
-        common = replace(page, reader="", after=after)
+        # Whose page it is and which row it begins behind do not change the statement, nor does how many come before it.
+        after = page.after and (None,) * len(page.after)
+        common = Page(page.limit, offset=0 if after else page.offset, after=after)
         few = sum(len(each.values) for each in filters) <= MOST_VALUES
         return (self._kept if few else self._build)(scope, tuple(filters), sort, common)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import Enum, auto
 from typing import Any
 
@@ -87,6 +87,7 @@ class SqlNodeExecutions:
         *,
         parent_node: str | None = None,
         parent_task: str | None = None,
+        make: Callable[[], admin.NodeExecution] = admin.NodeExecution,
     ) -> Sequence[StoredNode]:
         """See NodeExecutionRepository."""
         what = (execution, parent_node, parent_task, filters, sort)
@@ -101,7 +102,7 @@ class SqlNodeExecutions:
         async with self._database.reading() as connection:
             rows = (await connection.execute(statement, parameters)).all()
         self._bookmarks.leave(page, order, rows, *what)
-        return [stored_node(row, execution) for row in rows]
+        return [stored_node(row, execution, make()) for row in rows]
 
 
 class Level(Enum):
@@ -130,25 +131,28 @@ def _page(level: Level, filters: Sequence[Filter], sort: Sort | None, page: Page
 _PAGES = KeptStatements(_page)
 
 
-def stored_node(row: Row[*tuple[Any, ...]], execution: ExecutionKey) -> StoredNode:
-    """A row with the columns READ_NODE: a node execution without its data."""
-    return StoredNode(**_read(row, NodeKey(execution, row.node_id)))
+def stored_node(row: Row[*tuple[Any, ...]], execution: ExecutionKey, message: admin.NodeExecution) -> StoredNode:
+    """A row with the columns READ_NODE, a node execution without its data, and the message to fill from it."""
+    return StoredNode(row.id, NodeKey(execution, row.node_id), _filled(row, execution, message))
 
 
-def _read(row: Row[*tuple[Any, ...]], key: NodeKey) -> dict[str, Any]:
-    return {
-        "row_id": row.id,
-        "key": key,
-        "input_uri": row.input_uri,
-        "closure": admin.NodeExecutionClosure.FromString(row.closure),
-        "metadata": admin.NodeExecutionMetaData.FromString(row.metadata),
-    }
+def _filled(row: Row[*tuple[Any, ...]], execution: ExecutionKey, message: admin.NodeExecution) -> admin.NodeExecution:
+    identifier = message.id
+    identifier.node_id = row.node_id
+    within = identifier.execution_id
+    within.project, within.domain, within.name = execution
+    message.input_uri = row.input_uri
+    message.closure.MergeFromString(row.closure)
+    message.metadata.MergeFromString(row.metadata)
+    return message
 
 
 def _with_data(row: Row[*tuple[Any, ...]], key: NodeKey) -> StoredNode:
     dynamic_id = row.dynamic_workflow_id
     return StoredNode(
-        **_read(row, key),
+        row.id,
+        key,
+        _filled(row, key.execution, admin.NodeExecution()),
         inputs=stored_literals(row.inputs, row.input_uri),
         outputs=stored_literals(row.outputs, row.outputs_uri),
         dynamic_workflow=stored_literals(row.dynamic_workflow, row.dynamic_workflow_uri),

@@ -58,11 +58,14 @@ class ExecutionQueries:
         """A page of executions with their error messages cut short; a known reader goes on where it was."""
         listing = resource_listing(request, "ListExecutions")
         page = replace(listing.page, reader=reader)
-        rows, token = cut(page, await self._executions.list(*listing.scope, listing.filters, listing.sort, page))
-        messages = [execution_message(row) for row in rows]
-        for message in messages:
-            _shorten(message.closure)
-        return admin.ExecutionList(executions=messages, token=token)
+        answer = admin.ExecutionList()
+        scope, make = listing.scope, answer.executions.add
+        rows, token = cut(page, await self._executions.list(*scope, listing.filters, listing.sort, page, make))
+        for row in rows:
+            _shorten(execution_message(row).closure)
+        del answer.executions[len(rows) :]
+        answer.token = token
+        return answer
 
     async def node(self, identifier: core.NodeExecutionIdentifier) -> StoredNode:
         """One node execution with its data; raises NotFound."""
@@ -87,7 +90,10 @@ class ExecutionQueries:
         parent = request.unique_parent_id or None
         if parent is not None:
             await self.node(core.NodeExecutionIdentifier(node_id=parent, execution_id=key.identifier()))
-        return _node_list(page, await self._nodes.list(key, filters, sort, page, parent_node=parent))
+        answer = admin.NodeExecutionList()
+        make = answer.node_executions.add
+        found = await self._nodes.list(key, filters, sort, page, parent_node=parent, make=make)
+        return _finished(answer, page, found)
 
     async def nodes_of_task(self, request: admin.NodeExecutionForTaskListRequest) -> admin.NodeExecutionList:
         """A page of the nodes below a task attempt; raises NotFound without that."""
@@ -95,7 +101,10 @@ class ExecutionQueries:
         filters, sort, page = _listing(request, "ListNodeExecutionsForTask")
         execution = task.key.node.execution
         within = task.key.within_execution()
-        return _node_list(page, await self._nodes.list(execution, filters, sort, page, parent_task=within))
+        answer = admin.NodeExecutionList()
+        make = answer.node_executions.add
+        found = await self._nodes.list(execution, filters, sort, page, parent_task=within, make=make)
+        return _finished(answer, page, found)
 
     async def task(self, identifier: core.TaskExecutionIdentifier) -> StoredTaskExecution:
         """One task execution with its data; raises NotFound."""
@@ -139,12 +148,13 @@ def execution_message(stored: StoredExecution) -> admin.Execution:
     return message
 
 
-def _node_list(page: Page, found: Sequence[StoredNode]) -> admin.NodeExecutionList:
-    rows, token = cut(page, found)
-    messages = [row.message() for row in rows]
-    for message in messages:
-        _shorten(message.closure)
-    return admin.NodeExecutionList(node_executions=messages, token=token)
+def _finished(answer: admin.NodeExecutionList, page: Page, found: Sequence[StoredNode]) -> admin.NodeExecutionList:
+    """The answer whose nodes were found, as a list shows them."""
+    rows, answer.token = cut(page, found)
+    for row in rows:
+        _shorten(row.closure)
+    del answer.node_executions[len(rows) :]
+    return answer
 
 
 def _shorten(closure: admin.ExecutionClosure | admin.NodeExecutionClosure) -> None:

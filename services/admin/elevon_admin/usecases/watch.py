@@ -85,7 +85,7 @@ class Watch:
                 whole = everything or ended
                 changed = self._nodes_since(key, told.newest) if whole else self._nodes_named(key, sorted(node_ids))
                 async for rows in changed:
-                    if nodes := [row.message() for row in told.fresh(rows)]:
+                    if nodes := [row.message for row in told.fresh(rows)]:
                         yield admin.WatchExecutionResponse(token=str(told.newest), node_executions=nodes)
                 for row in told.fresh({"": execution}):
                     yield admin.WatchExecutionResponse(token=str(told.newest), execution=execution_message(row))
