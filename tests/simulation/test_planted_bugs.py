@@ -109,6 +109,14 @@ class CountsNoSlots(UnrulyDriver):
         return super()._take_turn(actor, count)
 
 
+class ForgetsWhoIsDue(UnrulyDriver):
+    """Loses the nodes that an earlier step has left to the next."""
+
+    def _take_turn(self, actor: Actor, count: int) -> ActorBatch | None:
+        actor.state.due.clear()
+        return super()._take_turn(actor, count)
+
+
 class StopsNothing(UnrulyDriver):
     """Takes attempts for stopped that run on."""
 
@@ -160,6 +168,7 @@ def _outputs(actor: Actor) -> Iterable[core.LiteralMap]:
         (LosesTimers, {Rule.TERMINATES}),
         (CountsNoFailures, {Rule.BUDGETS}),
         (CountsNoSlots, {Rule.PARALLELISM}),
+        (ForgetsWhoIsDue, {Rule.TERMINATES}),
         (StopsNothing, {Rule.ONE_AT_A_TIME, Rule.ALL_ENDS}),
         (MixesUpOutputs, {Rule.SAME_OUTPUTS}),
         (Stumbles, {Rule.NO_DEFECT}),
