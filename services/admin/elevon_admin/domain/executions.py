@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from elevon_idl.admin import v1 as admin
 from elevon_idl.core import v1 as core
@@ -50,8 +51,7 @@ class NewExecution:
     recovers_row: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class StoredExecution:
+class StoredExecution(NamedTuple):
     """A workflow execution as it is read; `message` is its own, with what is stored of identifier, spec and closure."""
 
     row_id: int
@@ -82,8 +82,7 @@ class ExecutionLiterals:
     outputs: StoredLiterals | None
 
 
-@dataclass(frozen=True, slots=True)
-class StoredNode:
+class StoredNode(NamedTuple):
     """A node execution as it is read; `message` is its own, as clients read it."""
 
     row_id: int

@@ -23,7 +23,7 @@ def _after(table: Table, *scope: Any) -> Any:
     order = (table.c.updated_at, table.c.id)
     position = tuple_(bindparam("moment", type_=table.c.updated_at.type), bindparam("row_id", type_=table.c.id.type))
     columns = READ_EXECUTION if table is executions else READ_NODE
-    query = select(table.c.updated_at, *columns).where(*scope, tuple_(*order) > position)
+    query = select(*columns, table.c.updated_at).where(*scope, tuple_(*order) > position)
     return query.order_by(*order).limit(bindparam("row_limit"))
 
 
@@ -40,8 +40,8 @@ class SqlChanges:
         self._database = database
         wanted, columns = key_table(database.dialect), executions.c
         named = (columns.project == text_part(0)) & (columns.domain == text_part(1)) & (columns.name == text_part(2))
-        self._executions = select(columns.updated_at, *READ_EXECUTION).join_from(wanted, executions, named)
-        self._nodes = select(node_executions.c.updated_at, *READ_NODE).join_from(
+        self._executions = select(*READ_EXECUTION, columns.updated_at).join_from(wanted, executions, named)
+        self._nodes = select(*READ_NODE, node_executions.c.updated_at).join_from(
             wanted,
             node_executions,
             (node_executions.c.execution_id == EXECUTION_ROW) & (node_executions.c.node_id == text_part(0)),
@@ -53,7 +53,7 @@ class SqlChanges:
             return {}
         async with self._database.reading() as connection:
             rows = await connection.execute(self._executions, {KEYS: key_set(keys)})
-            found = [Changed(row.updated_at, stored_execution(row, admin.Execution())) for row in rows]
+            found = [Changed(row[-1], stored_execution(row, admin.Execution())) for row in rows]
         return {changed.row.key: changed for changed in found}
 
     async def executions_since(
@@ -63,7 +63,7 @@ class SqlChanges:
         parameters = {"project": project, "domain": domain, **_position(position, limit)}
         async with self._database.reading() as connection:
             rows = await connection.execute(_EXECUTIONS_AFTER, parameters)
-            return [Changed(row.updated_at, stored_execution(row, admin.Execution())) for row in rows]
+            return [Changed(row[-1], stored_execution(row, admin.Execution())) for row in rows]
 
     async def nodes(self, execution: ExecutionKey, node_ids: Sequence[str]) -> Sequence[Changed[StoredNode]]:
         """See ChangeRepository."""
@@ -72,7 +72,7 @@ class SqlChanges:
         parameters = {**execution._asdict(), KEYS: key_set([(node_id,) for node_id in node_ids])}
         async with self._database.reading() as connection:
             rows = await connection.execute(self._nodes, parameters)
-            return [Changed(row.updated_at, stored_node(row, execution, admin.NodeExecution())) for row in rows]
+            return [Changed(row[-1], stored_node(row, execution, admin.NodeExecution())) for row in rows]
 
     async def nodes_since(
         self, execution: ExecutionKey, position: tuple[int, int], limit: int
@@ -81,7 +81,7 @@ class SqlChanges:
         parameters = {**execution._asdict(), **_position(position, limit)}
         async with self._database.reading() as connection:
             rows = await connection.execute(_NODES_AFTER, parameters)
-            return [Changed(row.updated_at, stored_node(row, execution, admin.NodeExecution())) for row in rows]
+            return [Changed(row[-1], stored_node(row, execution, admin.NodeExecution())) for row in rows]
 
 
 def _position(position: tuple[int, int], limit: int) -> dict[str, int]:

@@ -49,6 +49,7 @@ READ_EXECUTION = (
     executions.c.spec,
     executions.c.closure,
 )
+_READ = len(READ_EXECUTION)
 
 
 # Statements are made once: putting one together costs more than running it.
@@ -376,10 +377,12 @@ def stored_literals(data: bytes | None, uri: str | None) -> StoredLiterals | Non
 
 
 def stored_execution(row: Row[*tuple[Any, ...]], message: admin.Execution) -> StoredExecution:
-    """A row with the columns READ_EXECUTION, and the message to fill from it."""
-    key = ExecutionKey(row.project, row.domain, row.name)
+    """A row that begins with the columns READ_EXECUTION, and the message to fill from it."""
+    # Columns are taken by their place: asking for them by name takes longer than all the rest.
+    row_id, project, domain, name, cluster, user, abort_cause, spec, closure = row[:_READ]
+    key = ExecutionKey(project, domain, name)
     identifier = message.id
     identifier.project, identifier.domain, identifier.name = key
-    message.spec.MergeFromString(row.spec)
-    message.closure.MergeFromString(row.closure)
-    return StoredExecution(row.id, key, message, row.cluster, row.user, row.abort_cause or "")
+    message.spec.MergeFromString(spec)
+    message.closure.MergeFromString(closure)
+    return StoredExecution(row_id, key, message, cluster, user, abort_cause or "")

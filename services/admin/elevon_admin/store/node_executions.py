@@ -30,6 +30,7 @@ READ_NODE = (
     node_executions.c.closure,
     node_executions.c.metadata,
 )
+_READ = len(READ_NODE)
 _DATA = (
     node_executions.c.inputs,
     node_executions.c.outputs,
@@ -132,27 +133,24 @@ _PAGES = KeptStatements(_page)
 
 
 def stored_node(row: Row[*tuple[Any, ...]], execution: ExecutionKey, message: admin.NodeExecution) -> StoredNode:
-    """A row with the columns READ_NODE, a node execution without its data, and the message to fill from it."""
-    return StoredNode(row.id, NodeKey(execution, row.node_id), _filled(row, execution, message))
+    """A row that begins with the columns READ_NODE, as a node execution without its data; the message is filled.
 
-
-def _filled(row: Row[*tuple[Any, ...]], execution: ExecutionKey, message: admin.NodeExecution) -> admin.NodeExecution:
+    Columns are taken by their place: asking for them by name takes longer than all the rest.
+    """
+    row_id, node_id, input_uri, closure, metadata = row[:_READ]
     identifier = message.id
-    identifier.node_id = row.node_id
+    identifier.node_id = node_id
     within = identifier.execution_id
     within.project, within.domain, within.name = execution
-    message.input_uri = row.input_uri
-    message.closure.MergeFromString(row.closure)
-    message.metadata.MergeFromString(row.metadata)
-    return message
+    message.input_uri = input_uri
+    message.closure.MergeFromString(closure)
+    message.metadata.MergeFromString(metadata)
+    return StoredNode(row_id, NodeKey(execution, node_id), message)
 
 
 def _with_data(row: Row[*tuple[Any, ...]], key: NodeKey) -> StoredNode:
     dynamic_id = row.dynamic_workflow_id
-    return StoredNode(
-        row.id,
-        key,
-        _filled(row, key.execution, admin.NodeExecution()),
+    return stored_node(row, key.execution, admin.NodeExecution())._replace(
         inputs=stored_literals(row.inputs, row.input_uri),
         outputs=stored_literals(row.outputs, row.outputs_uri),
         dynamic_workflow=stored_literals(row.dynamic_workflow, row.dynamic_workflow_uri),
