@@ -76,6 +76,20 @@ def from_call(error: grpc.aio.AioRpcError, where: str) -> ElevonError:
     return kind(message, details=unpack_details(error.trailing_metadata()))
 
 
+def to_number(error: ElevonError) -> int:
+    """Answer the number of an error's status code, for answers that carry errors of their parts."""
+    number: int = STATUS_OF_KIND[error.kind].value[0]
+    return number
+
+
+def from_number(number: int, message: str) -> ElevonError:
+    """Turn such a number back into the error of its kind; one that is not known is Internal."""
+    return _ERROR_OF_NUMBER.get(number, errors.Internal)(message)
+
+
+_ERROR_OF_NUMBER = {code.value[0]: kind for code, kind in ERROR_OF_STATUS.items()}
+
+
 def unpack_details(metadata: grpc.aio.Metadata | None) -> list[Message]:
     """Answer the details that a status carries, as messages of ours; what is not known is left out."""
     raw = metadata.get(DETAILS_KEY) if metadata is not None else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
@@ -11,11 +12,11 @@ from elevon_admin.drivers.engine_client import PropellerEngine
 from elevon_admin.drivers.engine_memory import MemoryEngine
 from elevon_admin.execution_ports import Engine
 from elevon_admin.usecases.closures import digest_of
-from elevon_core.errors import InvalidArgument, Unavailable
+from elevon_core.errors import InvalidArgument, Unavailable, Unimplemented
 from elevon_idl.core import v1 as core
 from elevon_idl.propeller import v1 as propeller
 
-from tests.integration.admin_executions.harness import fake_propeller
+from tests.integration.admin_executions.harness import FakePropeller, fake_propeller
 from tests.servers import free_port
 
 CLOSURE = core.CompiledWorkflowClosure()
@@ -55,6 +56,50 @@ async def test_a_closure_is_asked_for_once(served: Served) -> None:
     assert (await served.engine.create(create("y"))).created is True
     repeated = await served.engine.create(create())
     assert (repeated.created, repeated.closure_required) == (False, False)
+
+
+async def test_executions_handed_over_together_have_an_answer_each(served: Served) -> None:
+    other = core.CompiledWorkflowClosure()
+    other.primary.template.id.name = "other"
+    await served.engine.create(create(closure=CLOSURE))
+    await served.engine.create(
+        propeller.CreateExecutionRequest(execution_id=identifier("o"), closure_digest=digest_of(other), closure=other)
+    )
+    served.memory.refused.add("other")
+    refused = propeller.CreateExecutionRequest(execution_id=identifier("r"), closure_digest=digest_of(other))
+    unknown = propeller.CreateExecutionRequest(execution_id=identifier("u"), closure_digest=b"?" * 32)
+    wishes = [*(create(f"n{number}") for number in range(120)), refused, unknown, create()]
+    answers = await asyncio.gather(*map(served.engine.create, wishes), return_exceptions=True)
+    assert all(isinstance(answer, propeller.CreateExecutionResponse) and answer.created for answer in answers[:120])
+    *_, error, asks, repeated = answers
+    assert isinstance(error, InvalidArgument)
+    assert "other" in error.message
+    assert isinstance(asks, propeller.CreateExecutionResponse)
+    assert asks.closure_required
+    assert isinstance(repeated, propeller.CreateExecutionResponse)
+    assert (repeated.created, repeated.closure_required) == (False, False)
+
+
+class EarlierPropeller(FakePropeller):
+    """One that takes executions one by one only."""
+
+    async def CreateExecutions(
+        self, request: propeller.CreateExecutionsRequest, context: object
+    ) -> propeller.CreateExecutionsResponse:
+        """Not known."""
+        raise Unimplemented("unknown method")
+
+
+async def test_an_engine_of_an_earlier_version_gets_executions_one_by_one() -> None:
+    memory = MemoryEngine()
+    memory.closures[DIGEST] = CLOSURE
+    servicer = EarlierPropeller(memory)
+    async with fake_propeller(memory, servicer=servicer) as address, grpc.aio.insecure_channel(address) as channel:
+        engine = PropellerEngine(channel)
+        memory.failures.append(Unavailable("down"))
+        answers = await asyncio.gather(*(engine.create(create(f"n{n}")) for n in range(9)), return_exceptions=True)
+    assert [type(answer) for answer in answers].count(Unavailable) == 1
+    assert len(memory.created) == 8
 
 
 async def test_what_cannot_be_planned_is_an_invalid_argument(served: Served) -> None:

@@ -13,9 +13,11 @@ import grpc
 from elevon_admin.app import App, build
 from elevon_admin.drivers.engine_memory import MemoryEngine
 from elevon_admin.settings import AdminSettings
+from elevon_core.errors import ElevonError
 from elevon_idl.admin.v1 import event_service_pb2_grpc
 from elevon_idl.propeller import v1 as propeller
 from elevon_kit.grpc_server import GrpcServer
+from elevon_kit.grpc_status import to_number
 from elevon_kit.settings import GrpcSettings
 from flyteidl.admin import common_pb2, event_pb2, execution_pb2
 from flyteidl.core import execution_pb2 as core_execution
@@ -43,6 +45,19 @@ class FakePropeller:
     ) -> propeller.CreateExecutionResponse:
         """Take over an execution."""
         return await self.engine.create(request)
+
+    async def CreateExecutions(
+        self, request: propeller.CreateExecutionsRequest, context: object
+    ) -> propeller.CreateExecutionsResponse:
+        """Take over several executions."""
+        response = propeller.CreateExecutionsResponse()
+        for each in request.executions:
+            outcome = response.outcomes.add()
+            try:
+                outcome.response.CopyFrom(await self.engine.create(each))
+            except ElevonError as error:
+                outcome.error.code, outcome.error.message = to_number(error), error.message
+        return response
 
     async def AbortExecution(
         self, request: propeller.AbortExecutionRequest, context: object

@@ -110,6 +110,53 @@ async def test_bad_requests_name_the_field(start: Start, change: dict[str, Any],
     assert field in str(refused.value.details())
 
 
+async def test_executions_created_in_one_call_have_an_outcome_each(start: Start) -> None:
+    client = await start()
+    closure = closures.chain(1)
+    digest = hashlib.sha256(closure.SerializeToString(deterministic=True)).digest()
+
+    def wanted(name: str, **change: Any) -> propeller.CreateExecutionRequest:
+        place = core.WorkflowExecutionIdentifier(project="flytesnacks", domain="development", name=name)
+        wish: dict[str, Any] = {"execution_id": place, "closure_digest": digest, "inputs": closures.integers(x=1)}
+        return propeller.CreateExecutionRequest(**wish | change)
+
+    assert (await client.stub.CreateExecution(wanted("first", closure=closure))).created
+    assert await client.wait("first") == "SUCCEEDED"
+    wishes = [
+        wanted("second"),
+        wanted("first"),
+        wanted("third", closure_digest=b"short"),
+        wanted("fourth", closure_digest=b"?" * 32),
+        wanted("fifth"),
+        wanted("second"),
+    ]
+    response = await client.stub.CreateExecutions(propeller.CreateExecutionsRequest(executions=wishes))
+    told = [
+        "created"
+        if outcome.response.created
+        else "closure"
+        if outcome.response.closure_required
+        else f"{outcome.error.code} {outcome.error.message}"
+        if outcome.HasField("error")
+        else "known"
+        for outcome in response.outcomes
+    ]
+    assert told[:2] == ["created", "known"]
+    assert told[2].startswith("3 ")
+    assert "closure_digest" in told[2]
+    assert told[3:] == ["closure", "created", "known"]
+    assert {await client.wait(name) for name in ("second", "fifth")} == {"SUCCEEDED"}
+
+
+async def test_too_many_executions_in_one_call_are_refused(start: Start) -> None:
+    client = await start()
+    wishes = [propeller.CreateExecutionRequest()] * 251
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await client.stub.CreateExecutions(propeller.CreateExecutionsRequest(executions=wishes))
+    assert refused.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+    assert "at most 250" in str(refused.value.details())
+
+
 async def test_a_node_kind_that_cannot_be_run_is_refused_by_name(start: Start) -> None:
     client = await start()
     closure = closures.chain(1)

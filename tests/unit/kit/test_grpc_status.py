@@ -35,6 +35,17 @@ def test_a_kind_survives_the_way_there_and_back(kind: ErrorKind) -> None:
     assert grpc_status.ERROR_OF_STATUS[grpc_status.STATUS_OF_KIND[kind]].kind == kind
 
 
+@pytest.mark.parametrize("kind", list(ErrorKind))
+def test_an_error_within_an_answer_comes_back_as_its_kind(kind: ErrorKind) -> None:
+    error = grpc_status.ERROR_OF_STATUS[grpc_status.STATUS_OF_KIND[kind]]("why")
+    back = grpc_status.from_number(grpc_status.to_number(error), error.message)
+    assert (back.kind, back.message) == (kind, "why")
+
+
+def test_a_number_that_nobody_knows_is_internal() -> None:
+    assert grpc_status.from_number(99, "why").kind == ErrorKind.INTERNAL
+
+
 def test_details_travel_under_the_original_type_and_come_back_as_ours() -> None:
     reason = admin.EventFailureReason(
         already_in_terminal_state=admin.EventErrorAlreadyInTerminalState(current_phase="X")

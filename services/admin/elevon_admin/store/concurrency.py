@@ -12,6 +12,7 @@ from elevon_idl.admin import v1 as admin
 from elevon_idl.core import v1 as core
 from elevon_idl.propeller import v1 as propeller
 from elevon_kit.database import Database
+from elevon_kit.gathering import Gathered
 from elevon_kit.sqlalchemy_asyncio import AsyncConnection
 from sqlalchemy import ColumnElement, Row, TextClause, and_, bindparam, delete, func, insert, select, text, update
 
@@ -30,7 +31,6 @@ from elevon_admin.domain.records import ExecutionFamily, ExecutionKey, Execution
 from elevon_admin.store.dispatches import add_dispatch, undelivered_of
 from elevon_admin.store.execution_families import store_families
 from elevon_admin.store.execution_tables import LIVE, executions, signals, waiting_executions
-from elevon_admin.store.gathering import Gathered
 from elevon_admin.store.key_sets import KEYS, key_set, key_table, text_part
 from elevon_admin.store.registry_tables import launch_plans
 

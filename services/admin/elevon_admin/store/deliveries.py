@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from elevon_kit.database import Database
+from elevon_kit.gathering import Gathered
 from elevon_kit.sqlalchemy_asyncio import AsyncConnection
 from sqlalchemy import Row, Update, bindparam, delete, func, insert, or_, select, update
 
@@ -18,7 +19,6 @@ from elevon_admin.domain.deliveries import (
 )
 from elevon_admin.domain.paging import Page
 from elevon_admin.store.delivery_tables import deliveries, delivery_receivers
-from elevon_admin.store.gathering import Gathered
 from elevon_admin.store.versioned import insert_missing
 
 _COLUMNS = deliveries.c

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from elevon_kit.database import Database
+from elevon_kit.gathering import Gathered
 from elevon_kit.sqlalchemy_asyncio import AsyncConnection
 from sqlalchemy import Row, bindparam, delete, insert, select
 
 from elevon_admin.domain.dispatches import Dispatch, DispatchKind
 from elevon_admin.domain.records import ExecutionKey
 from elevon_admin.store.execution_tables import dispatches, executions
-from elevon_admin.store.gathering import Gathered
 
 _READ = select(
     dispatches.c.id,

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from elevon_core.errors import ElevonError
 from elevon_idl.admin import v1 as admin
 from elevon_kit.database import Database
+from elevon_kit.gathering import Gathered
 from elevon_kit.many_rows import ManyRows
 from elevon_kit.sqlalchemy_asyncio import AsyncConnection
 from sqlalchemy import Row, Select, bindparam, func, insert, select, update
@@ -27,7 +28,6 @@ from elevon_admin.ports import Clock
 from elevon_admin.store.data_references import add_references
 from elevon_admin.store.execution_rows import execution_values, node_values, task_values
 from elevon_admin.store.execution_tables import executions, node_executions, task_executions
-from elevon_admin.store.gathering import Gathered
 from elevon_admin.store.key_sets import KEYS, key_set, key_table, number_part, text_part
 
 _EXECUTION_COLUMNS = (

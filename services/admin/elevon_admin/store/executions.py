@@ -9,6 +9,7 @@ from elevon_core.errors import AlreadyExists, FailedPrecondition, NotFound
 from elevon_idl.admin import v1 as admin
 from elevon_idl.core import v1 as core
 from elevon_kit.database import Database
+from elevon_kit.gathering import Gathered
 from elevon_kit.sqlalchemy_asyncio import AsyncConnection
 from sqlalchemy import Row, and_, bindparam, insert, select, update
 
@@ -32,7 +33,6 @@ from elevon_admin.store.execution_families import store_families
 from elevon_admin.store.execution_pages import ExecutionScope, execution_page
 from elevon_admin.store.execution_rows import column_time, literal_columns
 from elevon_admin.store.execution_tables import dispatches, execution_tags, executions, node_executions
-from elevon_admin.store.gathering import Gathered
 from elevon_admin.store.kept_statements import KeptStatements, Statement
 from elevon_admin.store.key_sets import KEYS, key_set, key_table, text_part
 from elevon_admin.store.listing import behind

@@ -7,6 +7,7 @@ from typing import Any
 
 from elevon_idl.admin import v1 as admin
 from elevon_kit.database import Database
+from elevon_kit.gathering import Gathered
 from elevon_kit.sqlalchemy_asyncio import AsyncConnection
 from sqlalchemy import Row, and_, bindparam, delete, func, insert, select, text, update
 
@@ -15,7 +16,6 @@ from elevon_admin.domain.entities import EntityKey, EntityScope
 from elevon_admin.domain.paging import Page
 from elevon_admin.domain.scheduled_executions import StoredSchedule, StoredTick, TickStatus
 from elevon_admin.domain.timetables import Tick
-from elevon_admin.store.gathering import Gathered
 from elevon_admin.store.registry_tables import ACTIVE, launch_plans
 from elevon_admin.store.schedule_tables import OPEN, WAITING, schedule_ticks, schedules
 from elevon_admin.store.versioned import in_scope, insert_missing

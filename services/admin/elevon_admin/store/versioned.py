@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 from elevon_core.errors import AlreadyExists
 from elevon_idl.admin import v1 as admin
 from elevon_kit.database import Database
+from elevon_kit.gathering import Gathered
 from elevon_kit.sqlalchemy_asyncio import AsyncConnection
 from elevon_kit.upserts import insert_into
 from sqlalchemy import Column, ColumnElement, Select, Table, and_, bindparam, cast, null, select, tuple_
 
 from elevon_admin.domain.entities import Digests, EntityKey, EntityScope, Kind, NewEntity, Standing
 from elevon_admin.domain.filter_values import ValueKind
-from elevon_admin.store.gathering import Gathered
 from elevon_admin.store.listing import Entity, Field
 from elevon_admin.store.registry_tables import (
     description_entities,

@@ -7,8 +7,9 @@ from collections.abc import AsyncIterator
 import grpc
 from elevon_idl.propeller import v1 as propeller
 from elevon_idl.propeller.v1 import propeller_service_pb2_grpc
+from elevon_kit.grpc_status import to_number
 
-from elevon_propeller.usecases.executions import Executions
+from elevon_propeller.usecases.executions import Created, Executions
 from elevon_propeller.usecases.forgetting import Forgetting
 from elevon_propeller.usecases.watching import Watching
 
@@ -28,6 +29,13 @@ class PropellerService(propeller_service_pb2_grpc.PropellerServiceServicer):
     ) -> propeller.CreateExecutionResponse:
         """Take over an execution and start it."""
         return await self._executions.create(request)
+
+    async def CreateExecutions(
+        self, request: propeller.CreateExecutionsRequest, context: _Context
+    ) -> propeller.CreateExecutionsResponse:
+        """Take over several executions."""
+        created = await self._executions.create_all(request.executions)
+        return propeller.CreateExecutionsResponse(outcomes=map(_outcome, created))
 
     async def AbortExecution(
         self, request: propeller.AbortExecutionRequest, context: _Context
@@ -58,3 +66,10 @@ class PropellerService(propeller_service_pb2_grpc.PropellerServiceServicer):
         """Delete what an execution has left behind."""
         await self._forgetting.forget(request)
         return propeller.ForgetExecutionResponse()
+
+
+def _outcome(created: Created) -> propeller.CreateExecutionOutcome:
+    if isinstance(created, propeller.CreateExecutionResponse):
+        return propeller.CreateExecutionOutcome(response=created)
+    error = propeller.CreateExecutionError(code=to_number(created), message=created.message)
+    return propeller.CreateExecutionOutcome(error=error)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
+from collections.abc import Sequence
+from typing import TypeAlias
 
 from elevon_core import identifiers
-from elevon_core.errors import InvalidArgument
+from elevon_core.errors import ElevonError, Internal, InvalidArgument
 from elevon_idl.core import v1 as core
 from elevon_idl.propeller import v1 as propeller
+from elevon_kit.logging import get_logger
 
 from elevon_propeller.engine.observations import AbortRequested, Observation, SignalSet
 from elevon_propeller.engine.plan import Plan
@@ -18,6 +22,11 @@ from elevon_propeller.runtime.ownership import ABORT, SIGNAL
 from elevon_propeller.runtime.runtime import Runtime
 
 DIGEST_BYTES = 32
+MOST_AT_ONCE = 250
+
+Created: TypeAlias = propeller.CreateExecutionResponse | ElevonError
+
+log = get_logger("executions")
 
 
 class Executions:
@@ -35,10 +44,26 @@ class Executions:
             return propeller.CreateExecutionResponse(closure_required=True)
         actor = self._actor(request, digest, plan)
         if actor.shard in self._runtime.driver.epochs:
-            if actor.name not in self._runtime.driver.actors and await self._exists(actor.name):
-                return propeller.CreateExecutionResponse(created=False)
             return propeller.CreateExecutionResponse(created=await self._runtime.driver.create(actor))
         return propeller.CreateExecutionResponse(created=await self._runtime.store.create_execution(actor.row()))
+
+    async def create_all(self, requests: Sequence[propeller.CreateExecutionRequest]) -> list[Created]:
+        """Take executions over, each with an answer or an error of its own, in order.
+
+        Raises InvalidArgument for more than MOST_AT_ONCE.
+        """
+        if len(requests) > MOST_AT_ONCE:
+            raise InvalidArgument.invalid("executions", len(requests), f"at most {MOST_AT_ONCE} in one call")
+        return list(await asyncio.gather(*map(self._created, requests)))
+
+    async def _created(self, request: propeller.CreateExecutionRequest) -> Created:
+        try:
+            return await self.create(request)
+        except ElevonError as error:
+            return error
+        except Exception as error:
+            log.error("execution not created", execution=request.execution_id.name, exc_info=error)
+            return Internal(str(error))
 
     async def abort(self, request: propeller.AbortExecutionRequest) -> bool:
         """Stop an execution; False when it was never known."""
@@ -76,9 +101,6 @@ class Executions:
             policy.raw_output_prefix,
         )
         return Actor(self._runtime.keys.next(), digest, plan, state)
-
-    async def _exists(self, name: Name) -> bool:
-        return await self._runtime.store.find_execution(*name) is not None
 
     async def _tell(self, name: Name, seen: Observation, kind: str, payload: bytes) -> bool:
         """Post to the execution here, or leave a request for its owner; nothing for one that has ended."""

@@ -288,6 +288,96 @@ class CreateExecutionResponse(google.protobuf.message.Message):
 global___CreateExecutionResponse = CreateExecutionResponse
 
 @typing.final
+class CreateExecutionsRequest(google.protobuf.message.Message):
+    """Executions to take over."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    EXECUTIONS_FIELD_NUMBER: builtins.int
+    @property
+    def executions(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___CreateExecutionRequest]:
+        """The executions; at most 250 a call."""
+
+    def __init__(
+        self,
+        *,
+        executions: collections.abc.Iterable[global___CreateExecutionRequest] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["executions", b"executions"]) -> None: ...
+
+global___CreateExecutionsRequest = CreateExecutionsRequest
+
+@typing.final
+class CreateExecutionsResponse(google.protobuf.message.Message):
+    """What became of the executions of one call."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    OUTCOMES_FIELD_NUMBER: builtins.int
+    @property
+    def outcomes(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___CreateExecutionOutcome]:
+        """One outcome for each execution, in the order of the request."""
+
+    def __init__(
+        self,
+        *,
+        outcomes: collections.abc.Iterable[global___CreateExecutionOutcome] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["outcomes", b"outcomes"]) -> None: ...
+
+global___CreateExecutionsResponse = CreateExecutionsResponse
+
+@typing.final
+class CreateExecutionOutcome(google.protobuf.message.Message):
+    """What became of one execution: what CreateExecution would have answered."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    RESPONSE_FIELD_NUMBER: builtins.int
+    ERROR_FIELD_NUMBER: builtins.int
+    @property
+    def response(self) -> global___CreateExecutionResponse:
+        """The answer."""
+
+    @property
+    def error(self) -> global___CreateExecutionError:
+        """The error."""
+
+    def __init__(
+        self,
+        *,
+        response: global___CreateExecutionResponse | None = ...,
+        error: global___CreateExecutionError | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["error", b"error", "outcome", b"outcome", "response", b"response"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["error", b"error", "outcome", b"outcome", "response", b"response"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["outcome", b"outcome"]) -> typing.Literal["response", "error"] | None: ...
+
+global___CreateExecutionOutcome = CreateExecutionOutcome
+
+@typing.final
+class CreateExecutionError(google.protobuf.message.Message):
+    """The error that CreateExecution would have ended with."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    CODE_FIELD_NUMBER: builtins.int
+    MESSAGE_FIELD_NUMBER: builtins.int
+    code: builtins.int
+    """The number of the gRPC status code."""
+    message: builtins.str
+    """What is wrong."""
+    def __init__(
+        self,
+        *,
+        code: builtins.int = ...,
+        message: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["code", b"code", "message", b"message"]) -> None: ...
+
+global___CreateExecutionError = CreateExecutionError
+
+@typing.final
 class AbortExecutionRequest(google.protobuf.message.Message):
     """Which execution to stop, and why."""
 

@@ -40,6 +40,11 @@ class PropellerServiceStub(object):
                 request_serializer=elevon_dot_propeller_dot_v1_dot_propeller__service__pb2.CreateExecutionRequest.SerializeToString,
                 response_deserializer=elevon_dot_propeller_dot_v1_dot_propeller__service__pb2.CreateExecutionResponse.FromString,
                 _registered_method=True)
+        self.CreateExecutions = channel.unary_unary(
+                '/elevon.propeller.v1.PropellerService/CreateExecutions',
+                request_serializer=elevon_dot_propeller_dot_v1_dot_propeller__service__pb2.CreateExecutionsRequest.SerializeToString,
+                response_deserializer=elevon_dot_propeller_dot_v1_dot_propeller__service__pb2.CreateExecutionsResponse.FromString,
+                _registered_method=True)
         self.AbortExecution = channel.unary_unary(
                 '/elevon.propeller.v1.PropellerService/AbortExecution',
                 request_serializer=elevon_dot_propeller_dot_v1_dot_propeller__service__pb2.AbortExecutionRequest.SerializeToString,
@@ -77,6 +82,16 @@ class PropellerServiceServicer(object):
         Durable before it answers. An execution that is known already is answered with created = false and is left as it
         is. When only a digest is sent and the engine does not hold that workflow, nothing is created and
         closure_required is true. INVALID_ARGUMENT when the workflow cannot be planned.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CreateExecutions(self, request, context):
+        """Takes over several executions, each as CreateExecution would.
+
+        Durable before it answers, not in one transaction: each has an outcome of its own, and one that is refused does not
+        stop the others. INVALID_ARGUMENT for more than 250.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -130,6 +145,11 @@ def add_PropellerServiceServicer_to_server(servicer, server):
                     servicer.CreateExecution,
                     request_deserializer=elevon_dot_propeller_dot_v1_dot_propeller__service__pb2.CreateExecutionRequest.FromString,
                     response_serializer=elevon_dot_propeller_dot_v1_dot_propeller__service__pb2.CreateExecutionResponse.SerializeToString,
+            ),
+            'CreateExecutions': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateExecutions,
+                    request_deserializer=elevon_dot_propeller_dot_v1_dot_propeller__service__pb2.CreateExecutionsRequest.FromString,
+                    response_serializer=elevon_dot_propeller_dot_v1_dot_propeller__service__pb2.CreateExecutionsResponse.SerializeToString,
             ),
             'AbortExecution': grpc.unary_unary_rpc_method_handler(
                     servicer.AbortExecution,
@@ -185,6 +205,33 @@ class PropellerService(object):
             '/elevon.propeller.v1.PropellerService/CreateExecution',
             elevon_dot_propeller_dot_v1_dot_propeller__service__pb2.CreateExecutionRequest.SerializeToString,
             elevon_dot_propeller_dot_v1_dot_propeller__service__pb2.CreateExecutionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateExecutions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/elevon.propeller.v1.PropellerService/CreateExecutions',
+            elevon_dot_propeller_dot_v1_dot_propeller__service__pb2.CreateExecutionsRequest.SerializeToString,
+            elevon_dot_propeller_dot_v1_dot_propeller__service__pb2.CreateExecutionsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -32,6 +32,16 @@ class PropellerServiceStub:
     closure_required is true. INVALID_ARGUMENT when the workflow cannot be planned.
     """
 
+    CreateExecutions: grpc.UnaryUnaryMultiCallable[
+        elevon_idl.propeller.v1.propeller_service_pb2.CreateExecutionsRequest,
+        elevon_idl.propeller.v1.propeller_service_pb2.CreateExecutionsResponse,
+    ]
+    """Takes over several executions, each as CreateExecution would.
+
+    Durable before it answers, not in one transaction: each has an outcome of its own, and one that is refused does not
+    stop the others. INVALID_ARGUMENT for more than 250.
+    """
+
     AbortExecution: grpc.UnaryUnaryMultiCallable[
         elevon_idl.propeller.v1.propeller_service_pb2.AbortExecutionRequest,
         elevon_idl.propeller.v1.propeller_service_pb2.AbortExecutionResponse,
@@ -82,6 +92,16 @@ class PropellerServiceAsyncStub:
     Durable before it answers. An execution that is known already is answered with created = false and is left as it
     is. When only a digest is sent and the engine does not hold that workflow, nothing is created and
     closure_required is true. INVALID_ARGUMENT when the workflow cannot be planned.
+    """
+
+    CreateExecutions: grpc.aio.UnaryUnaryMultiCallable[
+        elevon_idl.propeller.v1.propeller_service_pb2.CreateExecutionsRequest,
+        elevon_idl.propeller.v1.propeller_service_pb2.CreateExecutionsResponse,
+    ]
+    """Takes over several executions, each as CreateExecution would.
+
+    Durable before it answers, not in one transaction: each has an outcome of its own, and one that is refused does not
+    stop the others. INVALID_ARGUMENT for more than 250.
     """
 
     AbortExecution: grpc.aio.UnaryUnaryMultiCallable[
@@ -136,6 +156,18 @@ class PropellerServiceServicer(metaclass=abc.ABCMeta):
         Durable before it answers. An execution that is known already is answered with created = false and is left as it
         is. When only a digest is sent and the engine does not hold that workflow, nothing is created and
         closure_required is true. INVALID_ARGUMENT when the workflow cannot be planned.
+        """
+
+    @abc.abstractmethod
+    def CreateExecutions(
+        self,
+        request: elevon_idl.propeller.v1.propeller_service_pb2.CreateExecutionsRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[elevon_idl.propeller.v1.propeller_service_pb2.CreateExecutionsResponse, collections.abc.Awaitable[elevon_idl.propeller.v1.propeller_service_pb2.CreateExecutionsResponse]]:
+        """Takes over several executions, each as CreateExecution would.
+
+        Durable before it answers, not in one transaction: each has an outcome of its own, and one that is refused does not
+        stop the others. INVALID_ARGUMENT for more than 250.
         """
 
     @abc.abstractmethod

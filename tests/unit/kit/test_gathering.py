@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Sequence
 
 import pytest
-from elevon_admin.store.gathering import Gathered
 from elevon_admin.usecases.entity_cache import EntityCache
+from elevon_kit.gathering import Gathered
 from hypothesis import given
 from hypothesis import strategies as st
 
