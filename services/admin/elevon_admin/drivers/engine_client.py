@@ -17,7 +17,7 @@ from elevon_kit.grpc_status import from_number
 
 WHERE = "propeller"
 
-SMALL = 64 * 1024
+SMALL = 8 * 1024
 """Up to so many bytes an execution shares a call with others that are handed over at the same time."""
 MOST_AT_ONCE = 50
 
