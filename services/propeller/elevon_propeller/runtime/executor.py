@@ -110,6 +110,7 @@ class Executor:
         self._measurements = measurements or RuntimeMeasurements()
         self._queue: deque[tuple[Actor, Command]] = deque()
         self._workers = BackgroundTasks("executor")
+        self._working = 0
         self._breath_ends = 0.0
         self._out_of_breath = False
         self._leaving: set[asyncio.Task[None]] = set()
@@ -136,9 +137,10 @@ class Executor:
         if isinstance(command, StopAttempt):
             self._interrupt_start(actor, command.name)
         self._queue.append((actor, command))
-        if not self._workers:
+        if not self._working:
             self._begin_breath()
-        if len(self._workers) < WORKERS:
+        if self._working < WORKERS:
+            self._working += 1
             self._workers.start(self._work(), "worker")
 
     def leave(self, actor: Actor) -> None:
@@ -173,13 +175,17 @@ class Executor:
         await self._workers.stop()
 
     async def _work(self) -> None:
-        while self._queue:
-            await self._breathe()
-            if not self._queue:
-                return
-            actor, command = self._queue.popleft()
-            if isinstance(command, FinalizeAttempt | ReleaseCache) or await self._tenure.holds(actor):
-                await self._carry_out(actor, command)
+        try:
+            while self._queue:
+                await self._breathe()
+                if not self._queue:
+                    return
+                actor, command = self._queue.popleft()
+                if isinstance(command, FinalizeAttempt | ReleaseCache) or await self._tenure.holds(actor):
+                    await self._carry_out(actor, command)
+        finally:
+            # At once, not when the task is done: a command that comes in between would find nobody.
+            self._working -= 1
 
     async def _breathe(self) -> None:
         """Let others have the event loop once the workers have had it for long; a new breath begins a round later.
