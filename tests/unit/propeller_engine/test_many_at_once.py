@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 from elevon_idl.core import v1 as core
 from elevon_idl.propeller import v1 as propeller
@@ -17,6 +19,8 @@ from elevon_propeller.engine.state import ExecutionState
 from elevon_propeller.engine.step import step
 from elevon_propeller.runtime import reasons
 from elevon_propeller.simulation import closures
+from elevon_propeller.simulation.closures import TaskNodeSpec
+from elevon_propeller.simulation.world import Dangers, Fate, World
 
 WIDTH, SHARE = 10, 4
 POLICY = EnginePolicy(begins_per_step=SHARE)
@@ -114,3 +118,23 @@ def test_those_that_are_left_never_begin_once_the_execution_is_aborted() -> None
         decision = execution.see(timer)
         assert not started(decision)
         assert not any(node.phase == NodePhase.QUEUED for node in decision.nodes.values())
+
+
+@pytest.mark.parametrize("abort_after", range(1, 30))
+def test_an_abort_at_any_moment_finds_the_failure_node_begun_or_not_wanted(abort_after: int) -> None:
+    made = closures.closure(
+        [TaskNodeSpec("n0"), TaskNodeSpec("n1", source="n0")],
+        outputs={"x": "n1"},
+        policy=core.WorkflowMetadata.FAIL_AFTER_EXECUTABLE_NODES_COMPLETE,
+        failure_node=TaskNodeSpec("fn"),
+    )
+    world = World(
+        made,
+        random.Random(abort_after),
+        fates={"n0": [Fate.DIES], "n1": [Fate.SUCCEEDS], "fn": [Fate.SUCCEEDS]},
+        options=propeller.ExecutionOptions(),
+        dangers=Dangers(abort_after=abort_after),
+        policy=EnginePolicy(begins_per_step=1),
+        inputs=closures.integers(x=7),
+    )
+    assert world.run() in (ExecutionPhase.FAILED, ExecutionPhase.ABORTED)

@@ -81,8 +81,11 @@ def _advance(turn: Turn) -> None:
 
 
 def _take(turn: Turn, node: NodeState) -> None:
-    """Begin a node, unless this step has begun its share; what had begun before a restart goes on at once."""
-    if node.phase != NodePhase.WAITING:
+    """Begin a node, unless this step has begun its share.
+
+    What had begun before a restart goes on at once, and so does a failure node: an abort waits for its end.
+    """
+    if node.phase != NodePhase.WAITING or node is node.scope.failure:
         _begin(turn, node)
     elif turn.begun < turn.policy.begins_per_step:
         turn.begun += 1
