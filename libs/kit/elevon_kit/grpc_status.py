@@ -44,6 +44,12 @@ ERROR_OF_STATUS: dict[grpc.StatusCode, type[ElevonError]] = {
 }
 """What a status code from another service means here; codes of ours come back as the kind they were sent for."""
 
+ERROR_OF_NUMBER: dict[int, type[ElevonError]] = {code.value[0]: kind for code, kind in ERROR_OF_STATUS.items()}
+"""The same by the numbers of the codes, for answers that carry errors of their parts."""
+
+OF_THE_OTHER = (errors.Unavailable, errors.DeadlineExceeded, errors.Internal, errors.Unimplemented)
+"""Errors that are about the other service rather than about what it was asked for: their messages name it."""
+
 MESSAGE_LIMIT = 7 * 1024
 MESSAGE_LIMIT_WITH_DETAILS = 3 * 1024
 """Bytes of an encoded message. A client that sets no metadata limit starts to refuse trailers at 8 KiB, and with
@@ -70,9 +76,7 @@ def to_status(error: ElevonError) -> tuple[grpc.StatusCode, str, Trailers]:
 def from_call(error: grpc.aio.AioRpcError, where: str) -> ElevonError:
     """Turn a failed call into the error of its kind, naming `where` it came from; details are unpacked."""
     kind = ERROR_OF_STATUS.get(error.code(), errors.Internal)
-    message = error.details() or error.code().name
-    if kind in (errors.Unavailable, errors.DeadlineExceeded, errors.Internal, errors.Unimplemented):
-        message = f"{where}: {message}"
+    message = _placed(kind, error.details() or error.code().name, where)
     return kind(message, details=unpack_details(error.trailing_metadata()))
 
 
@@ -82,12 +86,14 @@ def to_number(error: ElevonError) -> int:
     return number
 
 
-def from_number(number: int, message: str) -> ElevonError:
-    """Turn such a number back into the error of its kind; one that is not known is Internal."""
-    return _ERROR_OF_NUMBER.get(number, errors.Internal)(message)
+def from_number(number: int, message: str, where: str) -> ElevonError:
+    """Turn such a number back into the error of its kind, as `from_call` does; one that is not known is Internal."""
+    kind = ERROR_OF_NUMBER.get(number, errors.Internal)
+    return kind(_placed(kind, message, where))
 
 
-_ERROR_OF_NUMBER = {code.value[0]: kind for code, kind in ERROR_OF_STATUS.items()}
+def _placed(kind: type[ElevonError], message: str, where: str) -> str:
+    return f"{where}: {message}" if kind in OF_THE_OTHER else message
 
 
 def unpack_details(metadata: grpc.aio.Metadata | None) -> list[Message]:

@@ -38,12 +38,24 @@ def test_a_kind_survives_the_way_there_and_back(kind: ErrorKind) -> None:
 @pytest.mark.parametrize("kind", list(ErrorKind))
 def test_an_error_within_an_answer_comes_back_as_its_kind(kind: ErrorKind) -> None:
     error = grpc_status.ERROR_OF_STATUS[grpc_status.STATUS_OF_KIND[kind]]("why")
-    back = grpc_status.from_number(grpc_status.to_number(error), error.message)
-    assert (back.kind, back.message) == (kind, "why")
+    back = grpc_status.from_number(grpc_status.to_number(error), error.message, "catalog")
+    assert (back.kind, back.message.removeprefix("catalog: ")) == (kind, "why")
+
+
+@pytest.mark.parametrize("code", [code for code in grpc.StatusCode if code is not grpc.StatusCode.OK])
+def test_an_error_reads_the_same_whether_a_call_failed_or_its_part(code: grpc.StatusCode) -> None:
+    failed = grpc.aio.AioRpcError(code, grpc.aio.Metadata(), grpc.aio.Metadata(), details="why")
+    of_call = grpc_status.from_call(failed, "catalog")
+    of_part = grpc_status.from_number(code.value[0], "why", "catalog")
+    assert (of_part.kind, of_part.message) == (of_call.kind, of_call.message)
+    blames_the_other = code.name in ("UNAVAILABLE", "ABORTED", "DEADLINE_EXCEEDED", "UNIMPLEMENTED")
+    blames_the_other |= code.name in ("INTERNAL", "UNKNOWN", "DATA_LOSS")
+    assert of_part.message == ("catalog: why" if blames_the_other else "why")
 
 
 def test_a_number_that_nobody_knows_is_internal() -> None:
-    assert grpc_status.from_number(99, "why").kind == ErrorKind.INTERNAL
+    error = grpc_status.from_number(99, "why", "catalog")
+    assert (error.kind, error.message) == (ErrorKind.INTERNAL, "catalog: why")
 
 
 def test_details_travel_under_the_original_type_and_come_back_as_ours() -> None:

@@ -87,5 +87,5 @@ class PropellerEngine:
 
 def _answer(outcome: propeller.CreateExecutionOutcome) -> propeller.CreateExecutionResponse | Exception:
     if outcome.HasField("error"):
-        return from_number(outcome.error.code, outcome.error.message)
+        return from_number(outcome.error.code, outcome.error.message, WHERE)
     return outcome.response
