@@ -3,7 +3,8 @@
 Each connection has a bucket of calls that refills at a steady rate, and a number of calls that are worked on at once. A
 call beyond the rate waits for its turn; one whose turn is too far away is refused, after a wait too, so that clients
 which repeat refused calls at once cannot keep the server busy with refusing. While others call, a connection has a
-third of the time at most (`elevon_kit.grpc_sharing`). Other services are never held back.
+third of the time at most (`elevon_kit.grpc_sharing`); one that keeps very many calls waiting for that, and for long,
+has further ones refused. Other services are never held back.
 """
 
 from __future__ import annotations
@@ -65,6 +66,8 @@ class Caller:
     part: Part = field(default_factory=Part)
     calls: int = 0
     due: float = 0.0
+    waiting: int = 0
+    crowded_since: float = 0.0
 
 
 @dataclass(slots=True)
@@ -167,13 +170,30 @@ class CallLimits:
         await asyncio.sleep(wait)
 
     async def _take_turn(self, context: Context, name: str, place: Place) -> None:
-        turns = place.caller.turns
-        if turns.locked():
+        caller = place.caller
+        if caller.turns.locked():
             if self._is_service(context, name):
                 return
+            if self._is_crowded(caller):
+                await self._detain()
+                raise self._too_many(name)
             self._waits.add(1, {"reason": "concurrency"})
-        await turns.acquire()
+        caller.waiting += 1
+        try:
+            await caller.turns.acquire()
+        finally:
+            caller.waiting -= 1
         place.has_turn = True
+
+    def _is_crowded(self, caller: Caller) -> bool:
+        """Whether a connection keeps half of what it may have open waiting, and has done so, beside others, for long.
+
+        That is for as long as its bucket lasts: many calls in a short time are no flood.
+        """
+        now, most = self._clock(), self._settings.streams // 2
+        if caller.waiting < most // 2 or not self._sharing.is_needed():
+            caller.crowded_since = now
+        return caller.waiting >= most and now - caller.crowded_since > self._ahead
 
     async def _share(self, context: Context, name: str, place: Place) -> None:
         """Have a connection leave others their time."""
@@ -183,7 +203,9 @@ class CallLimits:
         wait = self._sharing.begin(place.caller.part)
         if wait:
             self._waits.add(1, {"reason": "others"})
+            due = self._clock() + wait
             await asyncio.sleep(wait)
+            self._sharing.came_late(max(self._clock() - due, 0.0))
 
     def _is_service(self, context: Context, name: str) -> bool:
         """Whether another service calls; asked about a connection's first call, and those that may have to wait."""
@@ -222,6 +244,14 @@ class CallLimits:
             f"before repeating them (grpc.limits.calls_per_second sets the limit)"
         )
         return self._refuse(name, "rate", message, max(wait, 0.1))
+
+    def _too_many(self, name: str) -> ResourceExhausted:
+        message = (
+            f"too many calls on this connection: {self._settings.streams // 2} or more have been waiting for over "
+            f"{self._ahead:.3g} s while others call too; keep fewer calls under way at a time "
+            f"(grpc.limits.turns are worked on at once)"
+        )
+        return self._refuse(name, "waiting", message, DETAINED_WAITS * self._settings.wait_seconds)
 
     def _refuse(self, name: str, reason: str, message: str, seconds: float) -> ResourceExhausted:
         self._refusals.add(1, {"reason": reason})

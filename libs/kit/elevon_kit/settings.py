@@ -49,7 +49,10 @@ class LimitSettings(SettingsGroup):
     )
     turns: int = Field(32, ge=1, description="Calls of one connection that are worked on at once; more wait.")
     streams: int = Field(
-        100, ge=1, description="Calls and streams that one connection may have open; its client keeps more back."
+        100,
+        ge=1,
+        description="Calls and streams that one connection may have open; its client keeps more back. Who keeps "
+        "half of them waiting beside others, for as long as `burst_calls` last, has more refused.",
     )
     most_calls: int = Field(
         5_000,

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 
 import pytest
 from elevon_core.errors import ResourceExhausted
-from elevon_kit.grpc_limits import SWEEP_FROM, CallLimits
+from elevon_kit.grpc_limits import SWEEP_FROM, CallLimits, Place
 from elevon_kit.grpc_local import LocalContext
 from elevon_kit.settings import LimitSettings
 from hypothesis import given
@@ -99,3 +100,80 @@ async def test_only_a_channel_that_shows_the_key_is_a_service(peer: str, agent: 
         assert not served
     else:
         assert served
+
+
+@dataclass(frozen=True)
+class Crowd:
+    """A connection with calls that wait for their turn, and what becomes of its next one."""
+
+    waiting: int = 4
+    seconds: float = 1.5
+    agent: str = "grpc"
+    beside_others: bool = True
+    refused: bool = True
+
+
+@pytest.mark.parametrize(
+    "crowd",
+    [
+        Crowd(),
+        Crowd(waiting=3, refused=False),
+        Crowd(seconds=0.5, refused=False),
+        Crowd(agent="elevon-service", refused=False),
+        Crowd(beside_others=False, refused=False),
+    ],
+    ids=["many for long", "few", "not for long", "of a service", "alone"],
+)
+async def test_who_keeps_many_calls_waiting_beside_others_for_long_is_refused_more(crowd: Crowd) -> None:
+    clock = Clock()
+    settings = LimitSettings(calls_per_second=10, burst_calls=11, wait_seconds=0, turns=2, streams=8)
+    limits = CallLimits(settings, clock)
+    context = LocalContext((("user-agent", crowd.agent),), "ipv4:127.0.0.1:1")
+    if crowd.beside_others:
+        assert await passes(limits, "ipv4:127.0.0.1:2")
+    working = [await limits.enter(context) for _ in range(settings.turns)]
+    waiting = [asyncio.create_task(limits.enter(context)) for _ in range(crowd.waiting)]
+    await asyncio.sleep(0)
+    clock.now += crowd.seconds
+    if crowd.beside_others:
+        assert await passes(limits, "ipv4:127.0.0.1:2")
+    one_more = asyncio.create_task(limits.enter(context))
+    await asyncio.sleep(0.01)
+    if crowd.refused:
+        with pytest.raises(ResourceExhausted, match="4 or more have been waiting for over 1 s while others call"):
+            await one_more
+    else:
+        waiting.append(one_more)
+    for place in working:
+        limits.leave(place)
+    for call in asyncio.as_completed(waiting):
+        limits.leave(await call)
+    assert limits.calls == 0
+
+
+async def test_patience_begins_anew_when_few_calls_wait() -> None:
+    clock = Clock()
+    settings = LimitSettings(calls_per_second=10, burst_calls=100, wait_seconds=0, turns=1, streams=8)
+    limits = CallLimits(settings, clock)
+    context = LocalContext((), "ipv4:127.0.0.1:1")
+
+    async def more(count: int) -> list[asyncio.Task[Place]]:
+        assert await passes(limits, "ipv4:127.0.0.1:2")
+        made = [asyncio.create_task(limits.enter(context)) for _ in range(count)]
+        await asyncio.sleep(0)
+        return made
+
+    calls = await more(6)
+    clock.now += 20
+    for call in calls[:4]:
+        limits.leave(await call)
+    calls = [*calls[4:], *await more(4)]
+    clock.now += 9
+    calls += await more(1)
+    assert not calls[-1].done()
+    clock.now += 9
+    (refused,) = await more(1)
+    with pytest.raises(ResourceExhausted):
+        await refused
+    for call in calls:
+        limits.leave(await call)

@@ -9,7 +9,18 @@ from collections import deque
 import pytest
 from elevon_kit.grpc_limits import CallLimits
 from elevon_kit.grpc_local import LocalContext
-from elevon_kit.grpc_sharing import AHEAD_SECONDS, LEAST_SECONDS, PERIOD_SECONDS, SHARE, Part, Sharing, Timed
+from elevon_kit.grpc_sharing import (
+    ADJUST_SECONDS,
+    AHEAD_SECONDS,
+    EQUAL_PARTS,
+    LATE_SECONDS,
+    LEAST_SECONDS,
+    PERIOD_SECONDS,
+    SHARE,
+    Part,
+    Sharing,
+    Timed,
+)
 from elevon_kit.settings import LimitSettings
 from hypothesis import given
 from hypothesis import strategies as st
@@ -43,8 +54,52 @@ def test_who_calls_without_end_has_its_share_and_no_more(works: list[float], at_
         sharing.charge(part, took)
         waiting.append(clock.now + sharing.begin(part))
     mistaken = (at_once + 1) * max(LEAST_SECONDS, *works)  # what may be under way by a wrong expectation
-    assert spent <= SHARE * (seconds + AHEAD_SECONDS) + mistaken
+    assert spent <= SHARE * seconds + AHEAD_SECONDS + mistaken
     assert spent >= SHARE * seconds - mistaken
+
+
+def calling(sharing: Sharing, clock: Clock, connections: list[Part], seconds: float, late: float) -> None:
+    """Let time pass in which all connections call, and calls that are held back come so late."""
+    until = clock.now + seconds
+    while clock.now < until:
+        for part in connections:
+            sharing.greet(part)
+        sharing.came_late(late)
+        clock.now += ADJUST_SECONDS / 10
+
+
+@pytest.mark.parametrize("connections", [1, 2, 6, 7, 20, 200])
+def test_a_part_shrinks_to_twice_an_equal_one_while_time_is_short_and_grows_again(connections: int) -> None:
+    clock, parts = Clock(), [Part() for _ in range(connections)]
+    sharing = Sharing(clock)
+    least = min(SHARE, EQUAL_PARTS / connections)
+    calling(sharing, clock, parts, 1, late=LATE_SECONDS / 2)
+    assert sharing.share == SHARE
+    calling(sharing, clock, parts, 3, late=2 * LATE_SECONDS)
+    assert sharing.share == pytest.approx(least)
+    calling(sharing, clock, parts, 6, late=LATE_SECONDS / 2)
+    assert sharing.share == SHARE
+
+
+def test_a_single_late_call_changes_nothing() -> None:
+    clock, parts = Clock(), [Part() for _ in range(20)]
+    sharing = Sharing(clock)
+    calling(sharing, clock, parts, 1, late=0)
+    clock.now += ADJUST_SECONDS
+    sharing.came_late(5 * LATE_SECONDS)
+    assert sharing.share == SHARE
+
+
+def test_who_calls_no_more_than_others_is_not_held_back_when_time_is_short() -> None:
+    clock, parts, took = Clock(), [Part() for _ in range(100)], 0.005
+    sharing = Sharing(clock)
+    calling(sharing, clock, parts, 5, late=10 * LATE_SECONDS)
+    for _ in range(20):
+        for part in parts:  # one after another, as a loop without a moment to spare works them off
+            sharing.greet(part)
+            assert sharing.begin(part) == 0
+            sharing.charge(part, took)
+            clock.now += took
 
 
 def test_others_count_for_a_while_after_their_last_call() -> None:
@@ -90,6 +145,26 @@ async def test_only_a_client_beside_others_has_to_share(rate: float, agent: str,
     if other:
         limits.leave(await limits.enter(LocalContext((), "ipv4:127.0.0.1:2")))
     assert await is_held_back(limits, agent) == held_back
+
+
+async def test_calls_that_come_late_to_their_turn_make_parts_smaller() -> None:
+    loop = asyncio.get_running_loop()
+    limits = CallLimits(LimitSettings(), loop.time)
+    for port in range(2, 21):
+        limits.leave(await limits.enter(LocalContext((), f"ipv4:127.0.0.1:{port}")))
+    calls = [asyncio.create_task(limits.enter(LocalContext((), "ipv4:127.0.0.1:1"))) for _ in range(100)]
+    until = loop.time() + 2
+    while limits._sharing.share == SHARE and loop.time() < until:
+        time.sleep(0.01)  # another call's work
+        await asyncio.sleep(0)
+        for call in filter(asyncio.Task.done, tuple(calls)):
+            limits.leave(call.result())
+            calls.remove(call)
+            calls.append(asyncio.create_task(limits.enter(LocalContext((), "ipv4:127.0.0.1:1"))))
+    assert limits._sharing.share < SHARE
+    for call in calls:
+        call.cancel()
+    await asyncio.wait(calls)
 
 
 async def test_a_timed_coroutine_is_like_itself() -> None:
