@@ -19,10 +19,11 @@ from tests.benchmarks.figures import machine
 from tests.benchmarks.plane import Plane, executions_in, until
 from tests.load.flood import LISTS, LOOK_UPS, in_a_process
 from tests.load.mix import prepare
-from tests.load.samples import show
+from tests.load.samples import compare, show
 from tests.load.worker import Outcome, in_processes
 
 CALM_CLIENTS, CALM_PAUSE = 20, 0.1
+COMPUTING = "beside a process that computes and calls nobody"
 PROCESSES = 4
 
 
@@ -67,18 +68,20 @@ async def beside_a_flood(target: str, seconds: float, console: Console) -> list[
     """What clients that take their time see alone, beside a process that only computes, and beside ones that flood."""
     few = partial(in_processes, target, CALM_CLIENTS, seconds, processes=2, pause=CALM_PAUSE)
     title = f"{CALM_CLIENTS} clients that pause up to {CALM_PAUSE * 1000:g} ms between calls, {seconds:g} s"
-    seen = [await few(seed=1_000_000)]
-    show(title, seen[0].samples, seconds, console)
+    seen = {"alone": await few(seed=1_000_000)}
+    show(title, seen["alone"].samples, seconds, console)
     async with computing():
-        seen.append(await few(seed=2_000_000))
-    show(f"{title}, beside a process that computes and calls nobody", seen[1].samples, seconds, console)
+        seen[COMPUTING] = await few(seed=2_000_000)
+    show(f"{title}, {COMPUTING}", seen[COMPUTING].samples, seconds, console)
     for number, what in enumerate((LOOK_UPS, LISTS), 3):
+        beside = f"beside one that floods with {what}"
         disturbed, flood = await asyncio.gather(few(seed=number * 1_000_000), in_a_process(target, seconds + 1, what))
-        show(f"{title}, beside one that floods with {what}", disturbed.samples, seconds, console)
+        show(f"{title}, {beside}", disturbed.samples, seconds, console)
         counted = ", ".join(f"{count:,} {code}" for code, count in sorted(flood.items()))
         console.print(f"the one that floods: {counted}")
-        seen.append(disturbed)
-    return seen
+        seen[beside] = disturbed
+    compare({beside: outcome.samples for beside, outcome in seen.items()}, console)
+    return list(seen.values())
 
 
 @asynccontextmanager

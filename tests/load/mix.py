@@ -73,16 +73,20 @@ class MixedClient:
             self.sleep_and_abort: 2,
         }
         try:
-            await self.echo()
-            for step in self._random.sample(list(kinds), len(kinds)):
+            for step in (self.echo, *self._random.sample(list(kinds), len(kinds))):
+                await self._rest()
                 await step()
             while time.monotonic() < until:
+                await self._rest()
                 (step,) = self._random.choices(list(kinds), list(kinds.values()))
                 await step()
-                if self._pause:
-                    await asyncio.sleep(self._random.uniform(0, self._pause))
         finally:
             await self._channel.close()
+
+    async def _rest(self) -> None:
+        """Pause between calls, and before the first: clients that are started together are not to call together."""
+        if self._pause:
+            await asyncio.sleep(self._random.uniform(0, self._pause))
 
     async def _timed(self, name: str, call: Callable[[], Awaitable[Answer]]) -> Answer | None:
         """Make a call and note how long it took; None when it failed, which is noted too."""

@@ -72,6 +72,19 @@ def show(title: str, samples: Samples, lasted: float, console: Console) -> None:
         console.print(f"  {count} × {message}")
 
 
+def compare(situations: dict[str, Samples], console: Console) -> None:
+    """Print what all calls took in several situations, a row each."""
+    table = Table(title="All calls of those who do not flood", title_justify="left")
+    table.add_column("")
+    for column in ("calls", "p50 ms", "p90 ms", "p99 ms"):
+        table.add_column(column, justify="right")
+    for situation, samples in situations.items():
+        everything = [each for seconds in samples.seconds.values() for each in seconds]
+        times = [f"{percentile(everything, part):,.1f}" for part in (0.5, 0.9, 0.99)]
+        table.add_row(situation, f"{samples.calls:,}", *times)
+    console.print(table)
+
+
 def _row(name: str, seconds: Sequence[float], errors: int, lasted: float) -> tuple[str, ...]:
     times = [f"{percentile(seconds, part):,.1f}" for part in (0.5, 0.99, 1.0)]
     return name, f"{len(seconds):,}", f"{len(seconds) / lasted:,.0f}", *times, str(errors)
