@@ -15,7 +15,7 @@ from elevon_core.errors import InvalidArgument
 from elevon_idl.catalog import v1 as catalog
 from elevon_idl.core import v1 as core
 from elevon_kit.blobs import parse
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 NAMES = st.text(min_size=1, max_size=300)
@@ -125,6 +125,8 @@ def test_pages_are_read_as_they_are_meant(offset: int, limit: int, ascending: bo
     assert page.next_token(0) == ""
 
 
+@example("0\x1f")
+@example("\xa00")
 @given(st.text(max_size=12))
 def test_any_token_is_a_number_or_refused(token: str) -> None:
     options = catalog.PaginationOptions(token=token)

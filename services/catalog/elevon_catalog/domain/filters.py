@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import string
 from dataclasses import dataclass
 
 from elevon_core.errors import InvalidArgument
@@ -99,9 +100,9 @@ def page(options: catalog.PaginationOptions, present: bool) -> Page:
 
 
 def _offset(token: str) -> int:
-    text = token.strip()
-    if not text:
+    if not token.strip():
         return 0
+    text = token.strip(string.whitespace)  # what else Python strips, separators of records and the like, is a mistake
     if not (text.isascii() and text.isdigit()) or len(text) > 20 or int(text) > LARGEST_TOKEN:
         raise InvalidArgument(f"Invalid token value: {token[:100]!r}: must be an unsigned 32-bit decimal number")
     return int(text)
