@@ -16,7 +16,7 @@ from elevon_idl.core import v1 as core
 from google.protobuf import json_format
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 texts = st.text(st.characters(exclude_categories=["Cs"]))
@@ -76,6 +76,7 @@ def without_empty(message: Message) -> Any:
 plausible = st.one_of(texts, st.integers(-5, 2**33).map(str), st.sampled_from(["ASCENDING", "DESCENDING", "+1", "01"]))
 
 
+@example({"sortBy.direction": str(2**32)})
 @given(st.dictionaries(st.sampled_from(["token", "filters", "limit", "sort_by.key", "sortBy.direction"]), plausible))
 def test_values_that_protobuf_takes_are_taken(given_texts: dict[str, str]) -> None:
     """What is accepted means what protobuf's JSON means by it."""

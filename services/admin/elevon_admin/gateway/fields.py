@@ -115,10 +115,12 @@ def _bytes(name: str, text: str) -> bytes:
 
 
 def _enum(enum: EnumDescriptor) -> Convert:
+    numbers = {value.number for value in enum.values}  # values_by_number takes 2**32 for 0
+
     def convert(name: str, text: str) -> int:
         if text in enum.values_by_name:
             return enum.values_by_name[text].number
-        if INTEGER.fullmatch(text) and int(text) in enum.values_by_number:
+        if INTEGER.fullmatch(text) and int(text) in numbers:
             return int(text)
         known = ", ".join(f"{value.name} ({value.number})" for value in enum.values)
         raise InvalidArgument.invalid(name, text, f"it must be one of {known}")
