@@ -89,6 +89,7 @@ class CallLimits:
         self._agent = service_agent(settings.service_key.get_secret_value())
         self._interval = 1 / settings.calls_per_second if settings.calls_per_second else 0.0
         self._ahead = (settings.burst_calls - 1 + ROUNDING) * self._interval
+        self._crowd = max(settings.streams // 2, 1)
         self._sharing = Sharing(clock)
         self._callers: dict[str, Caller] = {}
         self._sweep_at = SWEEP_FROM
@@ -190,10 +191,10 @@ class CallLimits:
 
         That is for as long as its bucket lasts: many calls in a short time are no flood.
         """
-        now, most = self._clock(), self._settings.streams // 2
-        if caller.waiting < most // 2 or not self._sharing.is_needed():
+        now = self._clock()
+        if caller.waiting < max(self._crowd // 2, 1) or not self._sharing.is_needed():
             caller.crowded_since = now
-        return caller.waiting >= most and now - caller.crowded_since > self._ahead
+        return caller.waiting >= self._crowd and now - caller.crowded_since > self._ahead
 
     async def _share(self, context: Context, name: str, place: Place) -> None:
         """Have a connection leave others their time."""
@@ -247,7 +248,7 @@ class CallLimits:
 
     def _too_many(self, name: str) -> ResourceExhausted:
         message = (
-            f"too many calls on this connection: {self._settings.streams // 2} or more have been waiting for over "
+            f"too many calls on this connection: {self._crowd} or more have been waiting for over "
             f"{self._ahead:.3g} s while others call too; keep fewer calls under way at a time "
             f"(grpc.limits.turns are worked on at once)"
         )

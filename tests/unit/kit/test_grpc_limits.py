@@ -177,3 +177,18 @@ async def test_patience_begins_anew_when_few_calls_wait() -> None:
         await refused
     for call in calls:
         limits.leave(await call)
+
+
+@pytest.mark.parametrize("streams", [1, 2, 3, 4, 7])
+async def test_patience_has_a_beginning_however_few_calls_may_be_open(streams: int) -> None:
+    clock = Clock()
+    settings = LimitSettings(calls_per_second=10, burst_calls=100, wait_seconds=0, turns=1, streams=streams)
+    limits = CallLimits(settings, clock)
+    context = LocalContext((), "ipv4:127.0.0.1:1")
+    calls = []
+    for _ in range(1 + max(streams // 2, 1) + 1):
+        assert await passes(limits, "ipv4:127.0.0.1:2")
+        calls.append(asyncio.create_task(limits.enter(context)))
+        await asyncio.sleep(0.005)
+    for call in calls:
+        limits.leave(await call)
