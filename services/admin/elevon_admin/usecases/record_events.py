@@ -135,9 +135,9 @@ class RecordEvents:
 
     async def _keep(self, values: core.LiteralMap, execution: ExecutionKey, *parts: str) -> StoredLiterals:
         data = values.SerializeToString()
+        self._literals.check_size(len(data), parts[-1].removeprefix("offloaded_"))
         if self._literals.fits_inline(len(data)):
             return StoredLiterals(data=data)
-        self._literals.check_size(len(data), parts[-1].removeprefix("offloaded_"))
         return await self._literals.keep(data, execution, *parts)
 
 
