@@ -158,6 +158,8 @@ FORMS: dict[str, list[Request]] = {
     "ListDescriptionEntities": [
         {"resource_type": "TASK", "id": {**PLACE, "name": "name7"}, "limit": 100},
         {"resource_type": "TASK", "id": {**PLACE, "name": "name7"}, "limit": 100, "sort_by": NEWEST},
+        {"resource_type": "TASK", "id": PLACE, "limit": 100},
+        {"resource_type": "TASK", "id": PLACE, "limit": 100, "sort_by": NEWEST},
     ],
     "ListSignals": [{"workflow_execution_id": EXECUTION, "limit": 100}],
     "ListProjects": [{}, {"limit": 100, "filters": "eq(state,0)"}],

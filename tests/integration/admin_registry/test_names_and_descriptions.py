@@ -167,9 +167,10 @@ async def test_descriptions_of_a_name_are_listed(admin: Admin) -> None:
         request(filters="ne(task.version,v2)", sort_by=by("version", ascending=False), limit=1)
     )
     assert ([each.id.version for each in found.descriptionEntities], found.token) == (["v3"], "1")
+    found = await admin.stub.ListDescriptionEntities(request(id=name_id("")))
+    assert [each.short_description for each in found.descriptionEntities] == ["of v1", "of v2", "of v3", "of y"]
     for bad, words in (
         (request(resource_type=0), "resource_type"),
-        (request(id=name_id("")), "missing name"),
         (request(limit=0), "invalid value for limit"),
         (request(filters="eq(type,x)"), "'t.type' is invalid filter"),
     ):

@@ -146,5 +146,6 @@ description_entities = Table(
     Column("body", Compressed, nullable=False),
     UniqueConstraint("resource_type", "project", "domain", "name", "version", name="uq_description_entities_key"),
     Index("ix_description_entities_listed", "resource_type", "project", "domain", "name", "created_at", "id"),
+    Index("ix_description_entities_newest", "resource_type", "project", "domain", "created_at", "id"),
 )
 """`body` is an admin.DescriptionEntity without its id."""

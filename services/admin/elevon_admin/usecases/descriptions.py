@@ -30,13 +30,11 @@ class Descriptions:
         return found
 
     async def list(self, request: admin.DescriptionEntityListRequest) -> admin.DescriptionEntityList:
-        """A page of the descriptions of one name."""
+        """A page of the descriptions of one name, or of all names in a project and domain."""
         kind = request.resource_type
         if kind not in (core.TASK, core.WORKFLOW, core.LAUNCH_PLAN):
             rule = "must be TASK, WORKFLOW or LAUNCH_PLAN"
             raise InvalidArgument.invalid("resource_type", KIND_NAMES.get(kind, str(kind)), rule)
         scope, filters, sort, page = resource_listing(request, "ListDescriptionEntities")
-        if not scope.name:
-            raise InvalidArgument.missing("name")
         rows, token = cut(page, await self._descriptions.list(kind, scope, filters, sort, page))
         return admin.DescriptionEntityList(descriptionEntities=rows, token=token)

@@ -727,7 +727,7 @@ class AdminServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ListDescriptionEntities(self, request, context):
-        """Answers the descriptions of a name's versions.
+        """Answers the descriptions of a name's versions, or of all names in a project and domain.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -380,7 +380,7 @@ class AdminServiceStub:
         elevon_idl.admin.v1.description_entity_pb2.DescriptionEntityListRequest,
         elevon_idl.admin.v1.description_entity_pb2.DescriptionEntityList,
     ]
-    """Answers the descriptions of a name's versions."""
+    """Answers the descriptions of a name's versions, or of all names in a project and domain."""
 
     GetExecutionMetrics: grpc.UnaryUnaryMultiCallable[
         elevon_idl.admin.v1.execution_pb2.WorkflowExecutionGetMetricsRequest,
@@ -736,7 +736,7 @@ class AdminServiceAsyncStub:
         elevon_idl.admin.v1.description_entity_pb2.DescriptionEntityListRequest,
         elevon_idl.admin.v1.description_entity_pb2.DescriptionEntityList,
     ]
-    """Answers the descriptions of a name's versions."""
+    """Answers the descriptions of a name's versions, or of all names in a project and domain."""
 
     GetExecutionMetrics: grpc.aio.UnaryUnaryMultiCallable[
         elevon_idl.admin.v1.execution_pb2.WorkflowExecutionGetMetricsRequest,
@@ -1202,7 +1202,7 @@ class AdminServiceServicer(metaclass=abc.ABCMeta):
         request: elevon_idl.admin.v1.description_entity_pb2.DescriptionEntityListRequest,
         context: _ServicerContext,
     ) -> typing.Union[elevon_idl.admin.v1.description_entity_pb2.DescriptionEntityList, collections.abc.Awaitable[elevon_idl.admin.v1.description_entity_pb2.DescriptionEntityList]]:
-        """Answers the descriptions of a name's versions."""
+        """Answers the descriptions of a name's versions, or of all names in a project and domain."""
 
     @abc.abstractmethod
     def GetExecutionMetrics(
