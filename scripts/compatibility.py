@@ -6,19 +6,25 @@ import sys
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENT = ROOT / "docs" / "compatibility.md"
 ROUTES = ROOT / "protos" / "elevon" / "admin" / "v1" / "http.yaml"
+if TYPE_CHECKING:
+    from tests.compatibility.cases import Case
+
 VERBS = ("get", "put", "post", "delete", "patch")
 
 HEAD = """# Compatibility
 
 Written from the tables in `tests/compatibility`, which call every RPC of the original services under its original name,
-with the messages of the published `flyteidl`; `make check` fails when this page is not current. What is tried is listed
-with the status it is answered with; *repeated* means that the same call was made twice and answered the same.
+with the messages of the published `flyteidl`, and over HTTP in both encodings; `make check` fails when this page is not
+current. What is tried is listed with the status it is answered with and the message in the details of that status.
+Everything is tried twice: the same call once more is answered with the same status, unless it is told what it is
+*repeated*.
 **Better** is what Elevon does beyond the original, so far as no client can be broken by it. Every service is also
 served under a name of Elevon's own.
 
@@ -59,13 +65,19 @@ def document() -> str:
     for service in (*admin_table.SERVICES, *catalog_table.SERVICES):
         parts.append(f"## {service.name}\n\n| RPC | tried | HTTP | better |\n|---|---|---|---|\n")
         for rpc in service.rpcs:
-            tried = "<br>".join(f"{case.title}: {case.code}{', repeated' if case.twice else ''}" for case in rpc.cases)
+            tried = "<br>".join(map(_told, rpc.cases))
             over_http = (
                 "<br>".join(f"`{route}`" for route in routes[rpc.name]) if "flyteidl.service" in service.name else ""
             )
             parts.append(f"| {rpc.name} | {tried} | {over_http} | {rpc.better} |\n")
         parts.append("\n")
     return "".join(parts) + OWN
+
+
+def _told(case: Case) -> str:
+    details = [] if case.detail is None else [f"`{case.detail[0].rpartition('.')[2]}`"]
+    repeated = [f"repeated {case.again}"] if case.again else []
+    return f"{case.title}: " + ", ".join([case.code, *details, *repeated])
 
 
 def http_routes() -> defaultdict[str, list[str]]:

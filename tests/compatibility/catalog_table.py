@@ -38,6 +38,8 @@ def output(key: str, **changes: Any) -> dict[str, Any]:
     return {"key": key, "output": {**literals, "metadata": {"sourceIdentifier": source}}, **changes}
 
 
+FOUND: Json = {"artifact": {"id": "a", "data": [{"name": "o0", "value": ONE}]}}
+
 WORLD: tuple[tuple[str, Json], ...] = (
     ("datacatalog.DataCatalog.CreateDataset", {"dataset": {"id": dataset()}}),
     ("datacatalog.DataCatalog.CreateArtifact", artifact("a")),
@@ -52,7 +54,7 @@ CATALOG = Service(
         Rpc(
             "CreateDataset",
             (
-                Case("a new one", {"dataset": {"id": dataset("new")}}),
+                Case("a new one", {"dataset": {"id": dataset("new")}}, again=EXISTS),
                 Case("one that exists", {"dataset": {"id": dataset()}}, EXISTS),
                 Case("no name", {"dataset": {"id": dataset("")}}, INVALID, "name"),
                 Case("nothing", {}, INVALID, "missing"),
@@ -61,7 +63,7 @@ CATALOG = Service(
         Rpc(
             "GetDataset",
             (
-                Case("one that exists", {"dataset": dataset()}),
+                Case("one that exists", {"dataset": dataset()}, answer={"dataset": {"id": {"name": "d"}}}),
                 Case("one that does not exist", {"dataset": dataset("absent")}, MISSING),
                 Case("nothing", {}, INVALID, "missing"),
             ),
@@ -69,8 +71,8 @@ CATALOG = Service(
         Rpc(
             "GetArtifact",
             (
-                Case("by tag", {"dataset": dataset(), "tagName": "t"}),
-                Case("by id", {"dataset": dataset(), "artifactId": "a"}),
+                Case("by tag", {"dataset": dataset(), "tagName": "t"}, answer=FOUND),
+                Case("by id", {"dataset": dataset(), "artifactId": "a"}, answer=FOUND),
                 Case("a tag that does not exist", {"dataset": dataset(), "tagName": "absent"}, MISSING),
                 Case("neither tag nor id", {"dataset": dataset()}, INVALID),
             ),
@@ -78,7 +80,7 @@ CATALOG = Service(
         Rpc(
             "CreateArtifact",
             (
-                Case("a new one", artifact("new")),
+                Case("a new one", artifact("new"), again=EXISTS),
                 Case("one that exists", artifact("a"), EXISTS),
                 Case("in a dataset that does not exist", artifact("new", "absent"), MISSING),
                 Case("nothing", {}, INVALID, "missing"),
@@ -87,7 +89,7 @@ CATALOG = Service(
         Rpc(
             "AddTag",
             (
-                Case("a new one", tag("new")),
+                Case("a new one", tag("new"), again=EXISTS),
                 Case("one that exists", tag("t"), EXISTS),
                 Case("of an artifact that does not exist", tag("new2", "absent"), MISSING),
                 Case("nothing", {}, INVALID, "missing"),
@@ -96,23 +98,21 @@ CATALOG = Service(
         Rpc(
             "ListArtifacts",
             (
-                Case("a page", {"dataset": dataset(), "pagination": {"limit": 10}}),
+                Case("a page", {"dataset": dataset(), "pagination": {"limit": 1}}, answer={"artifacts": [{}]}),
                 Case("in a dataset that does not exist", {"dataset": dataset("absent")}, MISSING),
             ),
         ),
         Rpc(
             "ListDatasets",
             (
-                Case("all of a project", {"filter": {"filters": [{"datasetFilter": {"project": "flytesnacks"}}]}}),
+                Case("by name", {"filter": {"filters": [{"datasetFilter": {"name": "d"}}]}}, answer={"datasets": [{}]}),
                 Case("a token that is none", {"pagination": {"limit": 1, "token": "x"}}, INVALID, "token"),
             ),
         ),
         Rpc(
             "UpdateArtifact",
             (
-                Case(
-                    "by tag", {"dataset": dataset(), "tagName": "t", "data": [{"name": "o0", "value": ONE}]}, twice=True
-                ),
+                Case("by tag", {"dataset": dataset(), "tagName": "t", "data": [{"name": "o0", "value": ONE}]}),
                 Case(
                     "one that does not exist",
                     {"dataset": dataset(), "tagName": "absent", "data": [{"name": "o0", "value": ONE}]},
@@ -125,7 +125,8 @@ CATALOG = Service(
         Rpc(
             "GetOrExtendReservation",
             (
-                Case("a free one", reservation("me"), twice=True),
+                Case("a free one", reservation("me"), answer={"reservation": {"ownerId": "me"}}),
+                Case("one that another has", reservation("you"), answer={"reservation": {"ownerId": "me"}}),
                 Case("nothing", {}, INVALID, "missing"),
             ),
             better="The clock is the catalog's own, and a reservation that a failed node held is released.",
@@ -133,7 +134,7 @@ CATALOG = Service(
         Rpc(
             "ReleaseReservation",
             (
-                Case("one's own", {"reservationId": reservation("me")["reservationId"], "ownerId": "me"}, twice=True),
+                Case("one's own", {"reservationId": reservation("me")["reservationId"], "ownerId": "me"}),
                 Case("nothing", {}, INVALID, "missing"),
             ),
         ),
@@ -146,7 +147,9 @@ CACHE = Service(
         Rpc(
             "Get",
             (
-                Case("a key that exists", {"key": "k"}),
+                Case(
+                    "a key that exists", {"key": "k"}, answer={"output": {"outputLiterals": {"literals": {"o0": ONE}}}}
+                ),
                 Case("a key that does not exist", {"key": "absent"}, MISSING),
                 Case("no key", {}, INVALID),
             ),
@@ -154,16 +157,16 @@ CACHE = Service(
         Rpc(
             "Put",
             (
-                Case("a new key", output("new")),
+                Case("a new key", output("new"), again=EXISTS),
                 Case("a key that exists", output("k"), EXISTS),
-                Case("a key that exists, overwritten", output("k", overwrite=True), twice=True),
+                Case("a key that exists, overwritten", output("k", overwrite=True)),
                 Case("no key", output(""), INVALID),
             ),
         ),
         Rpc(
             "Delete",
             (
-                Case("a key that exists", {"key": "k"}),
+                Case("a key that exists", {"key": "k"}, again=MISSING),
                 Case("a key that does not exist", {"key": "absent"}, MISSING),
             ),
             alone=True,
@@ -171,13 +174,13 @@ CACHE = Service(
         Rpc(
             "GetOrExtendReservation",
             (
-                Case("a free one", {"key": "r", "ownerId": "me", "heartbeatInterval": "10s"}, twice=True),
+                Case("a free one", {"key": "r", "ownerId": "me", "heartbeatInterval": "10s"}),
                 Case("no owner", {"key": "r", "heartbeatInterval": "10s"}, INVALID),
             ),
         ),
         Rpc(
             "ReleaseReservation",
-            (Case("one's own", {"key": "r", "ownerId": "me"}, twice=True), Case("no key", {"ownerId": "me"}, INVALID)),
+            (Case("one's own", {"key": "r", "ownerId": "me"}), Case("no key", {"ownerId": "me"}, INVALID)),
         ),
     ),
 )
