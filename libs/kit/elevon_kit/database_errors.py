@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from elevon_core.errors import AlreadyExists, ElevonError, FailedPrecondition, ResourceExhausted, Unavailable
+from elevon_core.errors import AlreadyExists, ElevonError, FailedPrecondition, InvalidArgument, ResourceExhausted, Unavailable
 from sqlalchemy import exc
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.event import listen
@@ -22,6 +22,10 @@ class SchemaMismatch(FailedPrecondition):
     """The database's schema is not the one this version works with; the message says what to run."""
 
 
+class Unstorable(InvalidArgument):
+    """A value that no column or index takes: too long, or with bytes that are no text. Rules of ours come first."""
+
+
 class Contention(Unavailable):
     """Another transaction was in the way (deadlock, serialization, lock); running the work again helps."""
 
@@ -32,6 +36,8 @@ class ConnectionLost(Unavailable):
 
 CONTENTION_STATES = frozenset({"40001", "40P01", "55P03"})
 UNIQUE_STATE = "23505"
+UNSTORABLE_STATE_CLASSES = ("22", "54")
+"""Values that break a rule of their type, and such that are over a limit of the database."""
 FULL_STATES = frozenset({"53100", "53200"})
 LOST_STATE_CLASSES = ("08", "57P", "25P03")
 LOST_CLIENT_ERRORS = frozenset({"InternalClientError"})
@@ -74,6 +80,8 @@ def translated_error(error: BaseException | None, *, disconnected: bool = False)
         return UniqueViolation(f"a row with this key exists ({_first_line(error)})")
     if state in CONTENTION_STATES:
         return Contention(f"the database is contended: {_first_line(error)}")
+    if state.startswith(UNSTORABLE_STATE_CLASSES):
+        return _unstorable(error)
     if state in FULL_STATES:
         return ResourceExhausted(f"the database is out of space: {_first_line(error)}")
     lost = disconnected or state.startswith(LOST_STATE_CLASSES) or isinstance(error, (OSError, TimeoutError))
@@ -91,11 +99,17 @@ def _from_sqlite(error: BaseException) -> ElevonError | None:
     primary = code & 0xFF
     if primary in SQLITE_BUSY:
         return Contention(f"the database is contended: {_first_line(error)}")
+    if primary == sqlite3.SQLITE_TOOBIG:
+        return _unstorable(error)
     if primary == sqlite3.SQLITE_FULL:
         return ResourceExhausted(f"the database is out of space: {_first_line(error)}")
     if primary in SQLITE_LOST:
         return ConnectionLost(f"the database is out of reach: {_first_line(error)}")
     return None
+
+
+def _unstorable(error: BaseException) -> Unstorable:
+    return Unstorable(f"the database cannot take a value of this request: {_first_line(error)[:300]}")
 
 
 def _first_line(error: BaseException) -> str:

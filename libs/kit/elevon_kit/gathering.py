@@ -7,6 +7,11 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
+from elevon_core.errors import DeadlineExceeded, ResourceExhausted, Unavailable
+
+OF_ALL = (Unavailable, DeadlineExceeded, ResourceExhausted)
+"""Errors that no single item has caused."""
+
 Item = TypeVar("Item")
 Outcome = TypeVar("Outcome")
 
@@ -15,7 +20,8 @@ class Gathered(Generic[Item, Outcome]):
     """Performs items one by one for its callers, and in groups for what is behind it.
 
     A group is whatever came while the previous one was under way, at most `most` items. `perform` answers one outcome,
-    or an exception, for each item in order; if it raises, every caller of the group gets the error.
+    or an exception, for each item in order. If it raises, nothing was done: where another attempt may succeed, every
+    caller of the group gets the error, else each item is performed by itself, so that one cannot harm the others.
     """
 
     def __init__(
@@ -48,13 +54,26 @@ class Gathered(Generic[Item, Outcome]):
         if not group:
             return
         try:
-            outcomes = await self._perform([item for item, _ in group])
+            await self._work_together(group)
+        except Exception as error:
+            if len(group) == 1 or isinstance(error, OF_ALL):
+                _settle([(future, error) for _, future in group])
+            else:
+                await self._work_apart(group)
         except BaseException as error:
             _settle([(future, error) for _, future in group])
-            if not isinstance(error, Exception):
-                raise
-        else:
-            _settle([(future, outcome) for (_, future), outcome in zip(group, outcomes, strict=True)])
+            raise
+
+    async def _work_together(self, group: Sequence[tuple[Item, asyncio.Future[Outcome]]]) -> None:
+        outcomes = await self._perform([item for item, _ in group])
+        _settle([(future, outcome) for (_, future), outcome in zip(group, outcomes, strict=True)])
+
+    async def _work_apart(self, group: Sequence[tuple[Item, asyncio.Future[Outcome]]]) -> None:
+        for item, future in group:
+            try:
+                await self._work_together([(item, future)])
+            except Exception as error:
+                _settle([(future, error)])
 
 
 def _settle(outcomes: Sequence[tuple[asyncio.Future[Outcome], Outcome | BaseException]]) -> None:

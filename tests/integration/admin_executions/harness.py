@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import grpc
 from elevon_admin.app import App, build
 from elevon_admin.drivers.engine_memory import MemoryEngine
 from elevon_admin.settings import AdminSettings
 from elevon_core.errors import ElevonError
+from elevon_idl.admin import v1 as admin_v1
 from elevon_idl.admin.v1 import event_service_pb2_grpc
 from elevon_idl.propeller import v1 as propeller
 from elevon_kit.grpc_server import GrpcServer
@@ -31,6 +32,7 @@ from tests.integration.admin_registry.harness import plan, plan_id, task, task_i
 PROJECT, DOMAIN = "flytesnacks", "development"
 WORKFLOW, NODE, TASK = core_execution.WorkflowExecution, core_execution.NodeExecution, core_execution.TaskExecution
 EPOCH = 1_700_000_000
+AnyEvent: TypeAlias = events.WorkflowExecutionEvent | events.NodeExecutionEvent | events.TaskExecutionEvent
 
 
 class FakePropeller:
@@ -169,6 +171,21 @@ async def serving(
             signal_pb2_grpc.SignalServiceStub(channel),
             event_service_pb2_grpc.EventServiceStub(channel),
         )
+
+
+async def record(admin: Admin, reported: Sequence[AnyEvent]) -> list[int]:
+    """Send a batch; answers the results."""
+    request = admin_v1.RecordEventsRequest(producer_id="propeller")
+    for one in reported:
+        wrapped = request.events.add()
+        if isinstance(one, events.WorkflowExecutionEvent):
+            wrapped.workflow.ParseFromString(one.SerializeToString())
+        elif isinstance(one, events.NodeExecutionEvent):
+            wrapped.node.ParseFromString(one.SerializeToString())
+        else:
+            wrapped.task.ParseFromString(one.SerializeToString())
+    response = await admin.batches.RecordEvents(request)
+    return [outcome.result for outcome in response.outcomes]
 
 
 async def delivered(admin: Admin, name: str) -> propeller.CreateExecutionRequest:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from typing import TypeAlias
 
 import grpc
 from elevon_idl.admin import v1 as admin_v1
@@ -16,11 +14,13 @@ from tests.integration.admin_executions.harness import (
     TASK,
     WORKFLOW,
     Admin,
+    AnyEvent,
     execution_id,
     literals,
     moment,
     node_event,
     node_id_of,
+    record,
     task_event,
     workflow_event,
 )
@@ -31,22 +31,6 @@ RECORDED, ALREADY, REFUSED = (
     admin_v1.EventOutcome.RESULT_ALREADY_RECORDED,
     admin_v1.EventOutcome.RESULT_REFUSED,
 )
-AnyEvent: TypeAlias = events.WorkflowExecutionEvent | events.NodeExecutionEvent | events.TaskExecutionEvent
-
-
-async def record(admin: Admin, reported: Sequence[AnyEvent]) -> list[int]:
-    """Send a batch; answers the results."""
-    request = admin_v1.RecordEventsRequest(producer_id="propeller")
-    for one in reported:
-        wrapped = request.events.add()
-        if isinstance(one, events.WorkflowExecutionEvent):
-            wrapped.workflow.ParseFromString(one.SerializeToString())
-        elif isinstance(one, events.NodeExecutionEvent):
-            wrapped.node.ParseFromString(one.SerializeToString())
-        else:
-            wrapped.task.ParseFromString(one.SerializeToString())
-    response = await admin.batches.RecordEvents(request)
-    return [outcome.result for outcome in response.outcomes]
 
 
 def history(identifier: object) -> list[AnyEvent]:

@@ -7,13 +7,14 @@ from collections.abc import Sequence
 
 import pytest
 from elevon_admin.usecases.entity_cache import EntityCache
+from elevon_core.errors import Unavailable
 from elevon_kit.gathering import Gathered
 from hypothesis import given
 from hypothesis import strategies as st
 
 
 class Doubling:
-    """Doubles numbers, refuses zero, breaks on a negative one; remembers the groups."""
+    """Doubles numbers, refuses zero, breaks on a negative one, is away at -100; remembers the groups."""
 
     def __init__(self) -> None:
         self.groups: list[list[int]] = []
@@ -21,8 +22,10 @@ class Doubling:
     async def __call__(self, items: Sequence[int]) -> Sequence[int | Exception]:
         self.groups.append(list(items))
         await asyncio.sleep(0)
+        if min(items) == -100:
+            raise Unavailable("away")
         if min(items) < 0:
-            raise ConnectionError("lost")
+            raise ArithmeticError("negative")
         return [ValueError("zero") if item == 0 else item * 2 for item in items]
 
 
@@ -44,14 +47,25 @@ async def test_calls_that_come_together_are_done_together_in_groups_of_a_largest
     assert behind.groups == [[1, 2, 3, 4], [5, 6, 7, 8], [9, 10]]
 
 
-async def test_what_breaks_a_group_reaches_its_callers_and_nobody_else() -> None:
+async def test_what_breaks_a_group_reaches_who_brought_it_and_nobody_else() -> None:
     behind = Doubling()
-    double = Gathered(behind, most=2)
+    double = Gathered(behind, most=3)
 
-    outcomes = await asyncio.gather(double(-1), double(1), double(2), return_exceptions=True)
+    outcomes = await asyncio.gather(*map(double, (1, -1, 0, 2)), return_exceptions=True)
 
-    assert [type(outcome) for outcome in outcomes] == [ConnectionError, ConnectionError, int]
+    assert [type(outcome) for outcome in outcomes] == [int, ArithmeticError, ValueError, int]
+    assert behind.groups == [[1, -1, 0], [1], [-1], [0], [2]]
     assert await double(5) == 10
+
+
+async def test_an_outage_reaches_the_whole_group_and_is_asked_about_once() -> None:
+    behind = Doubling()
+    double = Gathered(behind, most=3)
+
+    outcomes = await asyncio.gather(*map(double, (1, -100, 3, 4)), return_exceptions=True)
+
+    assert [type(outcome) for outcome in outcomes] == [Unavailable, Unavailable, Unavailable, int]
+    assert behind.groups == [[1, -100, 3], [4]]
 
 
 async def test_a_caller_that_went_away_before_its_group_is_left_out() -> None:

@@ -10,6 +10,7 @@ from elevon_core.identifiers import (
     validate_execution_identifier,
     validate_identifier,
     validate_node_execution_identifier,
+    validate_part,
 )
 from elevon_idl.core import v1 as core
 from elevon_idl.event import v1 as event
@@ -98,6 +99,10 @@ def validate_event(reported: AnyEvent) -> None:
         if reported.HasField("parent_task_metadata"):
             validate_identifier(reported.parent_task_metadata.id.task_id, core.TASK, "task_id")
             validate_node_execution_identifier(reported.parent_task_metadata.id.node_execution_id)
+        if reported.HasField("parent_node_metadata"):
+            validate_part(reported.parent_node_metadata.node_id, "parent_node_metadata.node_id")
+        if reported.HasField("workflow_node_metadata"):
+            validate_execution_identifier(reported.workflow_node_metadata.execution_id, "workflow_node_metadata")
     else:
         task_closure.validate_task_event(reported)
         validate_identifier(reported.task_id, core.TASK, "task_id")

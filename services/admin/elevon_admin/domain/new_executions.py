@@ -14,7 +14,6 @@ from elevon_admin.domain.entities import LaunchParts
 from elevon_admin.domain.execution_config import ExecutionConfig, effective_notifications
 from elevon_admin.domain.executions import LaunchSituation
 from elevon_admin.domain.records import ExecutionKey
-from elevon_admin.domain.stored_text import check_text
 
 
 @dataclass(slots=True)
@@ -81,8 +80,6 @@ def new_closure(spec: admin.ExecutionSpec, parts: LaunchParts, principal: str, n
 
 def execution_tags(spec: admin.ExecutionSpec) -> list[tuple[str, str]]:
     """Tags with an empty value, and labels: filters find both as `execution_tag`."""
-    for tag in spec.tags:
-        check_text("tags", tag)
     return [(tag, "") for tag in spec.tags] + list(spec.labels.values.items())
 
 

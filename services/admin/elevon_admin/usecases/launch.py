@@ -195,6 +195,8 @@ class Launch:
         for index, notification in enumerate(spec.notifications.notifications):
             check_notification(notification, f"notifications[{index}]")
         check_labels(spec.labels.values, self._settings.most_labels)
+        for index, tag in enumerate(spec.tags):
+            validate_part(tag, f"tags[{index}]")
         if spec.execution_cluster_label.value:
             label = spec.execution_cluster_label.value
             raise InvalidArgument.invalid("execution_cluster_label", label, "this installation has one cluster")

@@ -72,13 +72,22 @@ class RecordEvents:
             else:
                 accepted.append((index, prepared))
         if accepted:
-            recorded = await self._events.record([prepared for _, prepared in accepted])
+            recorded = await self._recorded([prepared for _, prepared in accepted])
             for (index, _), outcome in zip(accepted, recorded, strict=True):
                 outcomes[index] = outcome
             # Repeated events count as well: the first time, nobody may have lived to tell of them.
             await self._tell([prepared.reported for _, prepared in accepted])
         self._measurements.reported(outcomes)
         return [_outcome(error) for error in outcomes]
+
+    async def _recorded(self, prepared: Sequence[PreparedEvent]) -> Sequence[ElevonError | None]:
+        """Record events together; one by one when the database does not take something of one of them."""
+        try:
+            return await self._events.record(prepared)
+        except InvalidArgument as error:
+            if len(prepared) == 1:
+                return [error]
+        return [outcome for each in prepared for outcome in await self._recorded([each])]
 
     async def _tell(self, events: Sequence[AnyEvent]) -> None:
         for listener in self._listeners:
