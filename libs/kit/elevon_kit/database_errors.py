@@ -6,7 +6,14 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from elevon_core.errors import AlreadyExists, ElevonError, FailedPrecondition, InvalidArgument, ResourceExhausted, Unavailable
+from elevon_core.errors import (
+    AlreadyExists,
+    ElevonError,
+    FailedPrecondition,
+    InvalidArgument,
+    ResourceExhausted,
+    Unavailable,
+)
 from sqlalchemy import exc
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.event import listen

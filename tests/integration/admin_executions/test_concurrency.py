@@ -85,6 +85,36 @@ async def test_what_is_too_much_waits_and_says_so(admin: Admin) -> None:
     assert (await admin.get(execution_id("e4"))).closure.phase == WORKFLOW.RUNNING
 
 
+async def created_in_order(admin: Admin) -> list[str]:
+    """The names of all executions, the oldest first."""
+    found = await admin.stub.ListExecutions(listing())
+    made = sorted(found.executions, key=lambda each: each.closure.created_at.ToNanoseconds())
+    return [each.id.name for each in made]
+
+
+async def test_those_that_come_together_wait_in_order_of_creation_whatever_their_names(admin: Admin) -> None:
+    target = await admin.register("queue", **limited(1, "wait"))
+    names = [f"{letter}1" for letter in "zabycxdwevfugt"]
+    await asyncio.gather(*(admin.launch(target, name) for name in names))
+    order = await created_in_order(admin)
+    for count, name in enumerate(order, 1):
+        await delivered(admin, name)
+        assert handed_over(admin) == order[:count]
+        await admin.report(execution_id(name), WORKFLOW.SUCCEEDED, 5)
+
+
+async def test_of_those_that_come_together_the_last_one_replaces_the_others(admin: Admin) -> None:
+    target = await admin.register("latest", **limited(1, "replace"))
+    names = [f"{letter}1" for letter in "zabycxdwevfugt"]
+    await asyncio.gather(*(admin.launch(target, name) for name in names))
+    *older, last = await created_in_order(admin)
+    for name in older:
+        assert (await admin.get(execution_id(name))).closure.phase in (WORKFLOW.ABORTING, WORKFLOW.ABORTED)
+    for name in set(older) & set(handed_over(admin)):
+        await admin.report(execution_id(name), WORKFLOW.ABORTED, 5)
+    await delivered(admin, last)
+
+
 async def test_what_waits_can_be_terminated_and_never_reaches_the_engine(admin: Admin) -> None:
     target = await admin.register("queue", **limited(1, "wait"))
     for name in ("first", "second", "third"):

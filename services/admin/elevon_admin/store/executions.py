@@ -112,19 +112,24 @@ class SqlExecutions:
     async def _add_some(
         self, connection: AsyncConnection, new: Sequence[NewExecution]
     ) -> Sequence[Inserted | Exception]:
-        verdicts = await self._verdicts(connection, new)
+        limited = sorted((each for each in new if each.limit is not None), key=lambda each: each.created_at)
+        verdicts = await self._verdicts(connection, new, limited)
         names: set[ExecutionKey] = set()
         accepted: list[NewExecution] = []
-        for execution in sorted(new, key=lambda execution: execution.key):
+        # One order of names for all replicas, so that none waits for another in a circle. Those with a limit get rows
+        # in the order in which they take places; nobody else inserts such ones meanwhile.
+        others = (each for each in new if each.limit is None)
+        for execution in [*sorted(others, key=lambda each: each.key), *limited]:
             if verdicts[id(execution)] is not Verdict.REFUSE and execution.key not in names:
                 names.add(execution.key)
                 accepted.append(execution)
         return await self._insert(connection, new, accepted, verdicts)
 
-    async def _verdicts(self, connection: AsyncConnection, new: Sequence[NewExecution]) -> Mapping[int, Verdict]:
+    async def _verdicts(
+        self, connection: AsyncConnection, new: Sequence[NewExecution], limited: Sequence[NewExecution]
+    ) -> Mapping[int, Verdict]:
         """What becomes of each, by id; the names of launch plans with a limit are locked until the commit."""
         verdicts = {id(execution): Verdict.START for execution in new}
-        limited = [execution for execution in new if execution.limit is not None]
         if not limited:
             return verdicts
         places = await occupancies(connection, [execution.limit for execution in limited if execution.limit])
