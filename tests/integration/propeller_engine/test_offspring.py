@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from elevon_core import identifiers
 from elevon_core.compiler import LaunchPlanInterface, compile_task, compile_workflow
-from elevon_core.errors import DeadlineExceeded, ResourceExhausted, Unavailable
+from elevon_core.errors import AlreadyExists, DeadlineExceeded, ResourceExhausted, Unavailable
 from elevon_idl.core import v1 as core
 from elevon_propeller.plugins.contract import Attempt, AttemptPhase, Report
 from elevon_propeller.ports import ChildOutcome
@@ -119,6 +119,19 @@ async def test_a_child_that_runs_elsewhere_is_asked_about(
     assert await engine.wait("parent") == phase
     await engine.runtime.outbox.flushed(5)
     assert engine.node_events("n0")[-1].error.code == code
+
+
+async def test_one_too_many_of_a_launch_plan_fails_the_node_with_what_admin_says(begin: Begin) -> None:
+    engine = await begin()
+    know_plan(engine)
+    engine.service.failures = [AlreadyExists("concurrency limit (1) reached for launch plan plan; skipping execution")]
+    await engine.create("parent", LAUNCHING)
+    assert await engine.wait("parent") == "FAILED"
+    await engine.runtime.outbox.flushed(5)
+    last = engine.node_events("n0")[-1]
+    assert last.phase == Node.FAILED
+    assert not last.HasField("workflow_node_metadata"), "there is no such execution"
+    assert "concurrency limit (1) reached for launch plan plan" in last.error.message
 
 
 async def test_outages_of_admin_delay_a_launch_and_no_more(begin: Begin) -> None:

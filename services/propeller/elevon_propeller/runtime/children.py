@@ -176,8 +176,18 @@ class Children:
             try:
                 await self._launch_or_recover(actor, node)
             except AlreadyExists:
+                if await self._is_unknown(children.identifier(actor.state, node)):
+                    raise  # the launch plan has as many executions as it may have
                 return True
             return False
+
+    async def _is_unknown(self, child: core.WorkflowExecutionIdentifier) -> bool:
+        """Whether admin has no such execution; it refuses one too many of a launch plan as if it existed."""
+        try:
+            await self._service.outcome(child)
+        except NotFound:
+            return True
+        return False
 
     async def _launch_or_recover(self, actor: Actor, node: NodeState) -> None:
         """Create the execution, as one that goes on with what the original has launched when there is such a one."""
