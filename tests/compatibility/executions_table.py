@@ -6,6 +6,7 @@ from typing import Any
 
 from tests.compatibility.admin_words import (
     INACTIVE,
+    LONG,
     filtered,
     integer,
     launch,
@@ -168,6 +169,10 @@ CREATION = Rpc(
             "annotations has too many entries [3 > 2]",
             annotations={"values": {f"l{each}": "x" for each in range(3)}},
         ),
+        bad("less than no parallelism", "max_parallelism", maxParallelism=-1),
+        bad("a variable without a name", "missing envs[0].key", envs={"values": [{"value": "v"}]}),
+        bad("a variable whose name is none", "a name must not hold =", envs={"values": [{"key": "A=B"}]}),
+        bad("a tag that is too long", "at most 255 characters", tags=[LONG]),
         bad("a mode that is none", "mode", metadata={"mode": 99}),
         bad("a cluster of many", "execution_cluster_label", executionClusterLabel={"value": "east"}),
         Case(

@@ -96,6 +96,7 @@ EVENTS = (
                 ({"executionId": execution("absent")}, NO_EXECUTION),
             ),
             Case("of no execution", event({}, "RUNNING"), INVALID, "execution_id"),
+            Case("no time", {"event": {"executionId": execution("y"), "phase": "FAILED"}}, INVALID, "occurred_at"),
             Case("queued after it ran", event({"executionId": execution("y")}, "QUEUED"), PRECONDITION),
             Case(
                 "anything but an end of an abort", event({"executionId": execution("ending")}, "RUNNING"), PRECONDITION
@@ -135,6 +136,7 @@ EVENTS = (
             ),
             Case("of no node", event({"id": {"executionId": execution("x")}}, "RUNNING"), INVALID, "node_id"),
             Case("of nothing", event({}, "RUNNING"), INVALID, "missing id"),
+            Case("no time", {"event": {"id": node("x"), "phase": "FAILED"}}, INVALID, "missing occurred_at"),
         ),
         alone=True,
         better="The detail of a refusal names the recorded phase, not that of the event.",

@@ -9,7 +9,7 @@ from flyteidl.admin import event_pb2, execution_pb2, node_execution_pb2, task_ex
 from flyteidl.core import compiler_pb2, identifier_pb2, literals_pb2
 from flyteidl.core import execution_pb2 as core_execution
 from flyteidl.event import event_pb2 as events
-from google.protobuf.struct_pb2 import Struct
+from google.protobuf.struct_pb2 import Struct, Value
 
 from tests.integration.admin_executions.harness import (
     NODE,
@@ -138,6 +138,25 @@ async def test_incomplete_events_are_refused(admin: Admin) -> None:
     )
     request = event_pb2.TaskExecutionEventRequest(event=untimed)
     await refused(admin.stub.CreateTaskEvent(request), INVALID, "missing occurred_at")
+    running = events.WorkflowExecutionEvent(execution_id=identifier, phase=WORKFLOW.RUNNING)
+    await refused(call(event_pb2.WorkflowExecutionEventRequest(event=running)), INVALID, "missing occurred_at")
+    queued = events.NodeExecutionEvent(id=node_id_of(identifier, "n0"), phase=NODE.QUEUED)
+    request = event_pb2.NodeExecutionEventRequest(event=queued)
+    await refused(admin.stub.CreateNodeEvent(request), INVALID, "missing occurred_at")
+
+
+async def test_what_could_not_be_shown_is_refused(admin: Admin) -> None:
+    identifier = await launched(admin)
+    await admin.report_node(identifier, "n0", NODE.RUNNING)
+    never = {"seconds": 10**17}
+    error = core_execution.ExecutionError(message="m", timestamp=never)
+    await refused(admin.report(identifier, WORKFLOW.FAILED, error=error), INVALID, "error.timestamp")
+    await refused(admin.report_node(identifier, "n0", NODE.FAILED, error=error), INVALID, "error.timestamp")
+    await refused(admin.report_task(identifier, "n0", TASK.FAILED, error=error), INVALID, "error.timestamp")
+    reason = events.EventReason(reason="why", occurred_at=never)
+    await refused(admin.report_task(identifier, "n0", TASK.RUNNING, reasons=[reason]), INVALID, "reasons[0]")
+    info = Struct(fields={"loss": Value(number_value=float("nan"))})
+    await refused(admin.report_task(identifier, "n0", TASK.RUNNING, custom_info=info), INVALID, "custom_info", "loss")
 
 
 async def test_outputs_given_inline_are_read_back_and_not_in_the_closure(admin: Admin) -> None:

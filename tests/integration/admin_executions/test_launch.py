@@ -131,6 +131,12 @@ async def test_each_rule_has_its_error_and_nothing_is_stored(admin: Admin) -> No
     await refused(admin.launch(target, "x", notifications=given), INVALID, "phase")
     label = {"execution_cluster_label": {"value": "gpu"}}
     await refused(admin.launch(target, "x", **label), INVALID, "execution_cluster_label", "gpu")
+    never = execution_pb2.ExecutionMetadata(scheduled_at={"seconds": 10**17})
+    await refused(admin.launch(target, "x", metadata=never), INVALID, "spec.metadata.scheduled_at")
+    await refused(admin.launch(target, "x", max_parallelism=-1), INVALID, "max_parallelism", "'-1'")
+    for key, value, words in (("", "v", "missing envs[0].key"), ("A=B", "v", "'A=B'"), ("A", "\0", "envs[0].value")):
+        envs = common_pb2.Envs(values=[literals_pb2.KeyValuePair(key=key, value=value)])
+        await refused(admin.launch(target, "x", envs=envs), INVALID, words)
     await refused(admin.get(execution_id("x")), MISSING, "execution")
     assert (await admin.stub.ListExecutions(listing())).executions == []
 

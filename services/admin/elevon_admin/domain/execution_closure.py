@@ -16,6 +16,7 @@ from elevon_admin.domain.phases import (
     workflow_phase_name,
 )
 from elevon_admin.domain.records import NO_DATA, EventData, ExecutionRecord, StoredLiterals
+from elevon_admin.domain.sayable import check_sayable
 from elevon_admin.domain.times import check_timestamp, nanoseconds, set_elapsed
 
 _QUEUED = core.WorkflowExecution.QUEUED
@@ -51,6 +52,8 @@ def check_transition(record: ExecutionRecord, reported: event.WorkflowExecutionE
         raise FailedPrecondition(f"{what} is RUNNING; QUEUED cannot follow")
     if before == _ABORTING and after not in TERMINAL_WORKFLOW_PHASES:
         raise FailedPrecondition(f"{what} is ABORTING; {workflow_phase_name(after)} cannot follow")
+    if not reported.HasField("occurred_at"):
+        raise InvalidArgument.missing("occurred_at")
     check_timestamp(reported.occurred_at, "occurred_at")
 
 
@@ -100,10 +103,12 @@ def _take_result(record: ExecutionRecord, reported: event.WorkflowExecutionEvent
 
 
 def validate_workflow_event(reported: event.WorkflowExecutionEvent) -> None:
-    """Raise InvalidArgument unless the event names its execution and a phase that exists."""
+    """Raise InvalidArgument unless the event names its execution and a phase that exists, and can be shown."""
     if not reported.HasField("execution_id"):
         raise InvalidArgument.missing("execution_id")
     validate_phase(reported.phase, core.WorkflowExecution.Phase.values())
+    if reported.HasField("error"):
+        check_sayable(reported.error, "error")
 
 
 def validate_phase(phase: int, known: Collection[int]) -> None:

@@ -12,6 +12,7 @@ from elevon_admin.domain.event_data import take_inputs, take_result
 from elevon_admin.domain.execution_closure import validate_phase
 from elevon_admin.domain.phases import TERMINAL_NODE_PHASES, already_terminal, node_phase_name
 from elevon_admin.domain.records import NO_DATA, EventData, NodeKey, NodeRecord, TaskKey
+from elevon_admin.domain.sayable import check_sayable
 from elevon_admin.domain.times import check_timestamp, nanoseconds, set_elapsed
 
 _RUNNING = core.NodeExecution.RUNNING
@@ -27,7 +28,11 @@ def validate_node_event(reported: event.NodeExecutionEvent) -> None:
     if not reported.id.node_id:
         raise InvalidArgument.missing("node_id")
     validate_phase(reported.phase, _PHASES)
+    if not reported.HasField("occurred_at"):
+        raise InvalidArgument.missing("occurred_at")
     check_timestamp(reported.occurred_at, "occurred_at")
+    if reported.HasField("error"):
+        check_sayable(reported.error, "error")
     if reported.HasField("reported_at"):
         check_timestamp(reported.reported_at, "reported_at")
 

@@ -15,6 +15,7 @@ from elevon_admin.domain.execution_closure import validate_phase
 from elevon_admin.domain.node_closure import moment_of_change
 from elevon_admin.domain.phases import TERMINAL_TASK_PHASES, already_terminal, task_phase_name
 from elevon_admin.domain.records import NO_DATA, EventData, TaskKey, TaskRecord
+from elevon_admin.domain.sayable import check_sayable
 from elevon_admin.domain.times import check_timestamp, nanoseconds, set_elapsed
 
 _RUNNING = core.TaskExecution.RUNNING
@@ -34,6 +35,17 @@ def validate_task_event(reported: event.TaskExecutionEvent) -> None:
         raise InvalidArgument.missing("task_id")
     if not reported.HasField("parent_node_execution_id"):
         raise InvalidArgument.missing("node_execution_id")
+    _check_shown(reported)
+
+
+def _check_shown(reported: event.TaskExecutionEvent) -> None:
+    for name in ("error", "custom_info", "metadata", "log_context"):
+        if reported.HasField(name):
+            check_sayable(getattr(reported, name), name)
+    for index, reason in enumerate(reported.reasons):
+        check_sayable(reason, f"reasons[{index}]")
+    for index, log in enumerate(reported.logs):
+        check_sayable(log, f"logs[{index}]")
 
 
 def is_replay(record: TaskRecord, reported: event.TaskExecutionEvent) -> bool:

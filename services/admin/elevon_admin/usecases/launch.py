@@ -11,7 +11,6 @@ from elevon_core.errors import InvalidArgument, NotFound
 from elevon_core.identifiers import (
     validate_execution_identifier,
     validate_execution_name,
-    validate_identifier,
     validate_node_execution_identifier,
     validate_part,
 )
@@ -25,9 +24,8 @@ from elevon_admin.domain.attributes import assigned_pool
 from elevon_admin.domain.concurrency import PlanName, concurrency_limit, forget_waiting
 from elevon_admin.domain.entities import LaunchParts
 from elevon_admin.domain.execution_config import ConfigDefaults, ExecutionConfig, resolve
+from elevon_admin.domain.execution_rules import check_spec
 from elevon_admin.domain.executions import LaunchSituation, NewExecution
-from elevon_admin.domain.kubernetes_names import check_labels
-from elevon_admin.domain.launch_plan_rules import check_notification
 from elevon_admin.domain.new_executions import (
     LaunchRequest,
     execution_tags,
@@ -180,26 +178,8 @@ class Launch:
         spec = request.spec
         if spec is None:
             raise InvalidArgument.missing("spec")
-        target = spec.launch_plan
-        if target.resource_type not in (core.LAUNCH_PLAN, core.TASK):
-            known = core.ResourceType.items()
-            named = next((text for text, number in known if number == target.resource_type), str(target.resource_type))
-            raise InvalidArgument(
-                f"Invalid reference entity resource type [{named}], only [{core.ResourceType.Name(core.TASK)}] and "
-                f"[{core.ResourceType.Name(core.LAUNCH_PLAN)}] allowed"
-            )
-        validate_identifier(target, target.resource_type)
-        if spec.metadata.mode not in admin.ExecutionMetadata.ExecutionMode.values():
-            raise InvalidArgument.invalid("metadata", spec.metadata.mode, "mode must be an ExecutionMode")
+        check_spec(spec, self._settings.most_labels)
         validate_literal_map(request.inputs, "inputs")
-        for index, notification in enumerate(spec.notifications.notifications):
-            check_notification(notification, f"notifications[{index}]")
-        check_labels(spec.labels.values, self._settings.most_labels)
-        for index, tag in enumerate(spec.tags):
-            validate_part(tag, f"tags[{index}]")
-        if spec.execution_cluster_label.value:
-            label = spec.execution_cluster_label.value
-            raise InvalidArgument.invalid("execution_cluster_label", label, "this installation has one cluster")
         return spec, project_labels
 
     async def _parts(self, target: core.Identifier) -> LaunchParts:
