@@ -43,6 +43,10 @@ class BlobStore(Protocol):
         """Answer a blob's size in bytes, None when there is none."""
         ...
 
+    async def has_md5(self, uri: str, digest: bytes) -> bool:
+        """Whether a blob has the content of an MD5, of 16 bytes; it may be read for that. Raises BlobNotFound."""
+        ...
+
     async def delete(self, uri: str) -> None:
         """Delete a blob; one that is not there is deleted already."""
         ...

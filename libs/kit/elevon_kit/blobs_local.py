@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import hashlib
 import os
 import secrets
 import shutil
@@ -53,6 +54,12 @@ class LocalBlobStore:
         except BlobNotFound:
             return None
 
+    async def has_md5(self, uri: str, digest: bytes) -> bool:
+        """Compare a file's MD5."""
+        path = local_path(uri)
+        with _translated(uri):
+            return await _run(os.stat(path).st_size, lambda: _md5(path)) == digest
+
     async def delete(self, uri: str) -> None:
         """Delete a file."""
         with contextlib.suppress(BlobNotFound), _translated(uri):
@@ -92,6 +99,11 @@ async def _run(size: int, operation: Callable[[], T]) -> T:
 def _size(path: str) -> int | None:
     status = os.stat(path)
     return None if stat.S_ISDIR(status.st_mode) else status.st_size
+
+
+def _md5(path: str) -> bytes:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).digest()
 
 
 def _read(path: str) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from datetime import timedelta
 
@@ -39,6 +40,10 @@ class MemoryBlobStore:
         """Answer a blob's size."""
         data = self._blobs.get(_key(uri))
         return None if data is None else len(data)
+
+    async def has_md5(self, uri: str, digest: bytes) -> bool:
+        """Compare a blob's MD5."""
+        return hashlib.md5(await self.read(uri), usedforsecurity=False).digest() == digest
 
     async def delete(self, uri: str) -> None:
         """Delete a blob."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -65,6 +66,20 @@ class ObjectBlobStore:
                 return int((await self._store(place).head_async(place.key))["size"])
         except BlobNotFound:
             return None
+
+    async def has_md5(self, uri: str, digest: bytes) -> bool:
+        """Compare a blob's MD5; its tag tells of the same content, and never of another one."""
+        place = parse(uri)
+        if place.scheme == "file":
+            return await self._local.has_md5(uri, digest)
+        async with _translated(uri):
+            answer = await self._store(place).get_async(place.key)
+            if (answer.meta["e_tag"] or "").strip('"') == digest.hex():
+                return True
+            found = hashlib.md5(usedforsecurity=False)
+            async for chunk in answer.stream():
+                found.update(chunk)
+            return found.digest() == digest
 
     async def delete(self, uri: str) -> None:
         """Delete a blob."""

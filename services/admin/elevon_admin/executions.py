@@ -66,6 +66,7 @@ from elevon_admin.usecases.execution_measurements import ExecutionMeasurements
 from elevon_admin.usecases.execution_queries import ExecutionQueries
 from elevon_admin.usecases.launch import Launch, LaunchSettings
 from elevon_admin.usecases.launch_sources import RegistrySource
+from elevon_admin.usecases.links import Links
 from elevon_admin.usecases.literals import LiteralStore
 from elevon_admin.usecases.memoization import Memoization
 from elevon_admin.usecases.metrics import ExecutionMetrics
@@ -221,10 +222,13 @@ def build_executions(
     domains = [domain.id for domain in settings.domains]
     projects = RegisteredProjects(registry.project_repository, domains)
     queries = ExecutionQueries(executions, SqlNodeExecutions(database), SqlTaskExecutions(database))
-    data = ExecutionData(executions, queries, literals)
     signing_key = SigningKey(settings.signing_key_file, database)
     urls = _local_urls(settings, base, signing_key, http_address, clock)
-    proxy = DataProxy(StoreUrls(blobs, urls), blobs, queries, data, _proxy_settings(settings, base), clock)
+    signer = StoreUrls(blobs, urls)
+    prefix = settings.executions.raw_output_prefix
+    links = Links(signer, [base, prefix] if prefix else [base], timedelta(seconds=settings.data.download_seconds))
+    data = ExecutionData(executions, queries, literals, links)
+    proxy = DataProxy(signer, links, blobs, queries, data, _proxy_settings(settings, base), clock)
     return Executions(
         launch=Launch(
             source,
@@ -294,13 +298,10 @@ def _launch_settings(settings: AdminSettings) -> LaunchSettings:
 
 
 def _proxy_settings(settings: AdminSettings, base: str) -> DataProxySettings:
-    prefix = settings.executions.raw_output_prefix
     return DataProxySettings(
         base=base,
-        readable=[base, prefix] if prefix else [base],
         upload_prefix=settings.data.upload_prefix,
         longest_upload=timedelta(seconds=settings.data.upload_seconds),
-        longest_download=timedelta(seconds=settings.data.download_seconds),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import urllib.request
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -52,6 +53,16 @@ async def test_what_is_written_is_read(store: BlobStore, base: str, data: bytes)
     await store.write(uri, data)
     assert await store.read(uri) == data
     assert await store.size(uri) == len(data)
+
+
+@pytest.mark.parametrize("size", [0, 1, 70_000, 11 * 1024 * 1024])
+async def test_content_is_told_by_its_md5(store: BlobStore, base: str, size: int) -> None:
+    uri, data = join(base, "x"), b"z" * size
+    await store.write(uri, data)
+    assert await store.has_md5(uri, hashlib.md5(data, usedforsecurity=False).digest())
+    assert not await store.has_md5(uri, hashlib.md5(data + b"z", usedforsecurity=False).digest())
+    with pytest.raises(BlobNotFound):
+        await store.has_md5(join(base, "y"), bytes(16))
 
 
 async def test_a_second_write_replaces_the_first(store: BlobStore, base: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -192,13 +193,40 @@ async def test_signed_paths_never_lead_out(admin: Admin, tmp_path: Path) -> None
         ({"domain": "a/b"}, "domain"),
         ({"org": ".."}, "org"),
         ({"expires_in": Duration(seconds=-1)}, "expires_in"),
-        ({"expires_in": Duration()}, "expires_in"),
         ({"expires_in": Duration(seconds=3601)}, "expires_in"),
+        ({"expires_in": Duration(seconds=3600, nanos=1)}, "at most 3600 seconds"),
         ({"expires_in": Duration(seconds=2**60)}, "expires_in"),
+        ({"expires_in": Duration(seconds=1, nanos=-5)}, "expires_in"),
     ],
 )
 async def test_bad_upload_requests_are_refused(admin: Admin, fields: dict[str, Any], word: str) -> None:
     await refused(admin.data.CreateUploadLocation(upload(**fields)), INVALID, word)
+
+
+async def test_no_time_is_the_longest_there_is(admin: Admin) -> None:
+    location = await admin.data.CreateUploadLocation(upload(expires_in=Duration()))
+    assert abs(location.expires_at.ToSeconds() - time.time() - 3600) < 60
+    assert (await put(location.signed_url, CONTENT)).status_code == 200
+
+
+async def test_below_a_file_there_is_no_place(admin: Admin) -> None:
+    above = await admin.data.CreateUploadLocation(upload(filename_root="root", filename="a"))
+    assert (await put(above.signed_url, CONTENT)).status_code == 200
+    below = await admin.data.CreateUploadLocation(upload(filename_root="root/a", filename="c"))
+    answer = await put(below.signed_url, CONTENT)
+    assert answer.status_code == 400
+    assert "a part of it is a file" in answer.text
+    assert local(above.native_url).read_bytes() == CONTENT
+
+
+async def test_a_deck_that_lies_elsewhere_is_not_shown(admin: Admin) -> None:
+    identifier = await admin.launch(await admin.register(), "x")
+    await admin.report_node(identifier, "n0", NODE.RUNNING, 1, deck_uri="s3://elsewhere/deck.html")
+    request = dataproxy_pb2.CreateDownloadLinkRequest(
+        artifact_type=1, node_execution_id=node_id_of(identifier, "n0"), expires_in=Duration()
+    )
+    code = grpc.StatusCode.FAILED_PRECONDITION
+    await refused(admin.data.CreateDownloadLink(request), code, "s3://elsewhere/deck.html", ":x:n0")
 
 
 async def test_a_named_place_is_given_again_only_for_the_same_content(admin: Admin) -> None:

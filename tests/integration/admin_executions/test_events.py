@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import grpc
+import httpx
 from flyteidl.admin import event_pb2, execution_pb2, node_execution_pb2, task_execution_pb2
 from flyteidl.core import compiler_pb2, identifier_pb2, literals_pb2
 from flyteidl.core import execution_pb2 as core_execution
 from flyteidl.event import event_pb2 as events
+from flyteidl.service import dataproxy_pb2
 from google.protobuf.struct_pb2 import Struct, Value
 
 from tests.integration.admin_executions.harness import (
@@ -191,6 +194,41 @@ async def test_large_outputs_go_to_a_file_and_too_large_ones_are_refused(admin: 
     request = node_execution_pb2.NodeExecutionGetDataRequest(id=node_id_of(identifier, "n0"))
     found = await admin.stub.GetNodeExecutionData(request)
     assert found.full_inputs == found.full_outputs == large
+
+
+async def test_what_is_too_large_for_an_answer_is_told_as_an_address(admin: Admin, tmp_path: Path) -> None:
+    """As clients read it: what is empty and has bytes is downloaded."""
+    huge = large_literals(3 * 1024 * 1024)
+    file = tmp_path / "blobs" / "outputs.pb"
+    file.parent.mkdir(exist_ok=True)
+    file.write_bytes(huge.SerializeToString())
+    identifier = await launched(admin)
+    await admin.report_node(identifier, "n0", NODE.RUNNING, 1)
+    await admin.report_task(identifier, "n0", TASK.SUCCEEDED, 1, output_uri=f"file://{file}")
+    await admin.report_node(identifier, "n0", NODE.SUCCEEDED, 2, output_uri=f"file://{file}")
+    await admin.report(identifier, WORKFLOW.SUCCEEDED, 3, output_uri=f"file://{file}")
+    whole = await admin.stub.GetExecutionData(execution_pb2.WorkflowExecutionGetDataRequest(id=identifier))
+    request = node_execution_pb2.NodeExecutionGetDataRequest(id=node_id_of(identifier, "n0"))
+    of_node = await admin.stub.GetNodeExecutionData(request)
+    attempt = task_execution_pb2.TaskExecutionGetDataRequest(id=task_execution_id(identifier, "n0"))
+    of_task = await admin.stub.GetTaskExecutionData(attempt)
+    for data in (whole, of_node, of_task):
+        assert data.full_outputs == literals_pb2.LiteralMap()
+        assert data.outputs.bytes == file.stat().st_size
+        async with httpx.AsyncClient() as client:
+            content = (await client.get(data.outputs.url)).content
+        assert literals_pb2.LiteralMap.FromString(content) == huge
+        assert not data.inputs.url
+    url = "flyte://v1/flytesnacks/development/x/n0/o/o0"
+    await refused(admin.data.GetData(dataproxy_pb2.GetDataRequest(flyte_url=url)), EXHAUSTED, url, "download")
+
+
+async def test_outputs_told_inline_lie_where_the_closure_says(admin: Admin) -> None:
+    identifier = await launched(admin)
+    await admin.report(identifier, WORKFLOW.SUCCEEDED, 1, output_data=literals(o0=5))
+    uri = (await admin.get(identifier)).closure.outputs.uri
+    content = Path(uri.removeprefix("file://")).read_bytes()
+    assert literals_pb2.LiteralMap.FromString(content) == literals(o0=5)
 
 
 async def test_unreadable_outputs_are_answered_empty(admin: Admin) -> None:

@@ -86,8 +86,8 @@ class SignedFiles:
         except binascii.Error:
             raise InvalidArgument.invalid(CONTENT_MD5, md5 or sent, "it must be base64") from None
         pending = target.parent / f"{PENDING}{secrets.token_hex(8)}"
-        target.parent.mkdir(parents=True, exist_ok=True)
         try:
+            target.parent.mkdir(parents=True, exist_ok=True)
             received = await self._receive(request, pending)
             if expected and received != expected:
                 found = base64.b64encode(received).decode()
@@ -95,11 +95,13 @@ class SignedFiles:
             os.replace(pending, target)
         except ClientDisconnect:
             raise InvalidArgument("the upload broke off") from None
+        except (FileExistsError, NotADirectoryError):
+            raise InvalidArgument.invalid("path", request.path_params["path"], "a part of it is a file") from None
         except OSError as error:
             log.warning("upload failed", path=str(target), reason=str(error))
             return PlainTextResponse(f"cannot be stored: {error.strerror}\n", status_code=507)
         finally:
-            with contextlib.suppress(FileNotFoundError):
+            with contextlib.suppress(FileNotFoundError, NotADirectoryError):
                 os.unlink(pending)
         return Response(status_code=200)
 

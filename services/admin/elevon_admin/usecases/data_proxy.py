@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
-import hashlib
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
-from elevon_core.errors import AlreadyExists, InvalidArgument, NotFound
+from elevon_core.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound, ResourceExhausted
 from elevon_core.identifiers import validate_part
 from elevon_idl.admin import v1 as admin
 from elevon_idl.core import v1 as core
@@ -19,27 +17,24 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from elevon_admin.domain.flyte_urls import ArtifactKind, FlyteUrl, parse_flyte_url
+from elevon_admin.domain.sayable import check_duration
+from elevon_admin.domain.times import duration_nanoseconds
 from elevon_admin.execution_ports import UrlSigner
 from elevon_admin.ports import Clock
 from elevon_admin.usecases.execution_data import ExecutionData
 from elevon_admin.usecases.execution_queries import ExecutionQueries
+from elevon_admin.usecases.links import LOCAL, Links
 
 _MD5_BYTES = 16
-_LOCAL = "file://"
-"""Clients are told local files without it: flytekit opens files, folders and pickles of inputs by plain paths only."""
-_LARGEST_COMPARED = 256 * 1024 * 1024
-"""Bytes of an object up to which its content is compared with a promised MD5."""
 
 
 @dataclass(frozen=True, slots=True)
 class DataProxySettings:
-    """Where uploads go and how long URLs may live; `readable` are the URIs below which downloads are signed."""
+    """Where uploads go and how long their URLs may live."""
 
     base: str
-    readable: Sequence[str]
     upload_prefix: str = ""
     longest_upload: timedelta = timedelta(hours=1)
-    longest_download: timedelta = timedelta(hours=1)
 
 
 class DataProxy:
@@ -48,6 +43,7 @@ class DataProxy:
     def __init__(
         self,
         signer: UrlSigner,
+        links: Links,
         blobs: BlobStore,
         queries: ExecutionQueries,
         data: ExecutionData,
@@ -56,6 +52,7 @@ class DataProxy:
         randomness: Callable[[int], str] = secrets.token_hex,
     ) -> None:
         self._signer = signer
+        self._links = links
         self._blobs = blobs
         self._queries = queries
         self._data = data
@@ -82,7 +79,7 @@ class DataProxy:
             headers["x-ms-blob-type"] = "BlockBlob"
         return admin.CreateUploadLocationResponse(
             signed_url=await self._signer.sign("PUT", uri, expires, headers),
-            native_url=uri.removeprefix(_LOCAL),
+            native_url=uri.removeprefix(LOCAL),
             expires_at=self._end_of(expires),
             headers=headers,
         )
@@ -93,8 +90,11 @@ class DataProxy:
         """A URL to GET an object from; only what belongs to this installation is signed, else InvalidArgument."""
         if not request.native_url:
             raise InvalidArgument.missing("native_url")
-        expires = _lifetime(request, self._settings.longest_download)
-        url = await self._readable_url(request.native_url, expires)
+        expires = _lifetime(request, self._links.longest)
+        url = await self._links.to(request.native_url, expires)
+        if url is None:
+            rule = "it is not within the storage of this installation"
+            raise InvalidArgument.invalid("native_url", request.native_url, rule)
         return admin.CreateDownloadLocationResponse(signed_url=url, expires_at=self._end_of(expires))
 
     async def download_link(self, request: admin.CreateDownloadLinkRequest) -> admin.CreateDownloadLinkResponse:
@@ -103,7 +103,7 @@ class DataProxy:
             raise InvalidArgument.invalid("artifact_type", request.artifact_type, "only DECK can be downloaded")
         if not request.HasField("node_execution_id"):
             raise InvalidArgument.missing("node_execution_id")
-        expires = _lifetime(request, self._settings.longest_download)
+        expires = _lifetime(request, self._links.longest)
         try:
             urls = await self._deck(request.node_execution_id, expires)
         except _NoSuchNode as error:
@@ -118,9 +118,14 @@ class DataProxy:
             raise InvalidArgument.missing("flyte_url")
         url = parse_flyte_url(request.flyte_url)
         if url.kind is ArtifactKind.DECK:
-            deck = await self._deck(url.node.identifier(), self._settings.longest_download)
+            deck = await self._deck(url.node.identifier(), self._links.longest)
             return admin.GetDataResponse(pre_signed_urls=deck)
-        literals = await self._literals(url)
+        literals, place = await self._literals(url)
+        if place.bytes:
+            raise ResourceExhausted(
+                f"{request.flyte_url} has {place.bytes} bytes, which is too much for an answer: download it from "
+                "where GetNodeExecutionData or GetTaskExecutionData say"
+            )
         if not url.name:
             return admin.GetDataResponse(literal_map=literals)
         if url.name not in literals.literals:
@@ -128,7 +133,7 @@ class DataProxy:
             raise InvalidArgument.invalid("flyte_url", request.flyte_url, f"no literal {url.name} (there are: {known})")
         return admin.GetDataResponse(literal=literals.literals[url.name])
 
-    async def _literals(self, url: FlyteUrl) -> core.LiteralMap:
+    async def _literals(self, url: FlyteUrl) -> tuple[core.LiteralMap, admin.UrlBlob]:
         found: admin.NodeExecutionGetDataResponse | admin.TaskExecutionGetDataResponse
         if url.attempt is None:
             found = await self._data.of_node(url.node.identifier())
@@ -137,7 +142,9 @@ class DataProxy:
             if attempt is None:
                 raise InvalidArgument.invalid("flyte_url", url.attempt, f"{url.node} has no such attempt")
             found = await self._data.of_stored_task(attempt)
-        return found.full_inputs if url.kind is ArtifactKind.INPUTS else found.full_outputs
+        if url.kind is ArtifactKind.INPUTS:
+            return found.full_inputs, found.inputs
+        return found.full_outputs, found.outputs
 
     async def _deck(self, identifier: core.NodeExecutionIdentifier, expires: timedelta) -> admin.PreSignedURLs:
         try:
@@ -146,28 +153,20 @@ class DataProxy:
             raise _NoSuchNode(error.message) from error
         if not node.closure.deck_uri:
             raise NotFound(f"no deckUrl found for request {node.key}")
-        url = await self._readable_url(node.closure.deck_uri, expires)
+        url = await self._links.to(node.closure.deck_uri, expires)
+        if url is None:
+            where = f"the deck of {node.key} is at {node.closure.deck_uri}"
+            raise FailedPrecondition(f"{where}, which is not within the storage of this installation")
         if await self._blobs.size(node.closure.deck_uri) is None:
             raise NotFound(f"object not found: the deck of {node.key}")
         return admin.PreSignedURLs(signed_url=[url], expires_at=self._end_of(expires))
 
-    async def _readable_url(self, uri: str, expires: timedelta) -> str:
-        if uri.startswith("/"):
-            uri = _LOCAL + uri
-        if not any(uri.startswith(prefix.rstrip("/") + "/") for prefix in self._settings.readable):
-            raise InvalidArgument.invalid("native_url", uri, "it is not within the storage of this installation")
-        return await self._signer.sign("GET", uri, expires, {})
-
     async def _check_unclaimed(self, uri: str, content_md5: bytes) -> None:
         """A file that is there may be uploaded again only with the content it has."""
-        size = await self._blobs.size(uri)
-        if size is None:
+        if await self._blobs.size(uri) is None:
             return
-        if content_md5 and size <= _LARGEST_COMPARED:
-            content = await self._blobs.read(uri)
-            digest = await asyncio.to_thread(lambda: hashlib.md5(content, usedforsecurity=False).digest())
-            if digest == content_md5:
-                return
+        if content_md5 and await self._blobs.has_md5(uri, content_md5):
+            return
         raise AlreadyExists(f"{uri} exists, and not with the content that is to be uploaded")
 
     def _end_of(self, expires: timedelta) -> Timestamp:
@@ -214,14 +213,13 @@ _Expiring = admin.CreateUploadLocationRequest | admin.CreateDownloadLocationRequ
 
 
 def _lifetime(request: _Expiring, longest: timedelta) -> timedelta:
-    """How long a URL is to live: the longest time unless the request asks for less."""
+    """How long a URL is to live: the longest time unless the request asks for less; 0 asks for nothing."""
     if not request.HasField("expires_in"):
         return longest
     asked: Duration = request.expires_in
-    try:
-        lifetime = asked.ToTimedelta()
-    except (OverflowError, ValueError) as error:
-        raise InvalidArgument.invalid("expires_in", asked.seconds, str(error)) from None
-    if not timedelta(0) < lifetime <= longest:
-        raise InvalidArgument.invalid("expires_in", lifetime, f"must be positive and at most {longest}")
-    return lifetime
+    check_duration(asked, "expires_in")
+    most = longest // timedelta(microseconds=1) * 1_000
+    if not 0 <= duration_nanoseconds(asked) <= most:
+        rule = f"must be at least 0 and at most {longest.total_seconds():g} seconds"
+        raise InvalidArgument.invalid("expires_in", asked.ToJsonString(), rule)
+    return asked.ToTimedelta() or longest

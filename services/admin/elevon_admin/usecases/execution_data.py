@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from elevon_core.errors import Internal, NotFound
+import contextlib
+
+from elevon_core.errors import Internal, InvalidArgument, NotFound
 from elevon_core.identifiers import validate_execution_identifier
 from elevon_idl.admin import v1 as admin
 from elevon_idl.core import v1 as core
@@ -12,19 +14,26 @@ from google.protobuf.message import DecodeError
 from elevon_admin.domain.event_batches import missing_execution
 from elevon_admin.domain.executions import StoredNode, StoredTaskExecution
 from elevon_admin.domain.flyte_urls import node_urls, task_urls
-from elevon_admin.domain.records import ExecutionKey
+from elevon_admin.domain.records import ExecutionKey, StoredLiterals
 from elevon_admin.execution_ports import ExecutionRepository
 from elevon_admin.usecases.execution_queries import ExecutionQueries
+from elevon_admin.usecases.links import Links
 from elevon_admin.usecases.literals import LiteralStore
 
 
 class ExecutionData:
-    """Answers literals whether they are in rows or in files; what cannot be read is answered empty."""
+    """Answers literals whether they are in rows or in files; what cannot be read is answered empty.
 
-    def __init__(self, executions: ExecutionRepository, queries: ExecutionQueries, literals: LiteralStore) -> None:
+    What is too large to be answered is told as an address to download it from, which clients do.
+    """
+
+    def __init__(
+        self, executions: ExecutionRepository, queries: ExecutionQueries, literals: LiteralStore, links: Links
+    ) -> None:
         self._executions = executions
         self._queries = queries
         self._literals = literals
+        self._links = links
 
     async def of_execution(
         self, identifier: core.WorkflowExecutionIdentifier
@@ -35,21 +44,22 @@ class ExecutionData:
         stored = await self._executions.literals(key)
         if stored is None:
             raise missing_execution(key)
+        inputs, full_inputs = await self._shown(stored.inputs)
+        outputs, full_outputs = await self._shown(stored.outputs)
         return admin.WorkflowExecutionGetDataResponse(
-            inputs=admin.UrlBlob(),
-            outputs=admin.UrlBlob(),
-            full_inputs=await self._literals.read_leniently(stored.inputs),
-            full_outputs=await self._literals.read_leniently(stored.outputs),
+            inputs=inputs, outputs=outputs, full_inputs=full_inputs, full_outputs=full_outputs
         )
 
     async def of_node(self, identifier: core.NodeExecutionIdentifier) -> admin.NodeExecutionGetDataResponse:
         """Inputs and outputs of a node, and its workflow if it is dynamic; raises NotFound."""
         stored = await self._queries.node(identifier)
+        inputs, full_inputs = await self._shown(stored.inputs)
+        outputs, full_outputs = await self._shown(stored.outputs)
         response = admin.NodeExecutionGetDataResponse(
-            inputs=admin.UrlBlob(),
-            outputs=admin.UrlBlob(),
-            full_inputs=await self._literals.read_leniently(stored.inputs),
-            full_outputs=await self._literals.read_leniently(stored.outputs),
+            inputs=inputs,
+            outputs=outputs,
+            full_inputs=full_inputs,
+            full_outputs=full_outputs,
             flyte_urls=node_urls(stored.key, deck=bool(stored.closure.deck_uri)),
         )
         if stored.dynamic_workflow is not None:
@@ -66,11 +76,13 @@ class ExecutionData:
 
     async def of_stored_task(self, stored: StoredTaskExecution) -> admin.TaskExecutionGetDataResponse:
         """As `of_task`, for one that was read already."""
+        inputs, full_inputs = await self._shown(stored.inputs)
+        outputs, full_outputs = await self._shown(stored.outputs)
         return admin.TaskExecutionGetDataResponse(
-            inputs=admin.UrlBlob(),
-            outputs=admin.UrlBlob(),
-            full_inputs=await self._literals.read_leniently(stored.inputs),
-            full_outputs=await self._literals.read_leniently(stored.outputs),
+            inputs=inputs,
+            outputs=outputs,
+            full_inputs=full_inputs,
+            full_outputs=full_outputs,
             flyte_urls=task_urls(stored.key),
         )
 
@@ -78,6 +90,16 @@ class ExecutionData:
         """The workflow that a dynamic node made; raises NotFound for any other node, Internal when it is unreadable."""
         stored = await self._queries.node(identifier)
         return admin.DynamicNodeWorkflowResponse(compiled_workflow=await self._dynamic_closure(stored))
+
+    async def _shown(self, stored: StoredLiterals | None) -> tuple[admin.UrlBlob, core.LiteralMap]:
+        """Literals, or where to download them from, which is empty where they are answered or cannot be had."""
+        shown = await self._literals.shown(stored)
+        place = admin.UrlBlob()
+        if stored is not None and shown.oversize:
+            with contextlib.suppress(InvalidArgument):  # nobody signs for this store
+                place.url = await self._links.to(stored.uri) or ""
+            place.bytes = shown.oversize if place.url else 0
+        return place, shown.literals
 
     async def _dynamic_closure(self, stored: StoredNode) -> core.CompiledWorkflowClosure:
         if stored.dynamic_workflow is None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 from typing import TypeVar
 
 from elevon_core.errors import ElevonError, ResourceExhausted
 from elevon_idl.core import v1 as core
-from elevon_kit.blobs import BlobStore, join
+from elevon_kit.blobs import BlobStore, BlobTooLarge, join
 from elevon_kit.logging import get_logger
 from google.protobuf.message import DecodeError, Message
 
@@ -22,6 +23,14 @@ READ_LIMIT = 2 * 1024 * 1024
 """Bytes of a serialized literal map up to which it is accepted in an event and answered in a data call."""
 
 AnyMessage = TypeVar("AnyMessage", bound=Message)
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """Literals as they are answered; `oversize` is how many bytes they have where they are too large for that."""
+
+    literals: core.LiteralMap
+    oversize: int = 0
 
 
 class LiteralStore:
@@ -49,26 +58,43 @@ class LiteralStore:
             raise ResourceExhausted(f"{what} has {size} bytes, at most {self._read_limit} are accepted inline")
 
     async def keep(self, data: bytes, execution: ExecutionKey, *parts: str) -> StoredLiterals:
-        """Keep serialized bytes; a file's name ends with a digest of them, so that nothing is ever overwritten."""
+        """Keep serialized bytes in the row, or in a file if they are large."""
         if self.fits_inline(len(data)):
             return StoredLiterals(data=data)
+        return StoredLiterals(uri=await self.write(data, execution, *parts))
+
+    async def write(self, data: bytes, execution: ExecutionKey, *parts: str) -> str:
+        """Write a file and answer its URI; the name ends with a digest of it, so that nothing is ever overwritten."""
         digest = hashlib.sha256(data).hexdigest()[:32]
         uri = self.place(execution, *parts, f"{digest}.pb")
         await self._blobs.write(uri, data)
-        return StoredLiterals(uri=uri)
+        return uri
 
     async def read(self, stored: StoredLiterals | None, limit: int | None = None) -> core.LiteralMap:
         """The literals, from the row or the object store; raises what reading raises."""
         return await self._read_message(core.LiteralMap, stored, limit)
 
-    async def read_leniently(self, stored: StoredLiterals | None) -> core.LiteralMap:
-        """As `read`, but an unreadable or oversized file gives an empty map: clients expect an answer."""
+    async def shown(self, stored: StoredLiterals | None) -> Shown:
+        """As `read`, but a file that is too large, or unreadable, gives an empty map: clients expect an answer."""
         try:
-            return await self.read(stored, self._read_limit)
+            return Shown(await self.read(stored, self._read_limit))
+        except BlobTooLarge:
+            assert stored is not None
+            return Shown(core.LiteralMap(), await self._size(stored.uri))
         except (ElevonError, DecodeError) as error:
             where = "" if stored is None else stored.uri
             log.warning("literals not readable", uri=where, error=str(error))
-            return core.LiteralMap()
+            return Shown(core.LiteralMap())
+
+    async def read_leniently(self, stored: StoredLiterals | None) -> core.LiteralMap:
+        """The literals of `shown`."""
+        return (await self.shown(stored)).literals
+
+    async def _size(self, uri: str) -> int:
+        try:
+            return await self._blobs.size(uri) or 0
+        except ElevonError:
+            return 0
 
     async def read_closure(self, stored: StoredLiterals) -> core.CompiledWorkflowClosure:
         """A compiled workflow; raises what reading raises."""

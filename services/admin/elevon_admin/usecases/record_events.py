@@ -109,9 +109,10 @@ class RecordEvents:
             return NO_DATA
         outputs = await self._keep(reported.output_data, key, "offloaded_outputs")
         # The closure names the outputs by URI in any case: clients cannot read them inside it.
-        return EventData(
-            outputs=StoredLiterals(outputs.uri or self._literals.place(key, "offloaded_outputs"), outputs.data)
-        )
+        if outputs.data is not None:
+            uri = await self._literals.write(outputs.data, key, "offloaded_outputs")
+            outputs = StoredLiterals(uri, outputs.data)
+        return EventData(outputs=outputs)
 
     async def _node_data(self, key: ExecutionKey, reported: event.NodeExecutionEvent) -> EventData:
         dynamic = reported.HasField("task_node_metadata") and reported.task_node_metadata.HasField("dynamic_workflow")

@@ -148,6 +148,10 @@ class LineBlobs:
         """A file's size."""
         return await self._line.call("files", f"size of {uri}", lambda: self._blobs.size(uri))
 
+    async def has_md5(self, uri: str, digest: bytes) -> bool:
+        """Compare a file's MD5."""
+        return await self._line.call("files", f"digest of {uri}", lambda: self._blobs.has_md5(uri, digest))
+
     async def delete(self, uri: str) -> None:
         """Delete a file."""
         await self._line.call("files", f"delete {uri}", lambda: self._blobs.delete(uri))
