@@ -217,6 +217,7 @@ READING = (
             Case("of one that does not exist", {"id": execution("absent")}, MISSING, NO_EXECUTION),
             *unidentified({}),
         ),
+        better="What is too large for an answer is told as an address, which flytekit downloads from.",
     ),
     Rpc(
         "ListExecutions",

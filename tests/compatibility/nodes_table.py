@@ -280,6 +280,7 @@ READING = (
             Case("of one that does not exist", {"id": node("x", "absent")}, MISSING, NO_NODE),
             *unidentified_node({}),
         ),
+        better="What is too large for an answer is told as an address, which flytekit downloads from.",
     ),
     Rpc(
         "GetTaskExecution",
@@ -344,6 +345,7 @@ READING = (
             Case("of one that does not exist", {"id": attempt("x", 9)}, MISSING, NO_ATTEMPT),
             *unidentified_attempt({}),
         ),
+        better="What is too large for an answer is told as an address, which flytekit downloads from.",
     ),
 )
 

@@ -63,6 +63,24 @@ def test_a_part_of_an_offloaded_value_can_be_taken(plane: Plane) -> None:
     assert [outputs[name].scalar.primitive.integer for name in ("o0", "o1")] == [1, 11 * MEBIBYTE]
 
 
+PAGE = """
+import os, sys
+from flytekit.configuration import Config
+from flytekit.remote import FlyteRemote
+remote = FlyteRemote(Config.for_endpoint(os.environ["FLYTE_PLATFORM_URL"], insecure=True))
+execution = remote.fetch_execution(project="flytesnacks", domain="development", name=sys.argv[1])
+synced = remote.sync_execution(execution, sync_nodes=True)
+print(len(execution.outputs["o0"]), len(synced.node_executions["n0"].outputs["o0"]))
+"""
+
+
+def test_an_output_too_large_for_an_answer_and_too_small_to_be_offloaded_is_downloaded(plane: Plane) -> None:
+    execution, outputs = run(plane, "page_wf", "p")
+    assert outputs == {}, "it is told as an address"
+    told = plane.flytekit("python", "-c", PAGE, execution.name).stdout.split()
+    assert told == [str(3 * MEBIBYTE)] * 2
+
+
 def test_a_container_finds_offloaded_values_in_its_files(plane: Plane) -> None:
     _, outputs = run(plane, "counted_wf", "x")
     assert outputs["o0"].scalar.primitive.integer == 11 * MEBIBYTE

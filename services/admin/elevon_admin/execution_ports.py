@@ -339,6 +339,14 @@ class AttributeSource(Protocol):
 SignedMethod = Literal["GET", "PUT"]
 
 
+class DownloadSigner(Protocol):
+    """Makes addresses without a query that let whoever has them read one object for a while."""
+
+    def sign(self, uri: str, expires: timedelta) -> str:
+        """The address."""
+        ...
+
+
 class UrlSigner(Protocol):
     """Makes URLs that let whoever has them read or write one object for a while."""
 

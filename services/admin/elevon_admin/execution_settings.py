@@ -44,7 +44,10 @@ class DataSettings(SettingsGroup):
         64 * 1024, ge=0, description="Serialized literals up to this size, in bytes, are kept in the database."
     )
     max_literal_bytes: int = Field(
-        2 * 1024 * 1024, ge=1024, description="Largest literals that events carry and data calls answer, in bytes."
+        2 * 1024 * 1024,
+        ge=1024,
+        description="Largest literals that events carry and data calls answer, in bytes; of larger ones data calls "
+        "tell where to download them.",
     )
     upload_prefix: str = Field("", description="Folder of the container that uploads go to.")
     max_upload_bytes: int = Field(

@@ -26,6 +26,7 @@ from elevon_admin.drivers.catalog_client import GrpcMemoCatalog
 from elevon_admin.drivers.data_routes import data_routes
 from elevon_admin.drivers.engine_client import PropellerEngine
 from elevon_admin.drivers.left_files import EngineAndOwnFiles
+from elevon_admin.drivers.plain_urls import PlainUrls
 from elevon_admin.drivers.signed_urls import LocalUrls, StoreUrls
 from elevon_admin.execution_ports import Engine, Outbox
 from elevon_admin.ports import Clock
@@ -225,8 +226,11 @@ def build_executions(
     signing_key = SigningKey(settings.signing_key_file, database)
     urls = _local_urls(settings, base, signing_key, http_address, clock)
     signer = StoreUrls(blobs, urls)
-    prefix = settings.executions.raw_output_prefix
-    links = Links(signer, [base, prefix] if prefix else [base], timedelta(seconds=settings.data.download_seconds))
+    readable = [base, *filter(None, [settings.executions.raw_output_prefix])]
+    downloads = None
+    if settings.http.enabled:
+        downloads = PlainUrls(blobs, readable, signing_key, _public_url(settings, http_address), clock)
+    links = Links(signer, downloads, readable, timedelta(seconds=settings.data.download_seconds))
     data = ExecutionData(executions, queries, literals, links)
     proxy = DataProxy(signer, links, blobs, queries, data, _proxy_settings(settings, base), clock)
     return Executions(
@@ -263,7 +267,10 @@ def build_executions(
         watch=Watch(SqlChanges(database), watch_hub, clock, settings.watch.poll_seconds),
         watch_hub=watch_hub,
         memoization=Memoization(queries, registry.reads, literals, memo_catalog),
-        routes=[] if urls is None else data_routes(urls, settings.data.max_upload_bytes),
+        routes=[
+            *([] if downloads is None else downloads.routes),
+            *([] if urls is None else data_routes(urls, settings.data.max_upload_bytes)),
+        ],
         signing_key=signing_key,
         blobs=blobs,
         dispatcher=dispatcher,
@@ -283,8 +290,12 @@ def _local_urls(
 ) -> LocalUrls | None:
     if parse(base).scheme != "file" or not settings.http.enabled:
         return None
+    return LocalUrls(base, key, _public_url(settings, http_address), clock)
+
+
+def _public_url(settings: AdminSettings, http_address: Callable[[], str]) -> Callable[[], str]:
     scheme = "https" if settings.http.tls_certificate is not None else "http"
-    return LocalUrls(base, key, lambda: settings.public_url or f"{scheme}://{http_address()}", clock)
+    return lambda: settings.public_url or f"{scheme}://{http_address()}"
 
 
 def _launch_settings(settings: AdminSettings) -> LaunchSettings:

@@ -35,6 +35,11 @@ def text(letter: str) -> str:
     return letter * (11 * MEBIBYTE)
 
 
+@task
+def page(letter: str) -> str:
+    return letter * (3 * MEBIBYTE)
+
+
 counted = ContainerTask(
     name="offloading.counted",
     image="example.org/tools:1",
@@ -68,3 +73,8 @@ def part_wf(letter: str) -> tuple[int, int]:
 @workflow
 def counted_wf(letter: str) -> int:
     return counted(text=text(letter=letter))
+
+
+@workflow
+def page_wf(letter: str) -> str:
+    return page(letter=letter)

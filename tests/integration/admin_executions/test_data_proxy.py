@@ -13,12 +13,15 @@ from urllib.parse import parse_qs, quote, urlencode, urlsplit, urlunsplit
 import grpc
 import httpx
 import pytest
+from flyteidl.admin import execution_pb2
+from flyteidl.core import literals_pb2
 from flyteidl.service import dataproxy_pb2
 from google.protobuf.duration_pb2 import Duration
 
 from tests.integration.admin_executions.harness import (
     NODE,
     TASK,
+    WORKFLOW,
     Admin,
     execution_id,
     integer,
@@ -317,3 +320,28 @@ async def test_an_object_store_signs_for_itself(
         assert (await get(found.signed_url)).content == CONTENT
         elsewhere = dataproxy_pb2.CreateDownloadLocationRequest(native_url="s3://other/key")
         await refused(admin.data.CreateDownloadLocation(elsewhere), INVALID)
+
+
+async def test_large_outputs_in_an_object_store_are_downloaded_from_there(
+    sqlite_url: str, tmp_path: Path, s3_endpoint: str, s3_bucket: str
+) -> None:
+    blobs = {
+        "container": f"s3://{s3_bucket}/base",
+        "s3_endpoint": s3_endpoint,
+        "s3_access_key_id": "test",
+        "s3_secret_access_key": "test",
+    }
+    async with serving(sqlite_url, tmp_path, blobs=blobs, data={"max_literal_bytes": 1024}) as admin:
+        large = literals_pb2.LiteralMap()
+        large.literals["o0"].scalar.primitive.string_value = "x" * 5000
+        content = large.SerializeToString()
+        location = await admin.data.CreateUploadLocation(upload(content_md5=md5(content)))
+        assert (await put(location.signed_url, content, dict(location.headers))).status_code == 200
+        identifier = await admin.launch(await admin.register(), "x")
+        await admin.report(identifier, WORKFLOW.SUCCEEDED, 1, output_uri=location.native_url)
+        data = await admin.stub.GetExecutionData(execution_pb2.WorkflowExecutionGetDataRequest(id=identifier))
+        assert data.outputs.bytes == len(content)
+        async with httpx.AsyncClient(follow_redirects=True) as client:
+            answer = await client.get(data.outputs.url)
+        assert answer.content == content
+        assert [hop.status_code for hop in answer.history] == [302]

@@ -196,6 +196,11 @@ async def test_large_outputs_go_to_a_file_and_too_large_ones_are_refused(admin: 
     assert found.full_inputs == found.full_outputs == large
 
 
+async def read(url: str) -> httpx.Response:
+    async with httpx.AsyncClient(follow_redirects=True) as client:
+        return await client.get(url)
+
+
 async def test_what_is_too_large_for_an_answer_is_told_as_an_address(admin: Admin, tmp_path: Path) -> None:
     """As clients read it: what is empty and has bytes is downloaded."""
     huge = large_literals(3 * 1024 * 1024)
@@ -215,12 +220,18 @@ async def test_what_is_too_large_for_an_answer_is_told_as_an_address(admin: Admi
     for data in (whole, of_node, of_task):
         assert data.full_outputs == literals_pb2.LiteralMap()
         assert data.outputs.bytes == file.stat().st_size
-        async with httpx.AsyncClient() as client:
-            content = (await client.get(data.outputs.url)).content
-        assert literals_pb2.LiteralMap.FromString(content) == huge
+        assert not set("?*[") & set(data.outputs.url), "flytekit takes them for a pattern"
+        assert literals_pb2.LiteralMap.FromString((await read(data.outputs.url)).content) == huge
         assert not data.inputs.url
     url = "flyte://v1/flytesnacks/development/x/n0/o/o0"
     await refused(admin.data.GetData(dataproxy_pb2.GetDataRequest(flyte_url=url)), EXHAUSTED, url, "download")
+    assert (await read(whole.outputs.url.replace("outputs.pb", "other.pb"))).status_code == 403
+    assert (await read(whole.outputs.url.replace("/~1", "/~2"))).status_code == 403
+    secret = tmp_path / "secret"
+    secret.write_text("nobody's business")
+    file.unlink()
+    file.symlink_to(secret)
+    assert (await read(whole.outputs.url)).status_code == 404
 
 
 async def test_outputs_told_inline_lie_where_the_closure_says(admin: Admin) -> None:

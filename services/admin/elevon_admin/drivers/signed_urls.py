@@ -58,10 +58,14 @@ class LocalUrls:
         return md5
 
     def _signature(self, method: str, path: str, ends: str, md5: str) -> str:
-        # Lengths keep one field from passing for the end of another.
-        parts = (method, path, ends, md5)
-        text = "".join(f"{len(part)}:{part}" for part in parts)
-        return hmac.new(self._key(), text.encode(), hashlib.sha256).hexdigest()
+        return signature(self._key(), method, path, ends, md5)
+
+
+def signature(key: bytes, *parts: str) -> str:
+    """The HMAC-SHA256 of some texts, in hexadecimal."""
+    # Lengths keep one text from passing for the end of another.
+    text = "".join(f"{len(part)}:{part}" for part in parts)
+    return hmac.new(key, text.encode(), hashlib.sha256).hexdigest()
 
 
 class StoreUrls:

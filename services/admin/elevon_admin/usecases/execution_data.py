@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-
-from elevon_core.errors import Internal, InvalidArgument, NotFound
+from elevon_core.errors import Internal, NotFound
 from elevon_core.identifiers import validate_execution_identifier
 from elevon_idl.admin import v1 as admin
 from elevon_idl.core import v1 as core
@@ -96,8 +94,7 @@ class ExecutionData:
         shown = await self._literals.shown(stored)
         place = admin.UrlBlob()
         if stored is not None and shown.oversize:
-            with contextlib.suppress(InvalidArgument):  # nobody signs for this store
-                place.url = await self._links.to(stored.uri) or ""
+            place.url = self._links.plain(stored.uri) or ""
             place.bytes = shown.oversize if place.url else 0
         return place, shown.literals
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 
-from elevon_admin.execution_ports import UrlSigner
+from elevon_admin.execution_ports import DownloadSigner, UrlSigner
 
 LOCAL = "file://"
 """Clients are told local files without it: flytekit opens files, folders and pickles of inputs by plain paths only."""
@@ -14,15 +14,26 @@ LOCAL = "file://"
 class Links:
     """Signs addresses of objects below `readable`, the URIs of folders; `longest` is how long they live at most."""
 
-    def __init__(self, signer: UrlSigner, readable: Sequence[str], longest: timedelta) -> None:
+    def __init__(
+        self, signer: UrlSigner, downloads: DownloadSigner | None, readable: Sequence[str], longest: timedelta
+    ) -> None:
         self._signer = signer
+        self._downloads = downloads
         self._readable = readable
         self.longest = longest
 
     async def to(self, uri: str, expires: timedelta | None = None) -> str | None:
         """The address of an object, a URI or a local path; None for one that is not this installation's to show."""
-        if uri.startswith("/"):
-            uri = LOCAL + uri
-        if not any(uri.startswith(folder.rstrip("/") + "/") for folder in self._readable):
+        whole = self._shown(uri)
+        if whole is None:
             return None
-        return await self._signer.sign("GET", uri, self.longest if expires is None else expires, {})
+        return await self._signer.sign("GET", whole, self.longest if expires is None else expires, {})
+
+    def plain(self, uri: str) -> str | None:
+        """As `to`, an address that flytekit can download from; None too where admin serves no HTTP."""
+        whole = self._shown(uri)
+        return None if whole is None or self._downloads is None else self._downloads.sign(whole, self.longest)
+
+    def _shown(self, uri: str) -> str | None:
+        whole = LOCAL + uri if uri.startswith("/") else uri
+        return whole if any(whole.startswith(folder.rstrip("/") + "/") for folder in self._readable) else None
