@@ -44,7 +44,7 @@ class RegistrationSettings(SettingsGroup):
         0, ge=0, description="Most nodes of a workflow, sub-workflows aside; 0 is no limit."
     )
     max_closure_bytes: int = Field(0, ge=0, description="Largest compiled workflow, in bytes; 0 is no limit.")
-    max_label_entries: int = Field(16, ge=0, description="Most labels of a launch plan or a project.")
+    max_label_entries: int = Field(16, ge=0, description="Most labels of a launch plan, an execution or a project.")
     task_type_whitelist: dict[str, list[WhitelistScope]] = Field(
         {}, description="Task type to where it may be registered; types that are not listed are free."
     )
