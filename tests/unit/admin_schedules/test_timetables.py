@@ -151,6 +151,39 @@ def test_offsets_that_mean_nothing_are_refused(offset: str) -> None:
         check_schedule(admin.Schedule(cron_schedule=admin.CronSchedule(schedule="@daily", offset=offset)))
 
 
+TOO_LONG = {
+    "cron_schedule.offset": admin.Schedule(cron_schedule=admin.CronSchedule(schedule="@daily", offset="P522W")),
+    "@every": admin.Schedule(cron_schedule=admin.CronSchedule(schedule="@every 87673h")),
+    "schedule.rate.value": admin.Schedule(rate=admin.FixedRate(value=3654, unit=admin.DAY)),
+}
+LONGEST = [
+    admin.Schedule(cron_schedule=admin.CronSchedule(schedule="@daily", offset="P3653D")),
+    admin.Schedule(cron_schedule=admin.CronSchedule(schedule="@daily", offset="-P3653D")),
+    admin.Schedule(cron_schedule=admin.CronSchedule(schedule="@every 87672h")),
+    admin.Schedule(rate=admin.FixedRate(value=3653, unit=admin.DAY)),
+]
+
+
+@pytest.mark.parametrize("field", TOO_LONG)
+def test_what_is_longer_than_ten_years_is_refused(field: str) -> None:
+    for check in (check_schedule, lambda schedule: timetable(schedule, 0, "UTC")):
+        with pytest.raises(InvalidArgument, match=r"at most ten years") as refused:
+            check(TOO_LONG[field])
+        assert field in refused.value.message
+
+
+@pytest.mark.parametrize("schedule", LONGEST)
+def test_no_tick_is_later_than_what_a_column_holds(schedule: admin.Schedule) -> None:
+    check_schedule(schedule)
+    ticks = timetable(schedule, at("2026-01-01T00:00"), "UTC")
+    assert ticks is not None
+    late = at("2225-01-01T00:00")
+    found = [tick for _, tick in zip(range(100_000), ticks.after(late), strict=False)]
+    assert found
+    assert len(found) < 100_000
+    assert all(-(2**63) < moment < 2**63 for tick in found for moment in (tick.due_at, tick.scheduled_at))
+
+
 @pytest.mark.parametrize(
     ("rate", "seconds"),
     [

@@ -41,6 +41,10 @@ _OFFSET = re.compile(
     rf"(?P<sign>[+-]?)P(?=[\dT+-])(?:(?P<Y>{_NUMBER})Y)?(?:(?P<L>{_NUMBER})M)?(?:(?P<W>{_NUMBER})W)?(?:(?P<D>{_NUMBER})D)?"
     rf"(?:T(?=[\d+-])(?:(?P<H>{_NUMBER})H)?(?:(?P<M>{_NUMBER})M)?(?:(?P<S>{_NUMBER})S)?)?"
 )
+LONGEST_DAYS = 3653
+"""Ten years: longer distances and offsets are slips, and lead to moments that nothing can hold."""
+_LONGEST = LONGEST_DAYS * 86_400 * 10**9
+_UNITS = {admin.MINUTE: 60 * 10**9, admin.HOUR: 3600 * 10**9, admin.DAY: 86_400 * 10**9}
 _ZONE = re.compile(r"(?:CRON_TZ|TZ)=(\S+)\s+(.*)", re.DOTALL)
 
 
@@ -89,14 +93,25 @@ def check_schedule(schedule: admin.Schedule) -> None:
     if cron_text(schedule):
         parse_cron(cron_text(schedule))
     parse_offset(schedule.cron_schedule.offset)
-    if schedule.HasField("rate") and schedule.rate.unit not in admin.FixedRateUnit.values():
-        raise InvalidArgument.invalid("schedule.rate.unit", schedule.rate.unit, "must be MINUTE, HOUR or DAY")
+    rate_distance(schedule.rate)
+
+
+def rate_distance(rate: admin.FixedRate) -> int:
+    """Nanoseconds between the ticks of a fixed rate, 0 when there is none; raises InvalidArgument."""
+    if rate.unit not in _UNITS:
+        raise InvalidArgument.invalid("schedule.rate.unit", rate.unit, "must be MINUTE, HOUR or DAY")
+    distance = rate.value * _UNITS[rate.unit]
+    if distance > _LONGEST:
+        rule = f"must be at most ten years ({LONGEST_DAYS} days)"
+        shown = f"{rate.value} {admin.FixedRateUnit.Name(rate.unit)}"
+        raise InvalidArgument.invalid("schedule.rate.value", shown, rule)
+    return distance
 
 
 def parse_offset(text: str) -> int:
     """Nanoseconds of an ISO 8601 duration such as PT10M or -P1D; empty is 0.
 
-    Raises InvalidArgument, also for years and months, which have no length of their own.
+    Raises InvalidArgument, also for years and months, which have no length of their own, and for more than ten years.
     """
     if not text:
         return 0
@@ -107,7 +122,11 @@ def parse_offset(text: str) -> int:
         rule = "years and months have no fixed length: use weeks, days, hours, minutes or seconds"
         raise InvalidArgument.invalid("cron_schedule.offset", text[:200], rule)
     seconds = sum(float(match[unit].replace(",", ".")) * size for unit, size in _OFFSET_UNITS.items() if match[unit])
-    return round(-seconds if match["sign"] == "-" else seconds) * 10**9
+    offset = round(-seconds if match["sign"] == "-" else seconds) * 10**9
+    if abs(offset) > _LONGEST:
+        rule = f"must be at most ten years ({LONGEST_DAYS} days)"
+        raise InvalidArgument.invalid("cron_schedule.offset", text[:200], rule)
+    return offset
 
 
 def _fields(text: str, body: str) -> str:
@@ -129,6 +148,8 @@ def _interval(text: str, body: str) -> int:
         raise _invalid(text, error.message) from None
     if not isinstance(every, int) or every < 10**9 or re.fullmatch(r"[0-9.+-]*", body.strip()):
         raise _invalid(text, "@every needs a duration of a second or more, such as 90s or 1h30m")
+    if every > _LONGEST:
+        raise _invalid(text, f"@every is at most ten years ({LONGEST_DAYS * 24}h)")
     return every
 
 

@@ -12,10 +12,12 @@ from zoneinfo import ZoneInfo
 from cronsim import CronSim
 from elevon_idl.admin import v1 as admin
 
-from elevon_admin.domain.schedules import Cron, cron_text, parse_cron, parse_offset
+from elevon_admin.domain.schedules import Cron, cron_text, parse_cron, parse_offset, rate_distance
 
 SECOND = 10**9
-_UNITS = {admin.MINUTE: 60 * SECOND, admin.HOUR: 3600 * SECOND, admin.DAY: 86_400 * SECOND}
+
+LATEST = 2**63 - 1
+"""Ticks end here, in the year 2262: no column holds a later moment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,7 @@ class Timetable(Protocol):
     """All ticks of a schedule, none of them kept anywhere."""
 
     def after(self, moment: int) -> Iterator[Tick]:
-        """The ticks that are due strictly after a moment, in order; a calendar may run out of them."""
+        """The ticks that are due strictly after a moment, in order, none later than LATEST."""
         ...
 
 
@@ -55,6 +57,8 @@ class Calendar:
         start = datetime.fromtimestamp(last // SECOND, self.zone)
         for found in CronSim(self.expression, start):
             named = int(found.timestamp()) * SECOND
+            if max(named, named + self.offset) > LATEST:
+                return
             if named > last:
                 last = named
                 yield Tick(named + self.offset, named)
@@ -72,7 +76,7 @@ class Distances:
         """See Timetable."""
         steps = max(0, (moment - self.offset - self.anchor) // self.distance)
         named = self.anchor + steps * self.distance
-        while True:
+        while max(named, named + self.offset) <= LATEST - self.distance:
             named += self.distance
             yield Tick(named + self.offset, named)
 
@@ -90,7 +94,7 @@ def _remembered(serialized: bytes, anchor: int, default_zone: str) -> Timetable 
     """Reading a cron text takes longer than finding its next tick."""
     schedule = admin.Schedule.FromString(serialized)
     if schedule.rate.value:
-        return Distances(schedule.rate.value * _UNITS[schedule.rate.unit], anchor)
+        return Distances(rate_distance(schedule.rate), anchor)
     text = cron_text(schedule)
     if not text:
         return None
