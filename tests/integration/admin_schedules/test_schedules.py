@@ -11,6 +11,7 @@ from typing import Any
 
 import grpc
 import pytest
+from elevon_admin.domain import schedules
 from elevon_admin.drivers.engine_memory import MemoryEngine
 from elevon_idl.admin import v1 as admin_idl
 from elevon_idl.admin.v1 import schedule_service_pb2_grpc
@@ -223,6 +224,32 @@ async def test_bad_questions_are_refused(scheduled: Scheduled) -> None:
         project=PROJECT, domain=DOMAIN, limit=1, statuses=[admin_idl.TICK_STATUS_UNSPECIFIED]
     )
     await refused(stub.ListTicks(unknown), INVALID, "statuses")
+
+
+async def test_times_end_where_moments_cannot_be_held_any_more(scheduled: Scheduled) -> None:
+    await scheduled.register(rate=schedule_pb2.FixedRate(value=3653, unit=schedule_pb2.DAY))
+    request = admin_idl.ListScheduledTimesRequest(launch_plan_id=identifier(), limit=10)
+    pages, times = 0, 0
+    while pages == 0 or request.token:
+        page = await scheduled.stub.ListScheduledTimes(request)
+        request.token, times, pages = page.token, times + len(page.times), pages + 1
+    assert 20 < times < 30
+    request.after.nanos = -1
+    await refused(scheduled.stub.ListScheduledTimes(request), INVALID, "after")
+
+
+async def test_a_schedule_of_before_a_rule_does_not_hide_the_others(
+    scheduled: Scheduled, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as earlier:
+        earlier.setattr(schedules, "_LONGEST", 10**30)
+        await scheduled.register(cron_schedule=schedule_pb2.CronSchedule(schedule="@daily", offset="P999999999W"))
+    await scheduled.set_state(launch_plan_pb2.ACTIVE)
+    request = admin_idl.ListSchedulesRequest(project=PROJECT, domain=DOMAIN, limit=10)
+    (found,) = (await scheduled.stub.ListSchedules(request)).schedules
+    assert not found.HasField("next_due_at")
+    times = admin_idl.ListScheduledTimesRequest(launch_plan_id=identifier(), limit=1)
+    assert not (await scheduled.stub.ListScheduledTimes(times)).times
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,8 @@ from elevon_admin.domain.catch_up import CatchUp, catch_up_of
 from elevon_admin.domain.entities import EntityKey, EntityScope, StoredLaunchPlan
 from elevon_admin.domain.paging import cut, parse_page
 from elevon_admin.domain.scheduled_executions import StoredSchedule, StoredTick, TickStatus
-from elevon_admin.domain.timetables import SECOND, timetable
+from elevon_admin.domain.times import check_timestamp, nanoseconds
+from elevon_admin.domain.timetables import SECOND, Tick, timetable
 from elevon_admin.ports import Clock, LaunchPlanRepository
 from elevon_admin.schedule_ports import ScheduleRepository
 from elevon_admin.usecases.listing import checked_scope
@@ -71,11 +72,8 @@ class ScheduleQueries:
         plan = await self._plan(request.launch_plan_id)
         activated_at = await self._activated_at(plan.key)
         schedule = plan.spec.entity_metadata.schedule
-        ticks = timetable(schedule, after if activated_at is None else activated_at, self._defaults.time_zone)
+        found = self._coming(schedule, after if activated_at is None else activated_at, after, request.limit + 1)
         response = admin.ListScheduledTimesResponse()
-        if ticks is None:
-            return response
-        found = list(islice(ticks.after(after), request.limit + 1))
         for tick in found[: request.limit]:
             added = response.times.add()
             added.due_at.FromNanoseconds(tick.due_at)
@@ -93,7 +91,16 @@ class ScheduleQueries:
             return self._clock()
         if not 0 <= request.after.seconds < 2**33:
             raise InvalidArgument.invalid("after", request.after.seconds, "must be a time from 1970 to 2242")
-        return request.after.ToNanoseconds()
+        check_timestamp(request.after, "after")
+        return nanoseconds(request.after)
+
+    def _coming(self, schedule: admin.Schedule, activated_at: int, after: int, count: int) -> list[Tick]:
+        """The next ticks after a moment; none for what was registered before a rule was made: it never fires."""
+        try:
+            ticks = timetable(schedule, activated_at, self._defaults.time_zone)
+        except InvalidArgument:
+            return []
+        return [] if ticks is None else list(islice(ticks.after(after), count))
 
     async def _plan(self, identifier: core.Identifier) -> StoredLaunchPlan:
         if identifier.version:
@@ -123,13 +130,12 @@ class ScheduleQueries:
         message.activated_at.FromNanoseconds(stored.activated_at)
         try:
             policy = catch_up_of(stored.spec.annotations.values, self._defaults.catch_up)
-            ticks = timetable(schedule, stored.activated_at, self._defaults.time_zone)
         except InvalidArgument:
             return message  # registered before the rule was made: it never fires
         message.catch_up = policy.mode.value
         message.catch_up_window_seconds = policy.window / SECOND
-        following = None if ticks is None else next(ticks.after(max(stored.decided_until, self._clock())), None)
-        if following is not None:
+        now = max(stored.decided_until, self._clock())
+        for following in self._coming(schedule, stored.activated_at, now, 1):
             message.next_due_at.FromNanoseconds(following.due_at)
         return message
 
