@@ -33,6 +33,10 @@ class ScheduleRepository(Protocol):
         """
         ...
 
+    async def put_off(self, schedule: StoredSchedule, due_at: int) -> None:
+        """Let a schedule be decided about later, unless somebody has decided since it was read."""
+        ...
+
     async def waiting(self, now: int, try_at: int, limit: int) -> Sequence[StoredTick]:
         """Take over ticks that were to be launched by now and are not: they are the caller's until `try_at`."""
         ...

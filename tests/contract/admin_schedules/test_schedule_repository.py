@@ -123,6 +123,16 @@ async def test_a_decision_is_made_once(kept: Kept) -> None:
     assert (await only(kept)).decided_until == 125
 
 
+async def test_a_schedule_can_be_decided_about_later(kept: Kept) -> None:
+    await kept.activate("a", 100)
+    found = await only(kept)
+    await kept.repository.put_off(found, 150)
+    assert await kept.repository.next_due() == 150
+    await kept.repository.put_off(found, 170)
+    assert await kept.repository.next_due() == 150
+    assert (await only(kept)).decided_until == 100
+
+
 async def test_ticks_decided_before_are_not_decided_again(kept: Kept) -> None:
     await kept.activate("a", 100)
     await kept.repository.decide(await only(kept), launching(110, until=110, next_due=120), 500)

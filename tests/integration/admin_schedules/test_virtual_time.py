@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
 
 import pytest
 from elevon_admin.app import MIGRATIONS
-from elevon_admin.domain.catch_up import CatchUp, CatchUpMode
+from elevon_admin.domain.catch_up import CatchUp, CatchUpMode, Decision
 from elevon_admin.domain.entities import EntityKey, EntityScope
 from elevon_admin.domain.paging import Page
-from elevon_admin.domain.scheduled_executions import StoredSchedule, TickStatus
+from elevon_admin.domain.scheduled_executions import StoredSchedule, StoredTick, TickStatus
 from elevon_admin.domain.timetables import SECOND, timetable
 from elevon_admin.schedule_ports import ScheduleRepository
 from elevon_admin.store.launch_plans import SqlLaunchPlans
@@ -243,3 +243,38 @@ async def test_a_tick_that_never_succeeds_is_given_up_and_others_go_on() -> None
     assert (bad.status, bad.reason) == (TickStatus.FAILED, "away")
     assert bad.attempts == 29
     assert len(world.launched("good")) > 1440
+
+
+class Undecidable(MemorySchedules):
+    """Fails where it is to write what was decided about some plans."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.failed: list[str] = []
+        self.mended = False
+
+    async def decide(self, schedule: StoredSchedule, decision: Decision, try_at: int) -> Sequence[StoredTick] | None:
+        if schedule.key.name.startswith("bad") and not self.mended:
+            self.failed.append(schedule.key.name)
+            raise OverflowError("too large")
+        return await super().decide(schedule, decision, try_at)
+
+
+async def test_schedules_that_cannot_be_decided_leave_the_others_their_turn() -> None:
+    repository = Undecidable()
+    plans = {f"bad{number}": cron("0 * * * *") for number in range(120)} | {"good": cron("* * * * *")}
+    for row, (name, spec) in enumerate(plans.items(), 1):
+        key = EntityKey("p", "d", name, "v1")
+        repository.kept[row] = StoredSchedule(row, row, key, spec, MARCH, MARCH, MARCH)
+    world = World(repository, now=MARCH)
+    replicas = [world.replica()]
+    for _ in range(120):
+        await work_off(replicas)
+        await work_off(replicas)
+        world.now += MINUTE
+    assert world.launched("good") == expected(plans["good"], MARCH, world.now - MINUTE)
+    assert repository.failed.count("bad7") < 15
+    repository.mended = True
+    world.now += 60 * MINUTE
+    await work_off(replicas)
+    assert world.launched("bad7") == [MARCH + 60 * MINUTE, MARCH + 120 * MINUTE, MARCH + 180 * MINUTE]

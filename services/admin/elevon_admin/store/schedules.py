@@ -9,7 +9,7 @@ from elevon_idl.admin import v1 as admin
 from elevon_kit.database import Database
 from elevon_kit.gathering import Gathered
 from elevon_kit.sqlalchemy_asyncio import AsyncConnection
-from sqlalchemy import Row, and_, bindparam, delete, func, insert, select, text, update
+from sqlalchemy import ColumnElement, Row, and_, bindparam, delete, func, insert, select, text, update
 
 from elevon_admin.domain.catch_up import Decision
 from elevon_admin.domain.entities import EntityKey, EntityScope
@@ -83,6 +83,15 @@ class SqlSchedules:
             ]
 
         return await self._database.write(work)
+
+    async def put_off(self, schedule: StoredSchedule, due_at: int) -> None:
+        """See ScheduleRepository."""
+        change = update(schedules).where(_unchanged(schedule)).values(due_at=due_at)
+
+        async def work(connection: AsyncConnection) -> None:
+            await connection.execute(change)
+
+        await self._database.write(work)
 
     async def waiting(self, now: int, try_at: int, limit: int) -> Sequence[StoredTick]:
         """See ScheduleRepository."""
@@ -179,19 +188,23 @@ async def end_schedule(connection: AsyncConnection, plan_row: int, now: int, *, 
 
 async def _advance(connection: AsyncConnection, schedule: StoredSchedule, decision: Decision) -> bool:
     """Move the schedule on unless somebody else has; whether it was moved."""
-    same_end = schedules.c.ended_at.is_(None) if schedule.ended_at is None else schedules.c.ended_at.is_not(None)
-    unchanged = and_(
-        schedules.c.id == schedule.row,
-        schedules.c.decided_until == schedule.decided_until,
-        schedules.c.due_at == schedule.due_at,
-        same_end,
-    )
+    unchanged = _unchanged(schedule)
     ended = schedule.ended_at is not None and decision.decided_until >= schedule.ended_at
     if ended:
         return bool((await connection.execute(delete(schedules).where(unchanged))).rowcount)
     change = update(schedules).where(unchanged)
     moved = change.values(decided_until=decision.decided_until, due_at=decision.next_due_at)
     return bool((await connection.execute(moved)).rowcount)
+
+
+def _unchanged(schedule: StoredSchedule) -> ColumnElement[bool]:
+    same_end = schedules.c.ended_at.is_(None) if schedule.ended_at is None else schedules.c.ended_at.is_not(None)
+    return and_(
+        schedules.c.id == schedule.row,
+        schedules.c.decided_until == schedule.decided_until,
+        schedules.c.due_at == schedule.due_at,
+        same_end,
+    )
 
 
 def _tick_values(schedule: StoredSchedule, decision: Decision, try_at: int) -> list[dict[str, Any]]:

@@ -67,6 +67,11 @@ class MemorySchedules:
             self._add(skipped, schedule.plan_row)
         return launched
 
+    async def put_off(self, schedule: StoredSchedule, due_at: int) -> None:
+        """See ScheduleRepository."""
+        if self.kept.get(schedule.row) == schedule:
+            self.kept[schedule.row] = replace(schedule, due_at=due_at)
+
     def _add(self, tick: StoredTick, plan_row: int) -> StoredTick | None:
         key = (plan_row, tick.tick.scheduled_at)
         if key in self._decided:

@@ -39,6 +39,9 @@ FORGET_SECONDS = 600.0
 FORGET_ROWS = 1_000
 SCHEDULES_AT_ONCE = 100
 TICKS_AT_ONCE = 200
+UNDECIDED_FIRST_SECONDS = 5.0
+UNDECIDED_LONGEST_SECONDS = 3600.0
+"""How long a schedule is left alone when deciding about it fails, the first time and at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +84,8 @@ class Scheduler:
         self._in_flight = asyncio.Semaphore(self._settings.in_flight)
         self._catching_up = asyncio.Semaphore(self._settings.catch_up_in_flight)
         self._loops = BackgroundTasks("scheduler")
+        self._undecided: dict[int, int] = {}
+        """By row, how often deciding about a schedule has failed since it last succeeded."""
         self._launches: set[asyncio.Task[None]] = set()
 
     def start(self) -> None:
@@ -125,9 +130,18 @@ class Scheduler:
         except Unavailable:
             raise
         except Exception as error:
-            log.error("schedule not decided", launch_plan=str(schedule.key), exc_info=error)
+            await self._put_off(schedule, now, error)
             return False
+        self._undecided.pop(schedule.row, None)
         return True
+
+    async def _put_off(self, schedule: StoredSchedule, now: int, error: Exception) -> None:
+        """Let a schedule that nobody can decide about wait longer each time, so that others have their turn."""
+        failures = self._undecided.get(schedule.row, 0) + 1
+        self._undecided[schedule.row] = failures
+        pause = backoff(failures, UNDECIDED_FIRST_SECONDS, UNDECIDED_LONGEST_SECONDS)
+        log.error("schedule not decided", launch_plan=str(schedule.key), again_in_seconds=round(pause), exc_info=error)
+        await self._repository.put_off(schedule, now + round(pause * SECOND))
 
     async def _decide(self, schedule: StoredSchedule, now: int) -> None:
         decision = self._decision(schedule, now)
