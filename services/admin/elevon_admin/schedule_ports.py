@@ -41,8 +41,15 @@ class ScheduleRepository(Protocol):
         """Take over ticks that were to be launched by now and are not: they are the caller's until `try_at`."""
         ...
 
+    async def is_due(self, row: int) -> bool:
+        """Whether a tick is still to be launched: it is not once its launch plan is deactivated."""
+        ...
+
     async def settle(self, row: int, status: TickStatus, reason: str = "") -> None:
-        """Write what became of a tick that was DUE; calls that come together share a transaction."""
+        """Write what became of a tick that was DUE; calls that come together share a transaction.
+
+        That it was launched is written also when its launch plan was deactivated meanwhile.
+        """
         ...
 
     async def postpone(self, row: int, try_at: int, reason: str) -> None:

@@ -63,7 +63,7 @@ class Kept:
         assert isinstance(self.repository, MemorySchedules)
         for each in list(self.repository.kept.values()):
             if each.key == key(name) and each.ended_at is None:
-                self.repository.kept[each.row] = replace(each, ended_at=now, due_at=now)
+                self.repository.deactivate(each.row, now)
 
 
 @pytest.fixture(params=["memory", "sqlite", "postgresql"])
@@ -168,6 +168,36 @@ async def test_a_deactivated_schedule_ends(kept: Kept) -> None:
     assert (found.ended_at, found.superseded) == (200, False)
     assert await kept.repository.decide(before, launching(150, until=200), 500) is None
     assert await kept.repository.schedules(PLACE, ALL) == []
+
+
+async def test_what_was_decided_is_skipped_once_the_plan_is_deactivated(kept: Kept) -> None:
+    await kept.activate("a", 100)
+    await kept.activate("b", 100)
+    rows: dict[str, list[int]] = {}
+    for each in await kept.repository.due(10**5, 10):
+        decided = await kept.repository.decide(each, launching(110, 120, 130, until=130), 500) or ()
+        rows[each.key.name] = [tick.row for tick in decided]
+    await kept.repository.settle(rows["a"][0], TickStatus.LAUNCHED)
+    assert await kept.repository.is_due(rows["a"][1])
+    await kept.deactivate("a", 200)
+    assert not await kept.repository.is_due(rows["a"][1])
+    assert await kept.repository.is_due(rows["b"][1])
+    assert {each.key.name for each in await kept.repository.waiting(10**5, 10**6, 10)} == {"b"}
+    await kept.repository.settle(rows["a"][1], TickStatus.LAUNCHED)
+    await kept.repository.settle(rows["a"][2], TickStatus.FAILED, "late")
+    told = await kept.repository.ticks(EntityScope("p", "d", "a"), (), ALL)
+    assert [(each.status.name, each.reason) for each in reversed(told)] == [
+        ("LAUNCHED", ""),
+        ("LAUNCHED", ""),
+        ("SKIPPED", "the launch plan was deactivated"),
+    ]
+
+
+async def test_what_was_decided_is_launched_when_another_version_takes_over(kept: Kept) -> None:
+    await kept.activate("a", 100)
+    (tick,) = await kept.repository.decide(await only(kept), launching(110, until=120), 500) or ()
+    await kept.activate("a", 200, "v2")
+    assert await kept.repository.is_due(tick.row)
 
 
 async def test_what_was_not_launched_is_taken_over_once_its_lease_is_over(kept: Kept) -> None:

@@ -13,6 +13,7 @@ from elevon_admin.app import MIGRATIONS
 from elevon_admin.domain.catch_up import CatchUp, CatchUpMode, Decision
 from elevon_admin.domain.entities import EntityKey, EntityScope
 from elevon_admin.domain.paging import Page
+from elevon_admin.domain.records import ExecutionKey
 from elevon_admin.domain.scheduled_executions import StoredSchedule, StoredTick, TickStatus
 from elevon_admin.domain.timetables import SECOND, timetable
 from elevon_admin.schedule_ports import ScheduleRepository
@@ -208,6 +209,46 @@ async def test_a_plan_that_is_deactivated_stops_at_once(database: Database) -> N
     (row,) = await world.repository.ticks(PLACE, (), Page(None))
     assert (row.status, row.count, row.reason) == (TickStatus.SKIPPED, 5, "the launch plan was deactivated")
     assert await world.repository.next_due() is None
+
+
+async def test_nothing_that_was_decided_is_launched_after_a_deactivation(database: Database) -> None:
+    world = World(await activated(database, {"minutes": PLANS["minutes"]}, MARCH))
+    replicas = [world.replica()]
+    await work_off(replicas)
+    world.now = MARCH + 5 * MINUTE
+    world.launcher.refusals["minutes"] = Unavailable("away")
+    await work_off(replicas)
+    assert await world.statuses() == {"DUE": 5}
+    await SqlLaunchPlans(database).deactivate(EntityKey("p", "d", "minutes", "v1"), world.now)
+    world.launcher.refusals.clear()
+    world.now += 10 * MINUTE
+    await work_off(replicas)
+    assert not world.launcher.created
+    ticks = await world.repository.ticks(PLACE, (), Page(None))
+    assert {(each.status.name, each.reason) for each in ticks} == {("SKIPPED", "the launch plan was deactivated")}
+
+
+class Deactivating(MemoryLauncher):
+    """Deactivates the launch plan of the first execution that it makes."""
+
+    def __init__(self, repository: MemorySchedules, now: int) -> None:
+        super().__init__()
+        self._repository, self._now = repository, now
+
+    async def create(self, request: admin.ExecutionCreateRequest) -> ExecutionKey:
+        key = await super().create(request)
+        for row in [row for row, each in self._repository.kept.items() if each.ended_at is None]:
+            self._repository.deactivate(row, self._now)
+        return key
+
+
+async def test_a_deactivation_stops_what_is_about_to_be_launched() -> None:
+    repository = in_memory({"minutes": PLANS["minutes"]}, MARCH)
+    now = MARCH + 5 * MINUTE
+    world = World(repository, now, launcher=Deactivating(repository, now))
+    await work_off([world.replica()])
+    assert len(world.launcher.created) == 1
+    assert await world.statuses() == {"LAUNCHED": 1, "SKIPPED": 4}
 
 
 async def test_what_launching_answers_is_told_with_the_tick() -> None:

@@ -16,8 +16,12 @@ _FNV_OFFSET = 0xCBF29CE484222325
 _FNV_PRIME = 0x100000001B3
 
 
+DEACTIVATED = "the launch plan was deactivated"
+"""Why a tick is skipped that was due, or was to be launched, when its launch plan was deactivated."""
+
+
 class TickStatus(enum.IntEnum):
-    """What became of a tick; DUE is the only one that changes."""
+    """What became of a tick; only DUE changes, but for a launch that was under way when its plan was deactivated."""
 
     DUE = 1
     LAUNCHED = 2

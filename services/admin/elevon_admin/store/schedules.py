@@ -9,12 +9,25 @@ from elevon_idl.admin import v1 as admin
 from elevon_kit.database import Database
 from elevon_kit.gathering import Gathered
 from elevon_kit.sqlalchemy_asyncio import AsyncConnection
-from sqlalchemy import ColumnElement, Row, and_, bindparam, delete, func, insert, select, text, update
+from sqlalchemy import (
+    ColumnElement,
+    Row,
+    SmallInteger,
+    and_,
+    bindparam,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+    text,
+    update,
+)
 
 from elevon_admin.domain.catch_up import Decision
 from elevon_admin.domain.entities import EntityKey, EntityScope
 from elevon_admin.domain.paging import Page
-from elevon_admin.domain.scheduled_executions import StoredSchedule, StoredTick, TickStatus
+from elevon_admin.domain.scheduled_executions import DEACTIVATED, StoredSchedule, StoredTick, TickStatus
 from elevon_admin.domain.timetables import Tick
 from elevon_admin.store.registry_tables import ACTIVE, launch_plans
 from elevon_admin.store.schedule_tables import OPEN, WAITING, schedule_ticks, schedules
@@ -28,9 +41,13 @@ _TICK_COLUMNS = tuple(column for column in schedule_ticks.c if column.name not i
 _TICKS = select(*_TICK_COLUMNS, *_PLAN, launch_plans.c.spec).join_from(
     schedule_ticks, launch_plans, schedule_ticks.c.launch_plan_id == launch_plans.c.id
 )
+_LAUNCHED_AFTER_ALL = and_(
+    schedule_ticks.c.status == int(TickStatus.SKIPPED),
+    bindparam("new_status", type_=SmallInteger) == int(TickStatus.LAUNCHED),
+)
 _SETTLE = (
     update(schedule_ticks)
-    .where(schedule_ticks.c.id == bindparam("row"), text(WAITING))
+    .where(schedule_ticks.c.id == bindparam("row"), or_(text(WAITING), _LAUNCHED_AFTER_ALL))
     .values(status=bindparam("new_status"), reason=bindparam("new_reason"))
 )
 
@@ -112,6 +129,12 @@ class SqlSchedules:
 
         return await self._database.write(work)
 
+    async def is_due(self, row: int) -> bool:
+        """See ScheduleRepository."""
+        query = select(schedule_ticks.c.id).where(schedule_ticks.c.id == row, text(WAITING))
+        async with self._database.reading() as connection:
+            return (await connection.execute(query)).first() is not None
+
     async def settle(self, row: int, status: TickStatus, reason: str = "") -> None:
         """See ScheduleRepository."""
         await self._settling({"row": row, "new_status": int(status), "new_reason": reason})
@@ -181,9 +204,16 @@ async def begin_schedule(connection: AsyncConnection, plan_row: int, now: int) -
 
 
 async def end_schedule(connection: AsyncConnection, plan_row: int, now: int, *, superseded: bool) -> None:
-    """Let the schedule of a version end, if it has one; the scheduler decides about what was due before."""
+    """Let the schedule of a version end, if it has one; the scheduler decides about what was due before.
+
+    What was decided already is launched if another version takes over, and skipped if none does.
+    """
     change = update(schedules).where(schedules.c.launch_plan_id == plan_row, text(OPEN))
     await connection.execute(change.values(ended_at=now, superseded=superseded, due_at=now))
+    if not superseded:
+        # After the schedule, whose row makes decisions that are being written finish first.
+        waiting = update(schedule_ticks).where(schedule_ticks.c.launch_plan_id == plan_row, text(WAITING))
+        await connection.execute(waiting.values(status=int(TickStatus.SKIPPED), reason=DEACTIVATED))
 
 
 async def _advance(connection: AsyncConnection, schedule: StoredSchedule, decision: Decision) -> bool:

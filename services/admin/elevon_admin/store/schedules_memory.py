@@ -13,7 +13,7 @@ from elevon_admin.domain.catch_up import Decision
 from elevon_admin.domain.entities import EntityScope
 from elevon_admin.domain.paging import Page
 from elevon_admin.domain.records import ExecutionKey
-from elevon_admin.domain.scheduled_executions import StoredSchedule, StoredTick, TickStatus
+from elevon_admin.domain.scheduled_executions import DEACTIVATED, StoredSchedule, StoredTick, TickStatus
 
 Row = TypeVar("Row")
 
@@ -25,7 +25,7 @@ class _Waiting:
 
 
 class MemorySchedules:
-    """A ScheduleRepository; schedules are put into `kept` and ended there, by their row."""
+    """A ScheduleRepository; schedules are put into `kept` and superseded there, by their row."""
 
     def __init__(self) -> None:
         self.kept: dict[int, StoredSchedule] = {}
@@ -88,9 +88,21 @@ class MemorySchedules:
             self._waiting[row].try_at = try_at
         return sorted((self._ticks[row] for row in late), key=lambda tick: (tick.tick.due_at, tick.row))
 
+    def deactivate(self, row: int, now: int) -> None:
+        """End a schedule as the deactivation of its launch plan does."""
+        ended = self.kept[row] = replace(self.kept[row], ended_at=now, due_at=now)
+        for waiting in [each for each in self._waiting if self._ticks[each].key == ended.key]:
+            del self._waiting[waiting]
+            self._ticks[waiting] = replace(self._ticks[waiting], status=TickStatus.SKIPPED, reason=DEACTIVATED)
+
+    async def is_due(self, row: int) -> bool:
+        """See ScheduleRepository."""
+        return row in self._waiting
+
     async def settle(self, row: int, status: TickStatus, reason: str = "") -> None:
         """See ScheduleRepository."""
-        if self._waiting.pop(row, None) is not None:
+        after_all = status is TickStatus.LAUNCHED and self._ticks[row].status is TickStatus.SKIPPED
+        if self._waiting.pop(row, None) is not None or after_all:
             self._ticks[row] = replace(self._ticks[row], status=status, reason=reason)
 
     async def postpone(self, row: int, try_at: int, reason: str) -> None:

@@ -23,7 +23,13 @@ from elevon_kit.logging import get_logger
 from elevon_kit.tasks import BackgroundTasks
 
 from elevon_admin.domain.catch_up import CatchUp, CatchUpMode, Decision, Period, catch_up_of, decide
-from elevon_admin.domain.scheduled_executions import StoredSchedule, StoredTick, TickStatus, creation_request
+from elevon_admin.domain.scheduled_executions import (
+    DEACTIVATED,
+    StoredSchedule,
+    StoredTick,
+    TickStatus,
+    creation_request,
+)
 from elevon_admin.domain.timetables import SECOND, timetable
 from elevon_admin.ports import Clock
 from elevon_admin.schedule_ports import Launcher, ScheduleRepository
@@ -168,7 +174,7 @@ class Scheduler:
         if ticks is None:
             return Decision([], [], end, None)
         ended = schedule.ended_at is not None and not schedule.superseded
-        period = Period(schedule.decided_until, end, now, "the launch plan was deactivated" if ended else "")
+        period = Period(schedule.decided_until, end, now, DEACTIVATED if ended else "")
         return decide(ticks, period, policy, round(given.on_time_seconds * SECOND))
 
     def _launch_soon(self, ticks: Sequence[StoredTick], limit: asyncio.Semaphore) -> None:
@@ -199,6 +205,8 @@ class Scheduler:
     async def _launch(self, tick: StoredTick) -> Coroutine[Any, Any, None]:
         """Launch a tick; answers what is left to write."""
         try:
+            if not await self._repository.is_due(tick.row):
+                return _nothing()  # its launch plan was deactivated since, or another replica was quicker
             status, reason = await self._outcome(tick)
         except ElevonError as error:
             return self._failed(tick, error)
@@ -247,3 +255,7 @@ class Scheduler:
             before = self._clock() - self._settings.keep_days * 86_400 * SECOND
             forgotten = await self._repository.forget(before, FORGET_ROWS)
             await asyncio.sleep(0 if forgotten == FORGET_ROWS else FORGET_SECONDS)
+
+
+async def _nothing() -> None:
+    """What is left to write of a tick that is dealt with."""
