@@ -84,12 +84,16 @@ class _Cut(Exception):
 
 @dataclass
 class MailReceiver:
-    """A mail server. `mode` is ok, busy or hang; addresses in `unknown` are refused for good."""
+    """A mail server. `mode` is ok, busy or hang; addresses in `unknown` are refused for good.
+
+    A mail of more than `most_bytes` is refused when it is announced.
+    """
 
     mode: str = "ok"
     received: list[EmailMessage] = field(default_factory=list)
     recipients: list[str] = field(default_factory=list)
     unknown: set[str] = field(default_factory=set)
+    most_bytes: int = 33_554_432
     attempts: int = 0
     port: int = 0
     _server: asyncio.Server | None = None
@@ -105,7 +109,9 @@ class MailReceiver:
                 super().connection_made(transport)
 
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(lambda: Connection(self, hostname="test"), "127.0.0.1", self.port)
+        self._server = await loop.create_server(
+            lambda: Connection(self, hostname="test", data_size_limit=self.most_bytes), "127.0.0.1", self.port
+        )
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def die(self) -> None:

@@ -243,6 +243,16 @@ async def test_an_address_that_does_not_exist_stops_nobody(database_url: str, tm
     assert (given_up[0].subject, given_up[0].attempts) == ("flytesnacks:development:x", 1)
 
 
+async def test_a_mail_that_is_too_large_stops_nobody(database_url: str, tmp_path: Path) -> None:
+    mail = MailReceiver(most_bytes=5_000)
+    async with listening(mail), serving(database_url, tmp_path, **configured(mail=mail)) as admin:
+        large = email("a@example.com", template="x" * 10_000)
+        target = await admin.register("w", **told(large, email("b@example.com")))
+        await finish(admin, target, "x")
+        await settled(admin, "mail", given_up=1)
+    assert mail.recipients == ["b@example.com"]
+
+
 async def test_a_dead_receiver_keeps_nobody_waiting(database_url: str, tmp_path: Path) -> None:
     dead, alive = HttpReceiver(mode="hang"), HttpReceiver()
     async with listening(dead, alive):

@@ -15,6 +15,7 @@ from elevon_admin.domain.deliveries import StoredDelivery
 
 _BUSY = 421
 _FINAL = 500
+_TOO_LARGE = 552
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,9 @@ class MailTransport:
         except aiosmtplib.SMTPDataError as error:
             _raise_refused(error.code, error.message)
         except (aiosmtplib.SMTPException, OSError) as error:
+            if isinstance(error, aiosmtplib.SMTPSenderRefused) and error.code == _TOO_LARGE:
+                # A server knows but the size of the mail so far; other refusals are about the sender of all mails.
+                raise InvalidArgument(f"the mail server answered {error.code} {error.message}") from error
             if isinstance(error, aiosmtplib.SMTPNotSupported) and not mail["To"].isascii():
                 raise InvalidArgument(f"the mail server takes no address like {mail['To']}: {error}") from error
             raise Unavailable(f"the mail server {server.host}:{server.port} takes no mails: {error}") from error
