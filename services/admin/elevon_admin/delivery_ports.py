@@ -17,15 +17,18 @@ class DeliveryRepository(Protocol):
         ...
 
     async def waiting(self, receiver: str, now: int, limit: int) -> Sequence[StoredDelivery]:
-        """The oldest deliveries that may be tried now, in order."""
+        """Deliveries that may be tried now, those first that wait longest for it; not what something earlier holds."""
         ...
 
     async def acknowledged(self, row: int) -> None:
         """Forget a delivery; calls that come together share a transaction."""
         ...
 
-    async def postpone(self, row: int, try_at: int, error: str) -> None:
-        """Write a failed attempt, and when the delivery is tried again."""
+    async def postpone(self, row: int, try_at: int, error: str, *, holds: bool) -> None:
+        """Write a failed attempt, and when the delivery is tried again.
+
+        If it `holds`, what was made later about its subject is not tried before it is acknowledged or given up.
+        """
         ...
 
     async def give_up(self, row: int, error: str) -> None:

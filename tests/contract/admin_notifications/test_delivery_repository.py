@@ -73,10 +73,35 @@ async def test_a_receiver_is_one_replicas_at_a_time(repository: SqlDeliveries) -
 async def test_a_failed_attempt_is_counted_and_comes_back(database: Database, repository: SqlDeliveries) -> None:
     await owe(database, "a")
     (row,) = await rows(repository)
-    await repository.postpone(row, 500, "no" * 1000)
+    await repository.postpone(row, 500, "no" * 1000, holds=False)
     assert await rows(repository, now=499) == []
     (again,) = await repository.waiting("a", 500, 10)
     assert (again.attempts, len(again.error), again.created_at) == (1, 1000, 100)
+
+
+async def test_what_was_tried_comes_after_what_waits_longer(database: Database, repository: SqlDeliveries) -> None:
+    await owe(database, "a", "a", "a")
+    first, second, third = await rows(repository)
+    await repository.postpone(first, 300, "no", holds=True)
+    await repository.postpone(second, 200, "no", holds=True)
+    assert await rows(repository) == [third, second, first]
+
+
+async def test_what_holds_keeps_what_follows_about_its_subject(database: Database, repository: SqlDeliveries) -> None:
+    for now in (100, 101, 102):
+        await owe(database, "a", "a", now=now)
+    first, other, *rest = await rows(repository)
+    await repository.postpone(first, 200, "no", holds=True)
+    assert await rows(repository, now=199) == [other, rest[1], rest[3]]
+    assert await rows(repository, now=200) == [other, rest[1], rest[3], first]
+    await repository.postpone(first, 300, "refused", holds=False)
+    assert await rows(repository, now=299) == [other, *rest]
+    await repository.postpone(first, 400, "no", holds=True)
+    await repository.give_up(first, "never")
+    assert await rows(repository) == [other, *rest]
+    await repository.postpone(other, 400, "no", holds=True)
+    assert await repository.give_up_older("a", 101, "too old") == 1
+    assert await rows(repository) == rest
 
 
 async def test_what_is_given_up_is_listed_tried_again_or_forgotten(

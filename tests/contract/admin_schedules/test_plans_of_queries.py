@@ -30,7 +30,7 @@ QUESTIONS: dict[str, tuple[Question, str]] = {
         lambda database: SqlSchedules(database).ticks(EntityScope("p", "d", "n"), (), PAGE),
         "ix_schedule_ticks_listed_by_name",
     ),
-    "waiting deliveries": (lambda database: SqlDeliveries(database).waiting("a", 1, 100), "ix_deliveries_receiver"),
+    "waiting deliveries": (lambda database: SqlDeliveries(database).waiting("a", 1, 100), "ix_deliveries_try_at"),
     "deliveries": (
         lambda database: SqlDeliveries(database).deliveries("a", DeliveryState.GIVEN_UP, PAGE),
         "ix_deliveries_receiver",

@@ -8,7 +8,7 @@ from typing import Any
 from elevon_kit.database import Database
 from elevon_kit.gathering import Gathered
 from elevon_kit.sqlalchemy_asyncio import AsyncConnection
-from sqlalchemy import Row, Update, bindparam, delete, func, insert, or_, select, update
+from sqlalchemy import Row, Update, bindparam, delete, exists, func, insert, not_, or_, select, text, update
 
 from elevon_admin.domain.deliveries import (
     DeliveryKind,
@@ -18,13 +18,23 @@ from elevon_admin.domain.deliveries import (
     StoredDelivery,
 )
 from elevon_admin.domain.paging import Page
-from elevon_admin.store.delivery_tables import deliveries, delivery_receivers
+from elevon_admin.store.delivery_tables import HOLDING, deliveries, delivery_receivers
 from elevon_admin.store.versioned import insert_missing
 
 _COLUMNS = deliveries.c
 _RECEIVERS = delivery_receivers.c
 _WAITING = _COLUMNS.state == int(DeliveryState.WAITING)
 _GIVEN_UP = _COLUMNS.state == int(DeliveryState.GIVEN_UP)
+_EARLIER = deliveries.alias("earlier")
+_FREE = not_(
+    exists().where(
+        _EARLIER.c.receiver == _COLUMNS.receiver,
+        _EARLIER.c.subject == _COLUMNS.subject,
+        _EARLIER.c.id < _COLUMNS.id,
+        text(f"earlier.{HOLDING}"),
+    )
+)
+"""Nothing earlier about the subject holds it back."""
 _FORGET = delete(deliveries).where(_COLUMNS.id == bindparam("row"))
 _ADD = insert(deliveries)
 LONGEST_ERROR = 1_000
@@ -52,9 +62,10 @@ class SqlDeliveries:
 
     async def waiting(self, receiver: str, now: int, limit: int) -> Sequence[StoredDelivery]:
         """See DeliveryRepository."""
-        due = select(deliveries).where(_COLUMNS.receiver == receiver, _WAITING, _COLUMNS.try_at <= now)
+        due = select(deliveries).where(_COLUMNS.receiver == receiver, _WAITING, _COLUMNS.try_at <= now, _FREE)
+        query = due.order_by(_COLUMNS.try_at, _COLUMNS.id).limit(limit)
         async with self._database.reading() as connection:
-            return [_delivery(row) for row in await connection.execute(due.order_by(_COLUMNS.id).limit(limit))]
+            return [_delivery(row) for row in await connection.execute(query)]
 
     async def acknowledged(self, row: int) -> None:
         """See DeliveryRepository."""
@@ -69,22 +80,23 @@ class SqlDeliveries:
         await self._database.write(work)
         return [None] * len(rows)
 
-    async def postpone(self, row: int, try_at: int, error: str) -> None:
+    async def postpone(self, row: int, try_at: int, error: str, *, holds: bool) -> None:
         """See DeliveryRepository."""
         change = update(deliveries).where(_COLUMNS.id == row)
-        shortened = error[:LONGEST_ERROR]
-        await self._change(change.values(try_at=try_at, attempts=_COLUMNS.attempts + 1, error=shortened))
+        failed = change.values(attempts=_COLUMNS.attempts + 1, error=error[:LONGEST_ERROR])
+        await self._change(failed.values(try_at=try_at, holds=holds))
 
     async def give_up(self, row: int, error: str) -> None:
         """See DeliveryRepository."""
         change = update(deliveries).where(_COLUMNS.id == row)
         state, shortened = int(DeliveryState.GIVEN_UP), error[:LONGEST_ERROR]
-        await self._change(change.values(state=state, attempts=_COLUMNS.attempts + 1, error=shortened))
+        await self._change(change.values(state=state, attempts=_COLUMNS.attempts + 1, error=shortened, holds=False))
 
     async def give_up_older(self, receiver: str, before: int, error: str) -> int:
         """See DeliveryRepository."""
         old = update(deliveries).where(_COLUMNS.receiver == receiver, _WAITING, _COLUMNS.created_at < before)
-        return await self._change(old.values(state=int(DeliveryState.GIVEN_UP), error=error[:LONGEST_ERROR]))
+        given_up = old.values(state=int(DeliveryState.GIVEN_UP), error=error[:LONGEST_ERROR], holds=False)
+        return await self._change(given_up)
 
     async def receiver_failing(self, receiver: str, now: int, error: str) -> None:
         """See DeliveryRepository."""
@@ -160,6 +172,7 @@ async def add_deliveries(connection: AsyncConnection, new: Iterable[NewDelivery]
             "attempts": 0,
             "try_at": now,
             "error": "",
+            "holds": False,
         }
         for delivery in new
     ]

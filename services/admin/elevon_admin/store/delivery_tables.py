@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Index, Integer, LargeBinary, SmallInteger, Table, Text
+from sqlalchemy import Boolean, Column, Index, Integer, LargeBinary, SmallInteger, Table, Text, text
 
 from elevon_admin.store.schema import Name, Nanoseconds, RowId, metadata
+
+HOLDING = "holds"
+"""A condition spelled as in the index, so that queries with it use this."""
 
 deliveries = Table(
     "deliveries",
@@ -20,9 +23,15 @@ deliveries = Table(
     Column("attempts", Integer, nullable=False),
     Column("try_at", Nanoseconds, nullable=False),
     Column("error", Text, nullable=False),
+    Column("holds", Boolean, nullable=False),
     Index("ix_deliveries_receiver", "receiver", "state", "id"),
+    Index("ix_deliveries_try_at", "receiver", "state", "try_at", "id"),
+    Index("ix_deliveries_holding", "receiver", "subject", "id", sqlite_where=text(HOLDING)),
 )
-"""`kind` is a DeliveryKind, `state` a DeliveryState; a row goes when the receiver has acknowledged it."""
+"""`kind` is a DeliveryKind, `state` a DeliveryState; a row goes when the receiver has acknowledged it.
+
+While a row `holds`, what was made later about its subject waits for it.
+"""
 
 delivery_receivers = Table(
     "delivery_receivers",

@@ -22,6 +22,8 @@ log = get_logger("deliver")
 
 FORGET_SECONDS = 600.0
 ROWS_AT_ONCE = 200
+MESSAGE_PATIENCE = 5
+"""How much longer than a receiver's longest pause one of its messages waits at most for its next attempt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +121,8 @@ class ReceiverQueue:
         return not self._pause.lasts and self._clock() + longest < self._leased_until
 
     async def _send_in_order(self, group: Sequence[StoredDelivery], limit: asyncio.Semaphore) -> None:
-        """Send the messages about one subject; none overtakes one that failed."""
-        for delivery in group:
+        """Send the messages about one subject as they were made; none overtakes one that failed."""
+        for delivery in sorted(group, key=lambda each: each.row):
             async with limit:
                 if not self._may_send() or not await self._send(delivery):
                     return
@@ -157,7 +159,11 @@ class ReceiverQueue:
             await self._repository.receiver_works(self.receiver)
 
     async def _unavailable(self, delivery: StoredDelivery, error: str) -> None:
-        """Leave the receiver in peace for a while; what waits for it too long is given up."""
+        """Leave the receiver in peace for a while; what waits for it too long is given up.
+
+        It may be this message that the receiver cannot take. So the message waits for a time of its own, with what
+        follows about its subject, and others are tried first.
+        """
         self._pause.failed()
         self._measurements.sent(self.receiver, "failed")
         if self._works is not False:
@@ -165,7 +171,10 @@ class ReceiverQueue:
             log.warning("receiver takes nothing", receiver=self.receiver, reason=error)
         now = self._clock()
         await self._repository.receiver_failing(self.receiver, now, error)
-        await self._repository.postpone(delivery.row, now, error)
+        pause = backoff(
+            delivery.attempts + 1, self._settings.first_pause, self._settings.longest_pause * MESSAGE_PATIENCE
+        )
+        await self._repository.postpone(delivery.row, now + round(pause * SECOND), error, holds=True)
         before = now - round(self._settings.give_up_seconds * SECOND)
         given_up = await self._repository.give_up_older(self.receiver, before, error)
         if given_up:
@@ -180,7 +189,7 @@ class ReceiverQueue:
             return
         self._measurements.sent(self.receiver, "failed")
         pause = backoff(delivery.attempts + 1, self._settings.first_pause, self._settings.longest_pause)
-        await self._repository.postpone(delivery.row, now + round(pause * SECOND), error)
+        await self._repository.postpone(delivery.row, now + round(pause * SECOND), error, holds=False)
 
     async def _give_up(self, delivery: StoredDelivery, error: str) -> None:
         await self._repository.give_up(delivery.row, error)
