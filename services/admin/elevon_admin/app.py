@@ -9,11 +9,13 @@ from elevon_idl.admin import v1 as admin
 from elevon_idl.admin.v1 import admin_service_pb2
 from elevon_kit.database import Database
 from elevon_kit.grpc_server import GrpcServer
-from elevon_kit.http_server import HttpServer
+from elevon_kit.http_server import HttpServer, standard_routes
 from elevon_kit.migrations import Migrations
+from starlette.applications import Starlette
 
 from elevon_admin.executions import Executions, build_executions
 from elevon_admin.gateway.http_gateway import gateway_route
+from elevon_admin.gateway.strangers import Guard
 from elevon_admin.notifying import Notifying, build_notifying
 from elevon_admin.registry import Registry, build_registry, seed
 from elevon_admin.rpc.admin_service import AdminService
@@ -109,7 +111,8 @@ async def build(settings: AdminSettings) -> App:
     grpc.health.add_dependency("database", database.ping)
     if settings.http.enabled:
         gateway = gateway_route(grpc, settings.gateway, settings.grpc.max_message_bytes)
-        http = HttpServer(settings.http, [*executions.routes, gateway], health=grpc.health)
+        routes = Starlette(routes=[*standard_routes(grpc.health), *executions.routes, gateway])
+        http = HttpServer(settings.http, app=Guard(routes, settings.gateway, settings.public_url))
     return App(settings, database, registry, executions, scheduling, notifying, grpc, http)
 
 

@@ -232,7 +232,14 @@ class ControlPlane:
             "HTTP__ENABLED": "false",  # nobody asks these for health or metrics here; a user who does turns it on
         }
         particular = {
-            "admin": {"PUBLIC_URL": f"http://{address}", "SIGNING_KEY_FILE": str(self.layout.signing_key)},
+            "admin": {
+                "PUBLIC_URL": f"http://{address}",
+                "SIGNING_KEY_FILE": str(self.layout.signing_key),
+                # Tasks are processes of the user: no page that the user happens to look at may start them.
+                "GATEWAY__ALLOWED_ORIGINS": '["loopback"]',
+                "GATEWAY__REFUSE_OTHER_ORIGINS": "true",
+                "GATEWAY__ALLOWED_HOSTS": "[]",
+            },
             "propeller": {
                 "DATA_FOLDER": str(self.layout.work),
                 "PLUGINS__PROCESS__PYTHON": str(self.settings.python.expanduser().absolute()),

@@ -154,6 +154,20 @@ def test_the_ready_line_names_a_port_that_answers_grpc_and_http(up: Up) -> None:
     assert f"FLYTE_PLATFORM_URL=localhost:{port} FLYTE_PLATFORM_INSECURE=true" in up.output
 
 
+def test_pages_of_strangers_are_kept_out(up: Up) -> None:
+    address = f"http://localhost:{up.port()}/api/v1/projects"
+    body = b'{"project": {"id": "strange", "name": "strange"}}'
+    for headers in ({"Origin": "https://strange.example.com"}, {"Host": f"strange.example.com:{up.port()}"}):
+        asked = urllib.request.Request(address, body, headers)
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(asked, timeout=10)
+        assert refused.value.code == 403
+    page = urllib.request.Request(address, headers={"Origin": "http://127.0.0.1:3000"})
+    with urllib.request.urlopen(page, timeout=10) as answer:
+        assert answer.headers["access-control-allow-origin"] == "http://127.0.0.1:3000"
+        assert b"strange" not in answer.read()
+
+
 def test_a_connector_service_that_is_away_keeps_nothing_from_starting(up: Up) -> None:
     up.port()
     until(lambda: "far=127.0.0.1:9" in up.output)
@@ -279,13 +293,18 @@ def test_the_settings_file_reaches_the_services_and_wins_over_what_fits_one_mach
     database = tmp_path / "elsewhere" / "admin.db"
     config.write_text(
         f"standalone:\n  public_host: 127.0.0.1\n"
-        f"admin:\n  projects: [{{id: mine}}]\n  database:\n    url: sqlite+aiosqlite:///{database}\n"
+        f"admin:\n  projects: [{{id: mine}}]\n  gateway: {{allowed_origins: ['*'], refuse_other_origins: false}}\n"
+        f"  database:\n    url: sqlite+aiosqlite:///{database}\n"
     )
     with running(tmp_path / "data", "--config", config) as up:
         until(lambda: "ready" in up.output or up.process.poll() is not None)
         found = re.search(r"answers on 127\.0\.0\.1:(\d+)", up.output)
         assert found, up.output
         assert projects(int(found[1])) == ["mine"]
+        page = {"Origin": "https://console.example.com"}
+        asked = urllib.request.Request(f"http://127.0.0.1:{found[1]}/api/v1/projects", headers=page)
+        with urllib.request.urlopen(asked, timeout=10) as answer:
+            assert answer.headers["access-control-allow-origin"] == page["Origin"]
         assert database.exists()
         assert not (tmp_path / "data" / "admin.sqlite").exists()
 

@@ -25,6 +25,7 @@ from elevon_admin.gateway.routes import Routes
 from elevon_admin.gateway.rules import load_rules
 from elevon_admin.gateway.settings import GatewaySettings
 from elevon_admin.gateway.statuses import HTTP_CODES, error_body, error_headers
+from elevon_admin.gateway.strangers import origin_pattern
 
 log = get_logger("gateway")
 
@@ -60,11 +61,9 @@ def gateway_route(server: GrpcServer, settings: GatewaySettings, max_body_bytes:
 
 def _with_cors(app: ASGIApp, settings: GatewaySettings) -> ASGIApp:
     """Let pages of other origins in, with credentials: browsers then want their own origin back, never `*`."""
-    any_origin = "*" in settings.allowed_origins
     return CORSMiddleware(
         app,
-        allow_origins=() if any_origin else settings.allowed_origins,
-        allow_origin_regex=".*" if any_origin else None,
+        allow_origin_regex=origin_pattern(settings.allowed_origins),
         allow_methods=CORS_METHODS,
         allow_headers=settings.allowed_headers,
         allow_credentials=True,

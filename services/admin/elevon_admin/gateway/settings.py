@@ -11,7 +11,19 @@ class GatewaySettings(SettingsGroup):
 
     allow_cors: bool = Field(True, description="Whether pages of other origins may call the HTTP API.")
     allowed_origins: list[str] = Field(
-        ["*"], description="Origins whose pages may call, such as `https://console.example.com`; `*` is any."
+        ["*"],
+        description="Origins whose pages may call, such as `https://console.example.com`; `*` is any, `loopback` is "
+        "localhost, 127.0.0.1 and [::1] with any port. `elevon up` says `loopback`.",
+    )
+    refuse_other_origins: bool = Field(
+        False,
+        description="Whether requests that change something are refused when a page of an origin sends them that is "
+        "neither allowed nor the server's own. `elevon up` says true.",
+    )
+    allowed_hosts: list[str] = Field(
+        ["*"],
+        description="Names under which requests may come (header Host), besides localhost, IP addresses and the one in "
+        "`public_url`; `*` is any. `elevon up` says none.",
     )
     allowed_headers: list[str] = Field(
         ["Content-Type", "flyte-authorization"], description="Request headers that such pages may send."
