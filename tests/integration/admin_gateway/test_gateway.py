@@ -149,6 +149,9 @@ async def test_answers_are_compressed_when_that_is_accepted(running: World) -> N
     assert compressed.headers["content-encoding"] == "gzip"
     assert compressed.json() == plain.json()
     assert int(compressed.headers["content-length"]) < len(plain.content)
+    for accepted, encoding in {"gzip;q=0": None, "notgzip": None, "*": "gzip", "GZIP": "gzip"}.items():
+        answer = await running.http.get(path, headers={"Accept-Encoding": accepted})
+        assert answer.headers.get("content-encoding") == encoding, accepted
 
 
 async def test_requests_have_ids(running: World) -> None:

@@ -19,6 +19,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from elevon_admin.gateway.codings import PlainCodings
 from elevon_admin.gateway.marshalers import PROTOBUF, Marshaler, choose
 from elevon_admin.gateway.request_headers import REQUEST_ID, call_metadata, request_id
 from elevon_admin.gateway.routes import Routes
@@ -53,7 +54,7 @@ class GatewayRoute(BaseRoute):
 def gateway_route(server: GrpcServer, settings: GatewaySettings, max_body_bytes: int) -> GatewayRoute:
     """Answer the route of everything that `server` serves and `http.yaml` names; it belongs behind all others."""
     app: ASGIApp = Gateway(LocalCalls(server), lambda: Routes(load_rules()), max_body_bytes)
-    app = GZipMiddleware(app, minimum_size=settings.compress_from_bytes, compresslevel=COMPRESSION)
+    app = PlainCodings(GZipMiddleware(app, minimum_size=settings.compress_from_bytes, compresslevel=COMPRESSION))
     if settings.allow_cors:
         app = _with_cors(app, settings)
     return GatewayRoute(app)
