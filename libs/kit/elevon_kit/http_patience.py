@@ -1,7 +1,8 @@
 """HTTP connections that cost something only while they ask for something.
 
 uvicorn waits forever for the rest of a request and for a client to take its answer, and keeps headers of any size. Here
-a header has to arrive in time and in a size, bodies and answers have to move, and there are only so many connections.
+a header has to arrive in time and in a size, bodies and answers have to move, bodies no slower than at a pace, and
+there are only so many connections.
 """
 
 from __future__ import annotations
@@ -30,6 +31,10 @@ class PatientProtocol(HttpToolsProtocol):
         super().__init__(*arguments, **named)
         self._patience: asyncio.TimerHandle | None = None
         self._taking: asyncio.TimerHandle | None = None
+        self._pace: asyncio.TimerHandle | None = None
+        self._body_bytes = 0
+        self._held_back = False
+        self._refused = False
         self._in_header = True
         self._header_bytes = 0
 
@@ -44,6 +49,7 @@ class PatientProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Wait no more."""
         self._wait(None)
+        self._keep_pace(going=False)
         self._be_taken()
         super().connection_lost(exc)
 
@@ -76,12 +82,29 @@ class PatientProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """The header is there: now the body has to keep moving."""
         self._in_header, self._header_bytes = False, 0
+        # What came in one piece, or before a body, was not measured yet.
+        size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+        if self._refused or size > self.settings.header_bytes:
+            self._refuse(431)
+            return
         self._wait(self.settings.stall_seconds)
+        self._keep_pace(going=True)
         super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """Some of the body is there."""
+        if self._refused:
+            return
+        self._body_bytes += len(body)
+        super().on_body(body)
+        self._held_back |= self.flow.read_paused
 
     def on_message_complete(self) -> None:
         """The request is there: what takes time now is ours."""
+        if self._refused:
+            return
         self._wait(None)
+        self._keep_pace(going=False)
         super().on_message_complete()
 
     def pause_writing(self) -> None:
@@ -99,6 +122,21 @@ class PatientProtocol(HttpToolsProtocol):
         if self._patience is not None:
             self._patience.cancel()
         self._patience = None if seconds is None else self.loop.call_later(seconds, self._not_sent)
+
+    def _keep_pace(self, *, going: bool) -> None:
+        """Look at what there is of the body when the stall time is over, again and again; or not any more."""
+        if self._pace is not None:
+            self._pace.cancel()
+        self._body_bytes, self._held_back = 0, self.flow.read_paused
+        self._pace = self.loop.call_later(self.settings.stall_seconds, self._look_at_pace) if going else None
+
+    def _look_at_pace(self) -> None:
+        """End what brings drops; not where it was we who did not read."""
+        least = self.settings.body_bytes_per_second * self.settings.stall_seconds
+        if self._body_bytes < least and not (self._held_back or self.transport.is_closing()):
+            self.transport.abort()
+            return
+        self._keep_pace(going=True)
 
     def _be_taken(self) -> None:
         if self._taking is not None:
@@ -126,6 +164,7 @@ class PatientProtocol(HttpToolsProtocol):
             body = REFUSALS[status]
             head = b"HTTP/1.1 %d %s\r\nContent-Type: text/plain\r\nConnection: close\r\n" % (status, PHRASES[status])
             self.transport.write(head + b"Content-Length: %d\r\n\r\n%s" % (len(body), body))
+        self._refused = True
         self._wait(None)
         self.transport.close()
 

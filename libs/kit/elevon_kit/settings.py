@@ -127,6 +127,11 @@ class HttpSettings(SettingsGroup):
     stall_seconds: float = Field(
         60.0, gt=0, description="How long a client may send no byte of a body, or take none of an answer, in seconds."
     )
+    body_bytes_per_second: float = Field(
+        1024.0,
+        ge=0,
+        description="Slowest body of a request that is waited for, in bytes per second over `stall_seconds`; 0 is any.",
+    )
     idle_seconds: float = Field(5.0, gt=0, description="How long a connection is kept for another request, in seconds.")
     connections: int = Field(2_000, ge=1, description="Connections kept at a time; one more is turned away.")
 

@@ -44,7 +44,11 @@ async def large(_request: Request) -> Response:
 @contextlib.asynccontextmanager
 async def serving(**settings: Any) -> AsyncIterator[tuple[HttpServer, int]]:
     """A server and its port."""
-    routes = [Route("/size", size, methods=["GET", "PUT"]), Route("/slow", slow), Route("/large", large)]
+    routes = [
+        Route("/size", size, methods=["GET", "PUT"]),
+        Route("/slow", slow, methods=["GET", "PUT"]),
+        Route("/large", large),
+    ]
     server = HttpServer(HttpSettings(drain_seconds=1, **settings), routes)
     port = await server.start()
     try:
@@ -116,6 +120,39 @@ async def test_a_large_header_is_refused(piece: bytes) -> None:
     async with serving(header_bytes=8192) as (_, port):
         assert (await said(port, GET, piece, pause=0.01)).startswith(b"HTTP/1.1 431 ")
         assert (await ask(port)).endswith(b"\r\n0")
+
+
+@pytest.mark.parametrize("piece", [b"X-Large: " + b"x" * 9000, b"X: y\r\n" * 3000])
+async def test_a_large_header_is_refused_also_when_it_comes_in_one_piece(piece: bytes) -> None:
+    async with serving(header_bytes=8192) as (_, port):
+        whole = GET + piece.rstrip() + b"\r\n\r\n"
+        assert (await said(port, whole)).startswith(b"HTTP/1.1 431 ")
+        answer = await said(port, whole + GET + b"\r\n")
+        assert answer.startswith(b"HTTP/1.1 431 ")
+        assert answer.count(b"HTTP/1.1 ") == 1
+        body = b"PUT /size HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 100000\r\n\r\n" + bytes(100_000)
+        assert (await said(port, body)).endswith(b"\r\n100000")
+        put = whole.replace(b"GET", b"PUT").replace(b"Host: x", b"Host: x\r\nContent-Length: 4")
+        assert (await said(port, put + b"body")).startswith(b"HTTP/1.1 431 ")
+
+
+async def test_drops_of_a_body_do_not_keep_a_connection() -> None:
+    async with serving(stall_seconds=0.3, body_bytes_per_second=1000) as (server, port):
+        head = b"PUT /size HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n"
+        assert await said(port, head, *[b"x"] * 100, pause=0.02) == b""
+        assert not connections(server)
+
+
+async def test_a_body_that_keeps_the_pace_may_take_its_time() -> None:
+    async with serving(stall_seconds=0.5, body_bytes_per_second=1000) as (_, port):
+        head = b"PUT /size HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 150000\r\n\r\n"
+        assert (await said(port, head, *[bytes(5000)] * 30, pause=0.05)).endswith(b"\r\n150000")
+
+
+async def test_a_body_that_nobody_reads_is_waited_for() -> None:
+    async with serving(stall_seconds=0.2, body_bytes_per_second=1_000_000) as (_, port):
+        head = b"PUT /slow HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 300000\r\n\r\n"
+        assert (await said(port, head, bytes(300_000))).endswith(b"\r\ndone")
 
 
 async def test_a_body_that_stops_ends_the_connection() -> None:
