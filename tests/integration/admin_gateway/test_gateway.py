@@ -195,7 +195,7 @@ async def settings_count(http: httpx.AsyncClient) -> None:
     assert known.headers["access-control-allow-origin"] == ORIGIN
     assert known.headers["content-encoding"] == "gzip"
     large = await http.post("/api/v1/tasks", content=b"\0" * 2049, headers={"Content-Type": BINARY, "Accept": JSON})
-    assert (large.status_code, large.json()["code"]) == (429, 8)
+    assert (large.status_code, large.json()["code"]) == (413, 8)
     assert "2048 bytes" in large.json()["message"]
 
 

@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Callable
 from functools import cached_property
 
-from elevon_core.errors import Cancelled, ElevonError, Internal, ResourceExhausted, Unimplemented
+from elevon_core.errors import Cancelled, ElevonError, Internal, Unimplemented
 from elevon_kit.grpc_local import CallFailed, LocalCalls
 from elevon_kit.grpc_server import GrpcServer
 from elevon_kit.logging import bound, get_logger
@@ -19,6 +19,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from elevon_admin.gateway.bodies import Bodies, BodyTooLarge
 from elevon_admin.gateway.codings import PlainCodings
 from elevon_admin.gateway.marshalers import PROTOBUF, Marshaler, choose
 from elevon_admin.gateway.request_headers import REQUEST_ID, call_metadata, request_id
@@ -32,6 +33,8 @@ log = get_logger("gateway")
 
 OPENAPI_PATH = "/api/v1/openapi"
 CORS_METHODS = ("GET", "POST", "DELETE", "HEAD", "PUT", "PATCH")
+CONTENT_TOO_LARGE = 413
+"""Not 429, as other limits: the same request fares no better later."""
 COMPRESSION = 4
 """Of nine: higher levels take several times as long for a few per cent."""
 
@@ -53,7 +56,8 @@ class GatewayRoute(BaseRoute):
 
 def gateway_route(server: GrpcServer, settings: GatewaySettings, max_body_bytes: int) -> GatewayRoute:
     """Answer the route of everything that `server` serves and `http.yaml` names; it belongs behind all others."""
-    app: ASGIApp = Gateway(LocalCalls(server), lambda: Routes(load_rules()), max_body_bytes)
+    bodies = Bodies(max_body_bytes, settings.unfinished_bytes)
+    app: ASGIApp = Gateway(LocalCalls(server), lambda: Routes(load_rules()), bodies)
     app = PlainCodings(GZipMiddleware(app, minimum_size=settings.compress_from_bytes, compresslevel=COMPRESSION))
     if settings.allow_cors:
         app = _with_cors(app, settings)
@@ -73,15 +77,15 @@ def _with_cors(app: ASGIApp, settings: GatewaySettings) -> ASGIApp:
 
 
 class Gateway:
-    """An ASGI application over the methods of a server; `max_body_bytes` as for gRPC.
+    """An ASGI application over the methods of a server.
 
     The routes are made for the first request: where nobody comes by HTTP, start-up and memory are spared them.
     """
 
-    def __init__(self, calls: LocalCalls, routes: Callable[[], Routes], max_body_bytes: int) -> None:
+    def __init__(self, calls: LocalCalls, routes: Callable[[], Routes], bodies: Bodies) -> None:
         self._calls = calls
         self._make_routes = routes
-        self._max_body_bytes = max_body_bytes
+        self._bodies = bodies
         self._document: bytes | None = None
 
     @cached_property
@@ -105,11 +109,11 @@ class Gateway:
             answer, response_type = await self._call(request, identity, inbound)
             return Response(await outbound.convert(answer, response_type), media_type=outbound.content_type)
         except Exception as error:  # whatever happens, the caller gets a status
-            failure = _failure(error)
+            failure, status = _failure(error)
         log.debug("refused", verb=request.method, path=request.url.path, code=failure.code.name)
         return Response(
             error_body(failure, outbound),
-            status_code=HTTP_CODES[failure.code],
+            status_code=status,
             headers=error_headers(failure),
             media_type=outbound.content_type,
         )
@@ -117,7 +121,7 @@ class Gateway:
     async def _call(self, request: Request, identity: str, inbound: Marshaler) -> tuple[bytes, type[Message]]:
         route, values = self._routes.find(request.method, _raw_path(request))
         metadata = call_metadata(request.headers, identity)
-        body = await self._body(request) if route.rule.body else b""
+        body = await self._bodies.read(request) if route.rule.body else b""
         if not (route.rule.body and inbound is PROTOBUF and not values):  # bytes that stay as they are need no look
             message = route.request_type()
             await inbound.read(body, message)
@@ -125,14 +129,6 @@ class Gateway:
             body = message.SerializeToString()
         peer = f"http:{request.client.host}:{request.client.port}" if request.client is not None else "http:"
         return await self._calls.call(route.rule.rpc, body, metadata, peer), route.response_type
-
-    async def _body(self, request: Request) -> bytes:
-        chunks = bytearray()
-        async for chunk in request.stream():
-            chunks += chunk
-            if len(chunks) > self._max_body_bytes:
-                raise ResourceExhausted(f"a request may have at most {self._max_body_bytes} bytes")
-        return bytes(chunks)
 
     async def _openapi(self, verb: str) -> Response:
         if verb != "GET":
@@ -150,7 +146,13 @@ def _raw_path(request: Request) -> bytes:
     return raw
 
 
-def _failure(error: Exception) -> CallFailed:
+def _failure(error: Exception) -> tuple[CallFailed, int]:
+    """What is told, and the HTTP code that goes with it."""
+    failure = _call_failed(error)
+    return failure, CONTENT_TOO_LARGE if isinstance(error, BodyTooLarge) else HTTP_CODES[failure.code]
+
+
+def _call_failed(error: Exception) -> CallFailed:
     if isinstance(error, CallFailed):
         return error
     if isinstance(error, ElevonError):

@@ -31,3 +31,9 @@ class GatewaySettings(SettingsGroup):
     compress_from_bytes: int = Field(
         1024, ge=0, description="Smallest answer that is compressed for clients which accept gzip, in bytes."
     )
+    unfinished_bytes: int = Field(
+        256 * 1024 * 1024,
+        ge=1024,
+        description="Bytes that bodies of requests hold together at most while they come; for more, the one that began "
+        "first is answered with 503.",
+    )
