@@ -14,6 +14,7 @@ from elevon_kit.migrations import Migrations
 from starlette.applications import Starlette
 
 from elevon_admin.executions import Executions, build_executions
+from elevon_admin.gateway.farewell import Farewell
 from elevon_admin.gateway.http_gateway import gateway_route
 from elevon_admin.gateway.strangers import Guard
 from elevon_admin.notifying import Notifying, build_notifying
@@ -112,7 +113,7 @@ async def build(settings: AdminSettings) -> App:
     if settings.http.enabled:
         gateway = gateway_route(grpc, settings.gateway, settings.grpc.max_message_bytes)
         routes = Starlette(routes=[*standard_routes(grpc.health), *executions.routes, gateway])
-        http = HttpServer(settings.http, app=Guard(routes, settings.gateway, settings.public_url))
+        http = HttpServer(settings.http, app=Farewell(Guard(routes, settings.gateway, settings.public_url)))
     return App(settings, database, registry, executions, scheduling, notifying, grpc, http)
 
 

@@ -64,3 +64,12 @@ async def test_the_oldest_makes_room_when_unfinished_bodies_hold_too_much(tmp_pa
         whole = PROJECT + b" " * 250_000  # nothing is left of those that went away
         code, status = await (await Client(small).send(len(whole), whole)).answer()
         assert (code, status["code"]) == (409, 6), status
+
+
+async def test_a_body_that_still_comes_when_the_server_stops(tmp_path: Path) -> None:
+    async with world(tmp_path, http={"drain_seconds": 0}) as running:
+        unfinished = await Client(running).send(1000, PROJECT)
+        await asyncio.sleep(0.1)
+    code, status = await unfinished.answer()
+    assert (code, status["code"]) == (503, 14)
+    assert "stopping" in status["message"]
