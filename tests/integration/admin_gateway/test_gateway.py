@@ -29,7 +29,13 @@ async def test_no_route_and_no_such_verb(running: World) -> None:
         assert (response.status_code, response.json()["code"]) == (404, 5), path
     for verb in ("DELETE", "PATCH", "HEAD", "OPTIONS"):
         assert (await running.http.request(verb, "/api/v1/projects")).status_code == 501, verb
-    assert (await running.http.post("/api/v1/openapi")).status_code == 501
+    for path in ("/api/v1/openapi", "/healthcheck", "/metrics"):
+        for verb in ("POST", "DELETE", "OPTIONS"):
+            refused = await running.http.request(verb, path)
+            assert (refused.status_code, refused.json()["code"]) == (501, 12), (verb, path)
+            assert f"{verb} is not available at {path}: use GET" in refused.json()["message"]
+    for path in ("/api/v1/openapi", "/healthcheck"):
+        assert (await running.http.head(path)).status_code == 200
 
 
 @pytest.mark.parametrize(

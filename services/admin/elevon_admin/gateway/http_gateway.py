@@ -32,6 +32,8 @@ from elevon_admin.gateway.strangers import origin_pattern
 log = get_logger("gateway")
 
 OPENAPI_PATH = "/api/v1/openapi"
+FIXED_PATHS = {path.encode(): path for path in (OPENAPI_PATH, "/healthcheck", "/metrics")}
+"""Paths that are no calls; all but the first are answered by routes before this one."""
 CORS_METHODS = ("GET", "POST", "DELETE", "HEAD", "PUT", "PATCH")
 CONTENT_TOO_LARGE = 413
 """Not 429, as other limits: the same request fares no better later."""
@@ -104,8 +106,8 @@ class Gateway:
     async def _respond(self, request: Request, identity: str) -> Response:
         inbound, outbound = choose(request.headers)
         try:
-            if _raw_path(request) == OPENAPI_PATH.encode():
-                return await self._openapi(request.method)
+            if (fixed := FIXED_PATHS.get(_raw_path(request))) is not None:
+                return await self._fixed(request.method, fixed)
             answer, response_type = await self._call(request, identity, inbound)
             return Response(await outbound.convert(answer, response_type), media_type=outbound.content_type)
         except Exception as error:  # whatever happens, the caller gets a status
@@ -130,9 +132,10 @@ class Gateway:
         peer = f"http:{request.client.host}:{request.client.port}" if request.client is not None else "http:"
         return await self._calls.call(route.rule.rpc, body, metadata, peer), route.response_type
 
-    async def _openapi(self, verb: str) -> Response:
-        if verb != "GET":
-            raise Unimplemented(f"{verb} is not available at {OPENAPI_PATH}: use GET")
+    async def _fixed(self, verb: str, path: str) -> Response:
+        """The document; what the routes before this one left of the other paths are verbs that these have not."""
+        if verb not in ("GET", "HEAD") or path != OPENAPI_PATH:
+            raise Unimplemented(f"{verb} is not available at {path}: use GET")
         if self._document is None:
             from elevon_admin.gateway.openapi import openapi_json  # few ask for it
 
