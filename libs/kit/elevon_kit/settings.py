@@ -6,10 +6,10 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self, get_args, get_origin
 
 from elevon_core.errors import InvalidArgument
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretBytes, SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -214,7 +214,7 @@ class ServiceSettings(BaseSettings):
         try:
             return cls(**given)
         except ValidationError as error:
-            lines = [_explain(problem) for problem in error.errors()]
+            lines = [_explain(cls, problem) for problem in error.errors()]
             raise InvalidArgument(f"settings of {cls.service or 'the service'}: " + "; ".join(lines)) from None
 
     @classmethod
@@ -341,8 +341,30 @@ def _merge(into: dict[str, Any], values: Mapping[str, Any]) -> None:
             into[key] = value
 
 
-def _explain(problem: Mapping[str, Any]) -> str:
+def _explain(settings: type[BaseModel], problem: Mapping[str, Any]) -> str:
     place = ".".join(str(part) for part in problem["loc"]) or "(all)"
     if problem["type"] == "extra_forbidden":
         return f"unknown key {place}"
-    return f"{place}: {problem['msg']} (given: {problem['input']!r})"
+    said = f"{place}: {problem['msg']}"
+    return f"{said} (given: {problem['input']!r})" if _may_be_shown(settings, problem) else said
+
+
+def _may_be_shown(settings: type[BaseModel], problem: Mapping[str, Any]) -> bool:
+    """Whether what was given is no secret, and nothing that may have one inside."""
+    given = problem["input"]
+    parts = given if isinstance(given, list) else [given]
+    return all(isinstance(part, str | int | float | None) for part in parts) and not _is_secret(
+        settings, problem["loc"]
+    )
+
+
+def _is_secret(annotation: Any, place: Sequence[int | str]) -> bool:
+    """Whether a place below a type holds a secret."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        field = annotation.model_fields.get(str(place[0])) if place else None
+        return field is not None and _is_secret(field.annotation, place[1:])
+    if annotation in (SecretStr, SecretBytes):
+        return True
+    # Of a list or a mapping the place names an entry; of a union it goes on where it is.
+    inner = place[1:] if get_origin(annotation) in (list, tuple, dict) else place
+    return any(_is_secret(each, inner) for each in get_args(annotation))
