@@ -117,6 +117,8 @@ def test_signatures() -> None:
     key = signing_key("whsec_" + base64.b64encode(b"key").decode())
     assert key == b"key"
     assert signing_key("plain") == b"plain"
+    for text in ("+/8=", "-_8=", "-_8", "+/8"):
+        assert signing_key(f"whsec_{text}") == b"\xfb\xff"
     digest = hmac.new(b"key", b'msg_1.1700000000.{"a": 1}', hashlib.sha256).digest()
     assert signature(key, "msg_1", "1700000000", b'{"a": 1}') == f"v1,{base64.b64encode(digest).decode()}"
 
@@ -141,3 +143,18 @@ def test_signatures() -> None:
 def test_settings_that_cannot_work_are_refused(flags: dict[str, Any], words: str) -> None:
     with pytest.raises(ElevonError, match=words):
         AdminSettings.load([], database={"url": "sqlite+aiosqlite:///x"}, **flags)
+
+
+@pytest.mark.parametrize(
+    "secret", ["whsec_", "whsec_!!!", "whsec_====", "whsec_hidden hidden", "whsec_hid-den~", "whsec_QqXxZ"]
+)
+def test_secrets_without_a_key_are_refused_and_not_shown(secret: str) -> None:
+    place = {"notifications": {"webhooks": [{"name": "a", "url": "http://x", "secret": secret}]}}
+    with pytest.raises(ElevonError, match=r"notifications\.webhooks\.0\.secret.*whsec_") as refused:
+        AdminSettings.load([], database={"url": "sqlite+aiosqlite:///x"}, **place)
+    hidden = secret.removeprefix("whsec_")
+    assert not hidden or hidden not in refused.value.message
+    twice = [{"name": "a", "url": "http://x", "secret": "whsec_aGlkZGVu"}] * 2
+    with pytest.raises(ElevonError, match="two receivers") as refused:
+        AdminSettings.load([], database={"url": "sqlite+aiosqlite:///x"}, notifications={"webhooks": twice})
+    assert "aGlkZGVu" not in refused.value.message
