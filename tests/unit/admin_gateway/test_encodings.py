@@ -101,6 +101,70 @@ def test_bodies_that_are_no_message_are_refused(body: bytes) -> None:
         from_json(body, admin.ResourceListRequest(), strict=False)
 
 
+PROJECT_BODIES = {
+    '{"project": 1}': "invalid value for project: '1': it must be an object",
+    '{"project": {"id": 1}}': "invalid value for project.id: '1': it must be a string",
+    '{"project": {"id": "a\\ud800"}}': "project.id: 'a\\ud800': it must be text",
+    '{"\\ud800": 1}': "has no such field",
+    '{"project": {"domains": 5}}': "invalid value for project.domains: '5': it must be a list",
+    '{"project": {"domains": [null]}}': "invalid value for project.domains[0]: 'null': it must be an object",
+    '{"project": {"state": "BOGUS"}}': "invalid value for project.state: 'BOGUS': it must be one of ACTIVE (0), ",
+    '{"project": {"state": [1]}}': "project.state: '[1]': it must be one of ACTIVE (0)",
+    '{"project": {"state": 9999999999}}': "out of range",
+    '{"project": {"state": true}}': "project.state: 'true': it must be one of ACTIVE (0)",
+    '{"project": {"state": 1e400}}': "project.state: 'Infinity': it must be one of ACTIVE (0)",
+    '{"project": {"state": 1.5}}': "project.state: '1.5': it must be one of ACTIVE (0)",
+    '{"project": {"state": ' + "9" * 5000 + "}}": "a number has too many digits",
+    '{"project": {"labels": {"values": {"a": null}}}}': "project.labels.values[a]: 'null': it must be a string",
+    '{"project": {"labels": {"values": [1]}}}': "project.labels.values: '[1]': it must be an object",
+    '{"project": {"id": "a", "id": "b"}}': "invalid value for id: 'twice': a member can be given only once",
+    '{"project": ' * 5000: "too many values within values",
+    "{} x": "no JSON: Extra data",
+    '{"project":': "no JSON: Expecting value",
+    "null": "no JSON object",
+}
+EXECUTION_BODIES = {
+    '{"spec": {"max_parallelism": 1.5}}': "spec.max_parallelism: '1.5': it must be an integer from -2147483648 to",
+    '{"spec": {"max_parallelism": 99999999999}}': "spec.max_parallelism: '99999999999': it must be an integer",
+    '{"spec": {"overwrite_cache": "true"}}': "spec.overwrite_cache: 'true': it must be true or false",
+    '{"spec": {"launchPlan": {"resourceType": "X"}}}': "spec.launchPlan.resourceType: 'X': it must be one of ",
+    '{"spec": {"metadata": {"scheduled_at": 5}}}': "at ExecutionCreateRequest.spec.metadata.scheduled_at",
+    '{"spec": {"interruptible": 5}}': "at ExecutionCreateRequest.spec.interruptible",
+    '{"inputs": {"literals": {"a": {"scalar": {"binary": {"value": "*"}}}}}}': "binary.value: '*': it must be base64",
+    '{"inputs": {"literals": {"a": {"scalar": {"primitive": {"integer": "x"}}}}}}': "primitive.integer: 'x': it ",
+    '{"inputs": {"literals": {"a": {"scalar": {"primitive": {"integer": 1, "boolean": true}}}}}}': "multiple",
+    '{"spec": {"notifications": {"notifications": [{"phases": ["SUCCEEDED", "X"]}]}}}': "[0].phases[1]: 'X'",
+}
+INNER_WORDS = (
+    "object is not",
+    "expected string",
+    "int()",
+    "Failed to parse",
+    "Error",
+    "set_int_max",
+    "codec",
+    "NoneType",
+)
+
+
+@pytest.mark.parametrize("strict", [True, False])
+@pytest.mark.parametrize("body", [*PROJECT_BODIES, *EXECUTION_BODIES], ids=lambda body: str(body)[:60])
+def test_values_that_do_not_fit_are_named(body: str, strict: bool) -> None:
+    request = admin.ProjectRegisterRequest() if body in PROJECT_BODIES else admin.ExecutionCreateRequest()
+    with pytest.raises(InvalidArgument) as refused:
+        from_json(body.encode(), request, strict=strict)
+    assert (PROJECT_BODIES | EXECUTION_BODIES)[body] in refused.value.message
+    assert not [words for words in INNER_WORDS if words in refused.value.message]
+
+
+@pytest.mark.parametrize("strict", [True, False])
+@pytest.mark.parametrize("state", ["1", '"1"', "1.0", '"ARCHIVED"', "99", "null"])
+def test_enums_are_read_by_name_and_number(state: str, strict: bool) -> None:
+    request = admin.ProjectRegisterRequest()
+    from_json(b'{"project": {"id": null, "state": %s}}' % state.encode(), request, strict=strict)
+    assert request.project.state == (99 if state == "99" else 0 if state == "null" else 1)
+
+
 async def test_unknown_fields_are_refused_only_by_the_strict_encoding() -> None:
     body = b'{"unknown": 1, "sortBy": {"key": "a"}, "limit": 3}'
     request = admin.ResourceListRequest()

@@ -25,6 +25,8 @@ RANGES = {
     FieldDescriptor.CPPTYPE_UINT64: range(2**64),
 }
 
+BASE64_RULE = "it must be base64"
+
 Convert = Callable[[str, str], Any]
 
 
@@ -86,8 +88,7 @@ def _integer(bounds: range) -> Convert:
     def convert(name: str, text: str) -> int:
         value = int(text) if INTEGER.fullmatch(text) else None
         if value is None or value not in bounds:
-            rule = f"it must be an integer from {bounds.start} to {bounds.stop - 1}"
-            raise InvalidArgument.invalid(name, text, rule)
+            raise InvalidArgument.invalid(name, text, integer_rule(bounds))
         return value
 
     return convert
@@ -107,11 +108,34 @@ def _decimal(name: str, text: str) -> float:
 
 def _bytes(name: str, text: str) -> bytes:
     """Base64 of either alphabet, with or without padding."""
-    plain = text.rstrip("=").replace("-", "+").replace("_", "/")
     try:
-        return base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True)
+        return _decoded(text)
     except (binascii.Error, ValueError):
-        raise InvalidArgument.invalid(name, text, "it must be base64") from None
+        raise InvalidArgument.invalid(name, text, BASE64_RULE) from None
+
+
+def _decoded(text: str) -> bytes:
+    plain = text.rstrip("=").replace("-", "+").replace("_", "/")
+    return base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True)
+
+
+def is_base64(text: str) -> bool:
+    """Whether a text is base64 of either alphabet, with or without padding."""
+    try:
+        _decoded(text)
+    except (binascii.Error, ValueError):
+        return False
+    return True
+
+
+def integer_rule(bounds: range) -> str:
+    """What errors say of integers."""
+    return f"it must be an integer from {bounds.start} to {bounds.stop - 1}"
+
+
+def enum_rule(enum: EnumDescriptor) -> str:
+    """What errors say of enums."""
+    return "it must be one of " + ", ".join(f"{value.name} ({value.number})" for value in enum.values)
 
 
 def _enum(enum: EnumDescriptor) -> Convert:
@@ -122,7 +146,6 @@ def _enum(enum: EnumDescriptor) -> Convert:
             return enum.values_by_name[text].number
         if INTEGER.fullmatch(text) and int(text) in numbers:
             return int(text)
-        known = ", ".join(f"{value.name} ({value.number})" for value in enum.values)
-        raise InvalidArgument.invalid(name, text, f"it must be one of {known}")
+        raise InvalidArgument.invalid(name, text, enum_rule(enum))
 
     return convert

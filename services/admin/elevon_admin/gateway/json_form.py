@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -13,6 +14,7 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 
 from elevon_admin.gateway.fields import is_repeated
+from elevon_admin.gateway.json_check import check_object
 
 log = get_logger("gateway")
 
@@ -52,16 +54,56 @@ def to_json(message: Message, name: Name) -> bytes:
 def from_json(text: bytes, message: Message, *, strict: bool) -> None:
     """Read JSON into a message; an empty text is an empty message. Raises InvalidArgument.
 
-    Both spellings of field names are read. Unknown fields are an error when `strict`, and ignored otherwise.
+    Both spellings of field names are read. Unknown fields are an error when `strict`, and ignored otherwise; unknown
+    names of enum values always are.
     """
     if not text.strip():
         return
-    if not text.lstrip().startswith(b"{"):
-        raise InvalidArgument(f"invalid request: the body is not a {message.DESCRIPTOR.full_name}: no JSON object")
+    descriptor = cast(Descriptor, message.DESCRIPTOR)
     try:
-        json_format.Parse(text, message, ignore_unknown_fields=not strict)
-    except (json_format.Error, TypeError, ValueError, RecursionError) as error:
-        raise InvalidArgument(f"invalid request: the body is not a {message.DESCRIPTOR.full_name}: {error}") from None
+        document = _loaded(text)
+        check_object(document, descriptor, strict=strict)
+        json_format.ParseDict(document, message, ignore_unknown_fields=not strict)
+    except InvalidArgument as error:
+        raise InvalidArgument(f"invalid request: the body is not a {descriptor.full_name}: {error.message}") from None
+    except (json_format.Error, TypeError, ValueError, RecursionError, SystemError) as error:
+        raise InvalidArgument(f"invalid request: the body is not a {descriptor.full_name}: {_words(error)}") from None
+
+
+def _loaded(text: bytes) -> dict[str, Any]:
+    """The one object in a text; raises InvalidArgument."""
+    try:
+        document = json.loads(text.decode(), object_pairs_hook=_unique)
+    except json.JSONDecodeError as error:
+        raise InvalidArgument(f"no JSON: {error}") from None
+    except UnicodeDecodeError:
+        raise InvalidArgument("no JSON: it must be UTF-8") from None
+    except RecursionError:
+        raise InvalidArgument("too many values within values") from None
+    except ValueError:
+        raise InvalidArgument("a number has too many digits") from None
+    if not isinstance(document, dict):
+        raise InvalidArgument("no JSON object")
+    return document
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of members; which of two with one name counts would be anybody's guess."""
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in members if names.count(name) > 1)
+        raise InvalidArgument.invalid(twice, "twice", "a member can be given only once")
+    return members
+
+
+def _words(error: Exception) -> str:
+    """What protobuf says, without the way down to the field, which it names at the end too."""
+    if not isinstance(error, json_format.Error):
+        return (
+            "too many values within values" if isinstance(error, RecursionError) else "a value does not fit its field"
+        )
+    return re.sub(r"^(?:Failed to parse \w+ field: )+", "", str(error)).rstrip(".")
 
 
 def _complete(written: dict[str, Any], descriptor: Descriptor, name: Name) -> dict[str, Any]:
