@@ -127,6 +127,36 @@ def test_both_day_fields_restricted_means_either() -> None:
     assert shown(cron("0 0 1,13 * MON").after(at("2026-04-30T12:00")), 4) == expected
 
 
+@pytest.mark.parametrize(
+    ("text", "days"),
+    [
+        ("0 0 */10 * MON", [1, 4, 11, 18, 21, 25, 31]),  # either
+        ("0 0 13 * */3", [2, 3, 6, 9, 10, 13, 16]),
+        ("0 0 */15 * */6", [1, 2, 3, 9, 10, 16, 17]),
+        ("0 0 ?/10 * MON", [1, 4, 11, 18, 21, 25, 31]),
+        ("0 0 */10,5 * MON", [1, 4, 5, 11, 18, 21, 25]),
+        ("0 0 */1 * MON", [4, 11, 18, 25]),  # every day is no restriction
+        ("0 0 1,* * MON", [4, 11, 18, 25]),
+        ("0 0 1,13 * *", [1, 13]),
+        ("0 0 */20 * *", [1, 21]),
+        ("0 0 * * */3", [2, 3, 6, 9]),
+    ],
+)
+def test_steps_restrict_days_as_in_the_original(text: str, days: list[int]) -> None:
+    ticks = cron(text).after(at("2026-04-30T23:59"))
+    found = [datetime.fromtimestamp(tick.due_at // SECOND, UTC) for tick in islice(ticks, len(days))]
+    assert [each.day for each in found] == days
+    assert {each.month for each in found} == {5}
+
+
+@pytest.mark.parametrize(
+    "text", ["0 0 */0 * *", "0 0 */x * *", "0 0 */ * *", "0 0 * * */0", "0 0 ,*/2 * *", "0 0 **/2 * *"]
+)
+def test_steps_that_mean_nothing_are_refused(text: str) -> None:
+    with pytest.raises(InvalidArgument, match="Invalid cron expression"):
+        check_schedule(admin.Schedule(cron_schedule=admin.CronSchedule(schedule=text)))
+
+
 def test_rare_days_are_found_and_impossible_ones_refused() -> None:
     assert shown(cron("0 0 29 2 *").after(at("2026-01-01T00:00")), 1) == ["2028-02-29T00:00+00:00"]
     with pytest.raises(InvalidArgument, match="Invalid cron expression"):

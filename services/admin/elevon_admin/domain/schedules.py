@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -45,6 +46,7 @@ LONGEST_DAYS = 3653
 """Ten years: longer distances and offsets are slips, and lead to moments that nothing can hold."""
 _LONGEST = LONGEST_DAYS * 86_400 * 10**9
 _UNITS = {admin.MINUTE: 60 * 10**9, admin.HOUR: 3600 * 10**9, admin.DAY: 86_400 * 10**9}
+_EVERY_DAY = re.compile(r"\*(?:/0*1)?")
 _ZONE = re.compile(r"(?:CRON_TZ|TZ)=(\S+)\s+(.*)", re.DOTALL)
 
 
@@ -133,12 +135,31 @@ def _fields(text: str, body: str) -> str:
     fields = body.split()
     if len(fields) != 5:
         raise _invalid(text, f"expected 5 fields, found {len(fields)}")
-    expression = " ".join("*" + field[1:] if field.startswith("?") else field for field in fields)
+    fields = ["*" + field[1:] if field.startswith("?") else field for field in fields]
     try:
+        CronSim(" ".join(fields), datetime(2024, 1, 1, tzinfo=UTC))
+        expression = _with_days_told_apart(fields)
         CronSim(expression, datetime(2024, 1, 1, tzinfo=UTC))
     except CronSimError as error:
         raise _invalid(text, str(error)) from None
     return expression
+
+
+def _with_days_told_apart(fields: Sequence[str]) -> str:
+    """The fields as one text in which a day field begins with a star only when it leaves every day in.
+
+    When both day fields are restricted either match counts, and `*/2` restricts: so does the original read it, while
+    what finds the times here goes by the star alone.
+    """
+    minute, hour, day, month, weekday = fields
+    return " ".join((minute, hour, _days(day, "1-31"), month, _days(weekday, "0-6")))
+
+
+def _days(field: str, whole: str) -> str:
+    parts = field.split(",")
+    if any(_EVERY_DAY.fullmatch(part) for part in parts):
+        return "*"
+    return ",".join(whole + part[1:] if part.startswith("*/") else part for part in parts)
 
 
 def _interval(text: str, body: str) -> int:
