@@ -52,13 +52,22 @@ def test_every_route_is_in_it(route: Route) -> None:
     assert content.get("application/json", {}).get("schema") == ({"$ref": reference} if route.rule.body else None)
 
 
+def test_variables_of_paths_have_names_that_every_tool_takes() -> None:
+    for path, item in DOCUMENT["paths"].items():
+        names = re.findall(r"\{([^}]*)\}", path)
+        assert all(re.fullmatch(r"[a-z][a-z0-9_]*", name) for name in names), path
+        assert len(names) == len(set(names)), path
+        for operation in item.values():
+            assert [each["name"] for each in operation["parameters"] if each["in"] == "path"] == names, path
+
+
 def test_operations_have_names_of_their_own() -> None:
     names = [operation["operationId"] for operation in operations()]
     assert len(names) == len(set(names)) == len(ROUTES)
 
 
 def test_the_query_is_told() -> None:
-    listing = DOCUMENT["paths"]["/api/v1/tasks/{id.project}/{id.domain}"]["get"]
+    listing = DOCUMENT["paths"]["/api/v1/tasks/{id_project}/{id_domain}"]["get"]
     query = {p["name"]: p["schema"] for p in listing["parameters"] if p["in"] == "query"}
     assert sorted(query) == ["filters", "id.name", "id.org", "limit", "sort_by.direction", "sort_by.key", "token"]
     assert query["sort_by.direction"] == {"type": "string", "enum": ["DESCENDING", "ASCENDING"]}

@@ -51,7 +51,7 @@ def openapi_document(routes: Iterable[Route]) -> dict[str, Any]:
 
 
 class PathNames:
-    """Gives paths of one shape the same names of variables, as OpenAPI demands."""
+    """Gives paths of one shape the same names of variables, as OpenAPI demands; without dots, which few tools take."""
 
     def __init__(self) -> None:
         self._known: dict[tuple[str | None, ...], Template] = {}
@@ -59,11 +59,25 @@ class PathNames:
     def of(self, route: Route) -> tuple[str, list[Schema]]:
         """Answer the path as the document writes it, and its parameters."""
         template = self._known.setdefault(route.template.segments, route.template)
+        names = _plain_names(template.variables)
         parameters = [
             {"name": name, "in": "path", "required": True, "schema": plain_schema(field.leaf)}
-            for name, field in zip(template.variables, route.path_fields, strict=True)
+            for name, field in zip(names, route.path_fields, strict=True)
         ]
-        return template.text, parameters
+        left = iter(names)
+        path = "/".join(f"{{{next(left)}}}" if segment is None else segment for segment in template.segments)
+        return f"/{path}", parameters
+
+
+def _plain_names(variables: Iterable[str]) -> list[str]:
+    """Names with underscores for dots; two that would be the same are told apart."""
+    names: list[str] = []
+    for variable in variables:
+        name = variable.replace(".", "_")
+        while name in names:
+            name += "_"
+        names.append(name)
+    return names
 
 
 def _operation(route: Route, identity: str, parameters: list[Schema], schemas: Schemas) -> dict[str, Any]:
