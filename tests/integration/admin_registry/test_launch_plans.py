@@ -174,6 +174,12 @@ BAD_SPECS = {
     "kickoff argument fixed": ({**BOUND, **_schedule("a", rate=HOURLY)}, "when"),
     "notification of nobody": (_notify(phases=[SUCCEEDED], email=_email()), "missing recipients"),
     "notification of an empty address": (_notify(phases=[SUCCEEDED], email=_email("a@b", "")), "missing recipients"),
+    "notification of two lines": (_notify(phases=[SUCCEEDED], email=_email("a@b\nBcc: c@d")), "control characters"),
+    "notification of a line that ends": (
+        _notify(phases=[SUCCEEDED], email=_email("a@b", "c@d\u2028")),
+        "control characters",
+    ),
+    "notification of a zero": (_notify(phases=[SUCCEEDED], email=_email("a\x00@b")), "control characters"),
     "notification of no kind": (_notify(phases=[SUCCEEDED]), "notification type"),
     "notification of no phase": (_notify(email=_email("a@b")), "missing phase"),
     "notification of a passing phase": (_notify(phases=[RUNNING], email=_email("a@b")), "phase"),

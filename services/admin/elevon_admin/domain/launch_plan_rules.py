@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 
 from elevon_core.errors import InvalidArgument
@@ -20,6 +21,9 @@ _FINAL_PHASES = (
     core.WorkflowExecution.TIMED_OUT,
     core.WorkflowExecution.ABORTED,
 )
+
+_CONTROLS = frozenset({"Cc", "Zl", "Zp"})
+"""Categories of characters that end lines or command; a recipient may be any other text, as names of webhooks are."""
 
 _ANY_CATCH_UP = CatchUp(CatchUpMode.ALL, 1)
 """What stands for the default where a launch plan's own policy is only checked."""
@@ -69,6 +73,10 @@ def check_notification(notification: admin.Notification, field: str) -> None:
     recipients: Sequence[str] = getattr(notification, kind).recipients_email
     if not recipients or not all(recipients):
         raise InvalidArgument.missing(f"recipients of {field}")
+    for recipient in recipients:
+        if any(unicodedata.category(letter) in _CONTROLS for letter in recipient):
+            rule = "must hold no control characters, such as line breaks"
+            raise InvalidArgument.invalid(f"recipient of {field}", recipient, rule)
     if not notification.phases:
         raise InvalidArgument.missing(f"phase of {field}")
     for phase in notification.phases:
