@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import operator
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVarTuple
@@ -15,7 +14,7 @@ from elevon_admin.domain.filter_values import ValueKind, parse_value
 from elevon_admin.domain.filters import ENTITY_CODES, Filter, FilterFunction
 from elevon_admin.domain.paging import Page
 from elevon_admin.domain.sorting import Sort
-from elevon_admin.store.patterns import matches, normal
+from elevon_admin.store.patterns import like, matches, normal
 
 Selected = TypeVarTuple("Selected")
 
@@ -211,18 +210,9 @@ def passing_numbers(names: Mapping[str, int], expression: Filter) -> list[int]:
 def _passes(name: str, expression: Filter) -> bool:
     function, values = expression.function, expression.values
     if function is FilterFunction.CONTAINS:
-        return _like(name, f"%{normal(values[0])}%")
+        return like(name, f"%{normal(values[0])}%")
     if function is FilterFunction.NOT_LIKE:
-        return not _like(name, values[0])
+        return not like(name, values[0])
     if function.takes_many:
         return (name in values) == (function is FilterFunction.VALUE_IN)
     return bool(_COMPARISONS[function](name, values[0]))
-
-
-def _like(text: str, pattern: str) -> bool:
-    pieces = re.findall(r"\\.|.", normal(pattern), re.DOTALL)
-    expression = "".join(
-        ".*" if piece == "%" else "." if piece == "_" else re.escape(piece[-1] if len(piece) == 2 else piece)
-        for piece in pieces
-    )
-    return re.fullmatch(expression, text, re.DOTALL) is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from sqlalchemy import Boolean, ColumnElement, Dialect, Text, TypeDecorator, literal
@@ -41,6 +42,29 @@ def normal(pattern: str) -> str:
     """The pattern with a lone backslash at its end doubled, which PostgreSQL would refuse."""
     trailing = len(pattern) - len(pattern.rstrip("\\"))
     return pattern + "\\" if trailing % 2 else pattern
+
+
+def like(text: str, pattern: str) -> bool:
+    """Whether a text in memory is like the pattern, as `matches` says of a column.
+
+    A percent sign that took too little takes one character more; those before it never change, since whatever they
+    leave it can take. So the steps are at most the square of the text's length, and the pattern's length.
+    """
+    pieces = re.findall(r"\\.|%+|.", normal(pattern), re.DOTALL)
+    place, piece = 0, 0
+    percent, taken = -1, 0
+    while place < len(text):
+        if piece < len(pieces) and pieces[piece][0] == "%":
+            percent, taken = piece, place
+            piece += 1
+        elif piece < len(pieces) and pieces[piece] in ("_", text[place], "\\" + text[place]):
+            place, piece = place + 1, piece + 1
+        elif percent >= 0:
+            taken += 1
+            place, piece = taken, percent + 1
+        else:
+            return False
+    return all(rest[0] == "%" for rest in pieces[piece:])
 
 
 def as_glob(pattern: str) -> str:
