@@ -164,10 +164,17 @@ def _columns_agree(
 def _accepts_union(downstream: core.LiteralType, upstream: core.LiteralType, alone: bool) -> bool:
     if alone or _is_union(upstream):
         # Whoever made the value has said which variant it is, also of unions within unions.
-        given, expected = _flat(upstream) if _is_union(upstream) else [upstream], list(_flat(downstream))
-        return all(any(castable(one, variant) for variant in expected) for one in given)
+        return _accept_all(_flat(downstream), _flat(upstream) if _is_union(upstream) else [upstream])
     # Two variants that accept a bare value leave open which one is meant: that is refused, not guessed.
     return sum(castable(upstream, variant) for variant in downstream.union_type.variants) == 1
+
+
+def _accept_all(downstream: Iterable[core.LiteralType], upstream: Iterable[core.LiteralType]) -> bool:
+    """Whether each may flow into any; those that are among the others are not compared with each of them."""
+    expected = {_fingerprint(variant): variant for variant in downstream}
+    given = {_fingerprint(variant): variant for variant in upstream}
+    others = (variant for fingerprint, variant in given.items() if fingerprint not in expected)
+    return all(any(castable(one, variant) for variant in expected.values()) for one in others)
 
 
 def _flat(union: core.LiteralType) -> Iterator[core.LiteralType]:

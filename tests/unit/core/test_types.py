@@ -217,6 +217,39 @@ def test_unions_take_their_variants(upstream: core.LiteralType, variants: list[c
         assert types.castable(_union(*variants[1:]), downstream)
 
 
+_FEW = st.sampled_from([_NONE, _INT, _STR, _simple(core.STRING, "a"), _enum("a"), _enum("b"), _struct(), _list(_NONE)])
+_UNIONS = st.recursive(st.lists(_FEW, max_size=4), lambda inner: st.lists(_FEW | inner.map(lambda of: _union(*of))))
+
+
+def _variants(union: core.LiteralType) -> list[core.LiteralType]:
+    inner = [_variants(each) if each.HasField("union_type") else [each] for each in union.union_type.variants]
+    return [variant for variants in inner for variant in variants]
+
+
+@given(_UNIONS, _UNIONS)
+def test_each_variant_of_a_union_fits_into_one_of_the_other(
+    upstream: list[core.LiteralType], downstream: list[core.LiteralType]
+) -> None:
+    given_variants, expected = _variants(_union(*upstream)), _variants(_union(*downstream))
+    if len(upstream) != 1 and len(downstream) != 1:
+        fits = all(any(types.castable(one, variant) for variant in expected) for one in given_variants)
+        assert types.castable(_union(*upstream), _union(*downstream)) is fits
+
+
+def test_equal_variants_are_not_compared_with_each_other_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    compared, castable = 0, types.castable
+
+    def counted(upstream: core.LiteralType, downstream: core.LiteralType) -> bool:
+        nonlocal compared
+        compared += 1
+        return castable(upstream, downstream)
+
+    monkeypatch.setattr(types, "castable", counted)
+    variants = [_struct(tag=f"t{number}") for number in range(1_000)]
+    assert types.castable(_union(*reversed(variants)), _union(_NONE, *variants, *variants))
+    assert compared == 1
+
+
 @given(st.from_type(core.LiteralType), st.from_type(struct_pb2.Struct))
 def test_metadata_counts_for_structs_only(literal_type: core.LiteralType, metadata: struct_pb2.Struct) -> None:
     other = core.LiteralType()
