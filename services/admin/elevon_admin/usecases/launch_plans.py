@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from elevon_core.errors import AlreadyExists, ElevonError, InvalidArgument, NotFound
 from elevon_core.identifiers import validate_identifier
 from elevon_idl.admin import v1 as admin
@@ -19,6 +21,7 @@ from elevon_admin.usecases.listing import checked_scope, resource_listing
 from elevon_admin.usecases.projects import Projects
 from elevon_admin.usecases.registry_reads import RegistryReads, launch_plan_message
 from elevon_admin.usecases.resource_types import with_type
+from elevon_admin.usecases.workflows import BYTES_COMPILED_IN_PLACE
 
 
 class LaunchPlans:
@@ -57,7 +60,7 @@ class LaunchPlans:
         requested = request_digest([request.id, request.spec])
         if standing.existing is not None and standing.existing.request == requested:
             raise identical(core.LAUNCH_PLAN, key)
-        plan = self._complete(request.spec, workflow)
+        plan = await self._checked(request.spec, workflow)
         made = digests(requested, _digested(key, plan))
         if standing.existing is not None:
             raise await self._conflict(key, standing, plan, made)
@@ -67,6 +70,13 @@ class LaunchPlans:
         """The workflow, looked for before anything else is checked; None when the reference itself is incomplete."""
         key = EntityKey.of(identifier)
         return await self._reads.workflow(key) if all(key) else None
+
+    async def _checked(self, spec: admin.LaunchPlanSpec, workflow: StoredWorkflow) -> NewLaunchPlan:
+        """`_complete`, in a thread where the types are so large that other calls would wait for them."""
+        size = spec.ByteSize() + workflow.closure.primary.template.interface.ByteSize()
+        if size <= BYTES_COMPILED_IN_PLACE:
+            return self._complete(spec, workflow)
+        return await asyncio.to_thread(self._complete, spec, workflow)
 
     def _complete(self, spec: admin.LaunchPlanSpec, workflow: StoredWorkflow) -> NewLaunchPlan:
         """The plan to store: its default inputs become everything that its executions expect."""

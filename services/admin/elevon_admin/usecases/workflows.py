@@ -35,6 +35,8 @@ from elevon_admin.usecases.resource_types import with_type
 
 NODES_COMPILED_IN_PLACE = 50
 """Workflows with more nodes are compiled in a thread, so that other calls go on meanwhile."""
+BYTES_COMPILED_IN_PLACE = 16_384
+"""Those with more bytes are, too, with the types they refer to: types may take the square of their size to compare."""
 
 
 class Workflows:
@@ -145,9 +147,16 @@ async def compiled(
         key[:]: LaunchPlanInterface(plan.closure.expected_inputs, plan.closure.expected_outputs)
         for key, plan in plans.items()
     }
-    if len(template.nodes) + sum(len(each.nodes) for each in sub_workflows) <= NODES_COMPILED_IN_PLACE:
+    nodes = len(template.nodes) + sum(len(each.nodes) for each in sub_workflows)
+    size = template.ByteSize() + sum(each.ByteSize() for each in sub_workflows) + _interface_bytes(tasks, plans)
+    if nodes <= NODES_COMPILED_IN_PLACE and size <= BYTES_COMPILED_IN_PLACE:
         return compile_workflow(template, sub_workflows, compiled_tasks, interfaces)
     return await asyncio.to_thread(compile_workflow, template, sub_workflows, compiled_tasks, interfaces)
+
+
+def _interface_bytes(tasks: Mapping[EntityKey, StoredTask], plans: Mapping[EntityKey, StoredLaunchPlan]) -> int:
+    of_tasks = sum(task.compiled.template.interface.ByteSize() for task in tasks.values())
+    return of_tasks + sum(plan.closure.ByteSize() for plan in plans.values())
 
 
 def _absent(kind: Kind, wanted: Iterable[EntityKey], found: Mapping[EntityKey, object]) -> list[Finding]:
