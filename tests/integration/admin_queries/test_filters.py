@@ -153,7 +153,7 @@ def asked(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 
 texts = st.text("aAbnN%_\\+, ('é-", min_size=1, max_size=4).filter(lambda text: not text.startswith(" "))
-numbers = st.integers(-1, 3).map(str) | st.sampled_from(["x", "1.5", "true"])
+numbers = st.integers(-1, 3).map(str) | st.sampled_from(["x", "1.5", "true", "32768", "-70000", "2147483648", "9" * 18])
 times = st.one_of(
     st.integers(-1, 61).map(lambda n: f"2023-11-14T22:{13 + (20 + n) // 60}:{(20 + n) % 60:02}Z"),
     st.integers(0, 40).map(lambda n: f"2023-11-14T23:13:{20 + n % 40:02}.500+01:00"),
@@ -240,6 +240,10 @@ def agree(asked: Asked, call: str, text: str, kinds: dict[str, str], rows: Seque
 @example(text="eq(user,a+b)+lte(duration,1m)")
 @example(text="ne(error_kind,USER+eq(state,0)")
 @example(text="ne(error_kind,USER)+eq(state,1)")
+@example(text="eq(state,70000)")
+@example(text="lt(mode,70000)")
+@example(text="value_in(mode,1;-70000;9999999999)")
+@example(text="value_not_in(mode,1;9999999999)")
 def test_executions_are_those_of_the_reference(asked: Asked, text: str) -> None:
     shown = [row for row in asked.executions if is_about("state", text) or not row["state"]]
     agree(asked, "ListExecutions", text, EXECUTION_KINDS, shown)

@@ -177,12 +177,18 @@ def _condition(known: Field, expression: Filter) -> Condition:
     function = expression.function
     if function in (FilterFunction.CONTAINS, FilterFunction.NOT_LIKE):
         return _pattern(known, expression)
-    values = [parse_value(known.kind, expression.field, value) for value in expression.values]
+    values = [_operand(known, expression.field, value) for value in expression.values]
     if function.takes_many:
         found: Condition = known.column.in_(values)
         return found if function is FilterFunction.VALUE_IN else not_(found)
     compared: Condition = _COMPARISONS[function](known.column, values[0])
     return compared
+
+
+def _operand(known: Field, field: str, text: str) -> Any:
+    """What the column compares with: a number with 64 bits, which may be more than the column itself has."""
+    value = parse_value(known.kind, field, text)
+    return literal(value, BigInteger) if known.kind is ValueKind.INTEGER else value
 
 
 def _pattern(known: Field, expression: Filter) -> Condition:
