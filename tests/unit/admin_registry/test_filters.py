@@ -78,6 +78,10 @@ def test_values_are_taken_as_they_stand_but_for_one_blank(text: str, expected: t
         ("contains(name,a;b)", "contains takes one value, not 2"),
         ("eq(name,a\0b)", "NUL"),
         (f"value_in(name,{';'.join('a' * 1001)})", "at most 1000 values"),
+        ("+".join(["ne(name,x)"] * 101), "at most 100 expressions, not 101"),
+        ("+".join([f"value_in(name,{';'.join('a' * 1000)})"] * 5 + ["eq(name,a)"]), "at most 5000 values in all"),
+        (f"contains(name,{'a' * 10_001})", "contains compares with at most 10000 characters, not 10001"),
+        (f"not_like(name,{'a' * 10_001})", "not_like compares with at most 10000 characters"),
     ],
 )
 def test_what_breaks_a_rule_is_refused_with_the_rule(text: str, words: str) -> None:

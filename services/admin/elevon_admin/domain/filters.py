@@ -28,6 +28,11 @@ ENTITY_CODES = {
 
 MAXIMUM_VALUES = 1_000
 """How many values one expression may list; more than a database driver binds comfortably is a mistake."""
+MAXIMUM_EXPRESSIONS = 100
+MAXIMUM_VALUES_IN_ALL = 5_000
+"""How many values all expressions may list together: the databases bind some 32,000 in one statement."""
+LONGEST_PATTERN = 10_000
+"""How many characters `contains` and `not_like` compare with: SQLite takes 50,000 bytes of a pattern."""
 
 
 class FilterFunction(enum.StrEnum):
@@ -48,6 +53,9 @@ class FilterFunction(enum.StrEnum):
     def takes_many(self) -> bool:
         """Whether more than one value makes sense."""
         return self in (FilterFunction.VALUE_IN, FilterFunction.VALUE_NOT_IN)
+
+
+_PATTERNS = (FilterFunction.CONTAINS, FilterFunction.NOT_LIKE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +79,14 @@ def parse_filters(text: str) -> tuple[Filter, ...]:
     if not text:
         return ()
     pieces = _SEPARATOR.split(text)
+    if len(pieces) > MAXIMUM_EXPRESSIONS:
+        raise InvalidArgument.invalid("filters", text, f"at most {MAXIMUM_EXPRESSIONS} expressions, not {len(pieces)}")
     closed = [piece + ")" for piece in pieces[:-1]] + pieces[-1:]
-    return tuple(_parse_expression(piece) for piece in closed)
+    found = tuple(_parse_expression(piece) for piece in closed)
+    values = sum(len(expression.values) for expression in found)
+    if values > MAXIMUM_VALUES_IN_ALL:
+        raise InvalidArgument.invalid("filters", text, f"at most {MAXIMUM_VALUES_IN_ALL} values in all, not {values}")
+    return found
 
 
 def mentions(filters: Sequence[Filter], field: str) -> bool:
@@ -110,6 +124,9 @@ def _split_values(function: FilterFunction, text: str, expression: str) -> tuple
         raise InvalidArgument.invalid("filters", expression, "a value is empty")
     if "\0" in text:
         raise InvalidArgument.invalid("filters", expression, "a value holds a NUL character")
+    if function in _PATTERNS and len(text) > LONGEST_PATTERN:
+        rule = f"{function.value} compares with at most {LONGEST_PATTERN} characters, not {len(text)}"
+        raise InvalidArgument.invalid("filters", expression, rule)
     if len(values) > 1 and not function.takes_many:
         raise InvalidArgument.invalid("filters", expression, f"{function.value} takes one value, not {len(values)}")
     if len(values) > MAXIMUM_VALUES:

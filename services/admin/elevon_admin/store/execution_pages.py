@@ -41,6 +41,9 @@ Rows = Select[*tuple[Any, ...]]
 MOST_TAGS = 50
 """Up to so many tags are read along an index each; more are looked up one execution after the other."""
 
+MOST_REPEATED_VALUES = 5_000
+"""Indexes are read one by one only if the statement, which says the filters once for each, gets no longer than this."""
+
 DEEP = 1_000
 """From this offset on only row numbers are read up to the page, which indexes have, and whole rows for the page."""
 
@@ -147,6 +150,10 @@ def _implied(filters: Sequence[Filter]) -> Conditions:
     return found
 
 
+def _repeatable(filters: Sequence[Filter], times: int) -> bool:
+    return times * sum(len(each.values) for each in filters) <= MOST_REPEATED_VALUES
+
+
 def _about_phase(expression: Filter) -> bool:
     return expression.field == "phase" and expression.entity in ("", "execution")
 
@@ -168,7 +175,7 @@ def _phase_arms(
     """
     others = [each for each in filters if not _about_phase(each)]
     phases = _phases(filters)
-    if len(others) == len(filters) or len(phases) < 2:
+    if len(others) == len(filters) or len(phases) < 2 or not _repeatable(others, len(phases)):
         return ()
     found = select(executions.c.created_at.label("created"), executions.c.id.label("numbered"))
     found = found.where(*scope, *conditions(listed, others))
@@ -182,7 +189,7 @@ def _tag_arms(
     """The executions with each tag, if tags are asked for by key or value and not by a part of it."""
     about_tags = [each for each in filters if each.entity in _TAG_ENTITIES]
     tags = _wanted_tags(about_tags)
-    if not tags:
+    if not tags or not _repeatable(filters, len(tags)):
         return ()
     others = [each for each in filters if each.entity not in _TAG_ENTITIES]
     order = order_of(listed, Sort("created_at", ascending))
