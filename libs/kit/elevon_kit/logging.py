@@ -7,7 +7,8 @@ import logging as standard_logging
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, cast
+from traceback import format_exception
+from typing import Any, TextIO, cast
 
 if "rich" not in sys.modules:
     # structlog loads rich where it is installed, to colour tracebacks: five mebibytes of every service for nothing.
@@ -17,11 +18,14 @@ if "rich" not in sys.modules:
     del sys.modules["rich"]
 else:
     import structlog
-from structlog.typing import EventDict, FilteringBoundLogger, Processor, WrappedLogger
+from structlog.typing import EventDict, ExcInfo, FilteringBoundLogger, Processor, WrappedLogger
 
 from elevon_kit.settings import LogSettings
 
 ENCODER = json.JSONEncoder(default=str)
+LONGEST_EXCEPTION = 16_384
+"""Characters of an exception in a line; a database's may tell the whole statement, with all that a caller sent."""
+LONGEST_EXCEPTION_LINE = 1_024
 LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 NOISY_LIBRARIES = ("aiosqlite", "alembic", "asyncio", "botocore", "grpc", "httpx", "sqlalchemy", "urllib3", "uvicorn")
 
@@ -77,8 +81,25 @@ def _shared_processors(service: str) -> list[Processor]:
 
 def _renderers(as_text: bool) -> list[Processor]:
     if as_text:
-        return [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
-    return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(_as_json)]
+        return [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=_write_exception)]
+    return [structlog.processors.ExceptionRenderer(_exception_text), structlog.processors.JSONRenderer(_as_json)]
+
+
+def _write_exception(file: TextIO, exception: ExcInfo) -> None:
+    file.write("\n" + _exception_text(exception))
+
+
+def _exception_text(exc_info: ExcInfo) -> str:
+    """The traceback as Python writes it, without what is in the middle of long lines, and of all if it is long."""
+    lines = "".join(format_exception(*exc_info)).rstrip("\n").split("\n")
+    return _cut("\n".join(_cut(line, LONGEST_EXCEPTION_LINE) for line in lines), LONGEST_EXCEPTION)
+
+
+def _cut(text: str, longest: int) -> str:
+    if len(text) <= longest:
+        return text
+    half = longest // 2
+    return f"{text[:half]} … {len(text) - 2 * half} characters left out … {text[-half:]}"
 
 
 def _as_json(event: EventDict, **_options: Any) -> str:

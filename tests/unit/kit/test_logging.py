@@ -66,6 +66,23 @@ def test_an_exception_is_in_its_line(capsys: pytest.CaptureFixture[str]) -> None
     assert "ValueError: bad" in line["exception"]
 
 
+@pytest.mark.parametrize("message", ["bad" * 1_000_000, "bad\n" * 1_000_000], ids=["line", "lines"])
+@pytest.mark.parametrize("written", ["json", "text"])
+def test_a_long_exception_is_cut(capsys: pytest.CaptureFixture[str], message: str, written: str) -> None:
+    configure_logging(LogSettings.model_validate({"format": written}), "catalog")
+    try:
+        try:
+            raise ValueError(f"{message} to the end")
+        except ValueError as error:
+            raise RuntimeError("the last words") from error
+    except RuntimeError as error:
+        get_logger("x").error("failed", exc_info=error)
+    found = capsys.readouterr().err
+    assert len(found) < 40_000
+    for part in ("ValueError: bad", "characters left out", "RuntimeError: the last words"):
+        assert part in found
+
+
 def test_text_is_for_people(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logging(LogSettings(format="text"), "catalog")
     get_logger("x").info("hello", n=1)
