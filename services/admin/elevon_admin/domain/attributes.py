@@ -8,9 +8,8 @@ from typing import NamedTuple, TypeAlias
 
 from elevon_core.compiler import quantities
 from elevon_core.errors import InvalidArgument, NotFound
+from elevon_core.identifiers import validate_part
 from elevon_idl.admin import v1 as admin
-
-from elevon_admin.domain.stored_text import check_text
 
 ResourceType: TypeAlias = "admin.MatchableResource.ValueType"
 """What kind of thing is set."""
@@ -111,9 +110,10 @@ def check_resource_type(resource_type: int) -> None:
 
 
 def check_scope(scope: AttributeScope) -> None:
-    """Raise InvalidArgument for parts that cannot be stored."""
+    """Raise InvalidArgument for parts that are set and break the rule for parts of identifiers."""
     for field, value in scope._asdict().items():
-        check_text(field, value)
+        if value:
+            validate_part(value, field)
 
 
 def replaced(present: admin.MatchingAttributes | None, given: admin.MatchingAttributes) -> admin.MatchingAttributes:
