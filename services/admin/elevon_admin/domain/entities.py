@@ -9,6 +9,8 @@ from typing import NamedTuple, TypeAlias
 from elevon_idl.admin import v1 as admin
 from elevon_idl.core import v1 as core
 
+from elevon_admin.domain.stored_text import check_text
+
 Kind: TypeAlias = "core.ResourceType.ValueType"
 """Task, workflow, launch plan or data set."""
 
@@ -46,6 +48,12 @@ class EntityKey(NamedTuple):
 
     def __str__(self) -> str:
         return ":".join(self)
+
+
+def check_reference(key: EntityKey, field: str) -> None:
+    """Raise InvalidArgument for a key in a request that no database can be asked for; parts may be empty."""
+    for part, value in key._asdict().items():
+        check_text(f"{field}.{part}", value)
 
 
 class EntityScope(NamedTuple):

@@ -10,6 +10,7 @@ from elevon_idl.admin import v1 as admin
 from elevon_admin.delivery_ports import DeliveryRepository
 from elevon_admin.domain.deliveries import DeliveryState, ReceiverStatus, StoredDelivery
 from elevon_admin.domain.paging import cut, parse_page
+from elevon_admin.domain.stored_text import check_text
 from elevon_admin.ports import Clock
 
 
@@ -39,6 +40,7 @@ class DeliveryQueries:
             if request.state not in {int(state) for state in DeliveryState}:
                 raise InvalidArgument.invalid("state", request.state, "must be WAITING or GIVEN_UP")
             state = DeliveryState(request.state)
+        check_text("receiver", request.receiver)
         rows, token = cut(page, await self._repository.deliveries(request.receiver, state, page))
         return admin.ListDeliveriesResponse(deliveries=[_delivery(row) for row in rows], token=token)
 

@@ -10,7 +10,15 @@ from elevon_idl.admin import v1 as admin
 from elevon_idl.core import v1 as core
 
 from elevon_admin.domain.digests import digests, request_digest
-from elevon_admin.domain.entities import Digests, EntityKey, NewEntity, NewLaunchPlan, Standing, StoredWorkflow
+from elevon_admin.domain.entities import (
+    Digests,
+    EntityKey,
+    NewEntity,
+    NewLaunchPlan,
+    Standing,
+    StoredWorkflow,
+    check_reference,
+)
 from elevon_admin.domain.launch_plan_rules import expected_inputs
 from elevon_admin.domain.paging import cut, parse_page
 from elevon_admin.domain.schedules import schedule_type
@@ -69,6 +77,7 @@ class LaunchPlans:
     async def _workflow(self, identifier: core.Identifier) -> StoredWorkflow | None:
         """The workflow, looked for before anything else is checked; None when the reference itself is incomplete."""
         key = EntityKey.of(identifier)
+        check_reference(key, "workflow_id")
         return await self._reads.workflow(key) if all(key) else None
 
     async def _checked(self, spec: admin.LaunchPlanSpec, workflow: StoredWorkflow) -> NewLaunchPlan:

@@ -19,6 +19,7 @@ from elevon_admin.domain.project_rules import (
     updated,
 )
 from elevon_admin.domain.sorting import parse_sort
+from elevon_admin.domain.stored_text import check_text
 from elevon_admin.ports import Clock, ProjectRepository
 
 
@@ -68,8 +69,7 @@ class Projects:
 
     async def update(self, project: admin.Project) -> None:
         """Change a project; raises NotFound and InvalidArgument."""
-        if not project.id:
-            raise InvalidArgument.missing("project_id")
+        _check_id(project.id)
 
         def change(stored: StoredProject) -> StoredProject:
             check_update(project, self._most_labels)
@@ -78,9 +78,8 @@ class Projects:
         await self._projects.update(project.id, change, self._clock())
 
     async def get(self, identifier: str) -> admin.Project:
-        """The project with all domains; raises InvalidArgument for an empty id, NotFound."""
-        if not identifier:
-            raise InvalidArgument.missing("project_id")
+        """The project with all domains; raises InvalidArgument and NotFound."""
+        _check_id(identifier)
         stored = await self._projects.get(identifier)
         if stored is None:
             raise NotFound(f"project [{identifier[:200]}] not found")
@@ -110,3 +109,9 @@ class Projects:
             labels=stored.labels,
             state=admin.Project.ProjectState.ValueType(stored.state),
         )
+
+
+def _check_id(identifier: str) -> None:
+    if not identifier:
+        raise InvalidArgument.missing("project_id")
+    check_text("project_id", identifier)

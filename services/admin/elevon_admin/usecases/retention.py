@@ -21,6 +21,7 @@ from elevon_admin.domain.retention import (
     StoredRun,
     parse_policy,
 )
+from elevon_admin.domain.stored_text import check_text
 from elevon_admin.ports import Clock, ProjectRepository
 from elevon_admin.retention_ports import CachedResults, Kept, LeftFiles, RetentionRepository
 from elevon_admin.usecases.needs import Needs, goes_by, needed
@@ -105,13 +106,16 @@ class Retention:
         return [rule.message() for rule in await self._repository.rules()]
 
     async def delete_policy(self, project: str, domain: str) -> None:
-        """Remove a rule. Raises InvalidArgument without a project."""
+        """Remove a rule; raises InvalidArgument."""
         if not project:
             raise InvalidArgument.missing("project")
+        check_text("project", project)
+        check_text("domain", domain)
         await self._repository.delete(project, domain)
 
     async def runs(self, request: admin.ListRetentionRunsRequest) -> admin.ListRetentionRunsResponse:
-        """A page of what was deleted."""
+        """A page of what was deleted; raises InvalidArgument."""
+        check_text("project", request.project)
         page = parse_page(request.limit or RUNS_OF_A_PAGE, "", "ListRetentionRuns")
         before = parse_page(1, request.token, "ListRetentionRuns").offset or None
         limit = page.limit or RUNS_OF_A_PAGE

@@ -22,6 +22,7 @@ from elevon_admin.domain.entities import (
     StoredTask,
     StoredWorkflow,
     WorkflowSummary,
+    check_reference,
 )
 from elevon_admin.domain.paging import cut
 from elevon_admin.domain.stored_text import check_text
@@ -107,6 +108,10 @@ class Workflows:
 
     async def _compile_with_references(self, spec: admin.WorkflowSpec) -> core.CompiledWorkflowClosure:
         needed = requirements(spec.template, spec.sub_workflows)
+        for identifier in needed.tasks:
+            check_reference(EntityKey.of(identifier), "reference_id")
+        for identifier in needed.launch_plans:
+            check_reference(EntityKey.of(identifier), "launchplan_ref")
         task_keys = [EntityKey.of(identifier) for identifier in needed.tasks]
         plan_keys = [EntityKey.of(identifier) for identifier in needed.launch_plans]
         tasks = await self._reads.tasks(task_keys)
