@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from decimal import Decimal
 from typing import Final
@@ -15,6 +16,9 @@ _LONGEST: Final = 64
 _RULE: Final = (
     "must be a number with an exponent or one of the suffixes n u m k M G T P E Ki Mi Gi Ti Pi Ei, or without"
 )
+
+_LARGEST: Final = Decimal(2**63)
+_ASKED_RULE: Final = "must be neither negative nor more than 8Ei"
 
 _FACTORS: Final = {
     "n": Decimal("1e-9"),
@@ -37,3 +41,21 @@ def parse(text: str, field: str = "quantity") -> Decimal:
     if match["exponent"]:
         return number.scaleb(int(match["exponent"]))
     return number * _FACTORS[match["suffix"]] if match["suffix"] else number
+
+
+def amount(text: str, field: str = "quantity") -> Decimal:
+    """As `parse`, for what can be asked for: InvalidArgument also below zero and above 8Ei, where Kubernetes ends."""
+    return _asked(parse(text, field), text, field)
+
+
+def amount_of(number: float, field: str = "quantity") -> Decimal:
+    """As `amount`, for one that is written as a number; InvalidArgument also for NaN and the infinities."""
+    if not math.isfinite(number):
+        raise InvalidArgument.invalid(field, number, "must be a finite number")
+    return _asked(Decimal(str(number)), number, field)
+
+
+def _asked(found: Decimal, written: object, field: str) -> Decimal:
+    if not 0 <= found <= _LARGEST:
+        raise InvalidArgument.invalid(field, written, _ASKED_RULE)
+    return found

@@ -63,9 +63,12 @@ def _check_entries(entries: Iterable[core.Resources.ResourceEntry], field: str, 
         _check_quantity(entry.value, f"{field}[{name}]", findings)
 
 
-def _check_quantity(text: str, field: str, findings: Findings) -> None:
+def _check_quantity(written: str | float, field: str, findings: Findings) -> None:
     try:
-        quantities.parse(text, field)
+        if isinstance(written, str):
+            quantities.amount(written, field)
+        else:
+            quantities.amount_of(written, field)
     except InvalidArgument as error:
         findings.add(Code.INVALID_VALUE, "", error.message)
 
@@ -123,7 +126,9 @@ def _check_pod_amounts(amounts: Struct, field: str, findings: Findings) -> None:
         kind = amount.WhichOneof("kind")
         if kind == "string_value":
             _check_quantity(amount.string_value, f"{field}[{name}]", findings)
-        elif kind != "number_value":
+        elif kind == "number_value":
+            _check_quantity(amount.number_value, f"{field}[{name}]", findings)
+        else:
             _refuse(f"{field}[{name}]", "a quantity", findings)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from decimal import Decimal
 from typing import Any
 
@@ -36,6 +37,14 @@ def pod_task(pod_spec: object) -> core.TaskTemplate:
 def asking(value: str) -> core.TaskTemplate:
     entry = Resources.ResourceEntry(name=Resources.CPU, value=value)
     return container_task(resources=Resources(requests=[entry], limits=[entry]))
+
+
+def asking_pod(cpu: float) -> core.TaskTemplate:
+    template = pod_task({"containers": [{"name": "a", "resources": {"requests": {"cpu": 1}}}]})
+    [container] = template.k8s_pod.pod_spec.fields["containers"].list_value.values
+    resources = container.struct_value.fields["resources"].struct_value
+    resources.fields["requests"].struct_value.fields["cpu"].number_value = cpu
+    return template
 
 
 def without_id() -> core.TaskTemplate:
@@ -77,6 +86,12 @@ FAULTS = [
     (container_task(image=""), "ValueRequired", "[container.image]"),
     (container_task(args=[]), "ValueRequired", "[container.command or container.args]"),
     (asking("1 core"), "InvalidValue", "container.resources.requests[CPU]: '1 core'"),
+    (
+        asking("-1"),
+        "InvalidValue",
+        "container.resources.requests[CPU]: '-1': must be neither negative nor more than 8Ei",
+    ),
+    (asking("1e999"), "InvalidValue", "must be neither negative nor more than 8Ei"),
     (asking(""), "InvalidValue", "container.resources.limits[CPU]: ''"),
     (retried(11), "InvalidValue", "11 for metadata.retries.retries: at most 10"),
     (core.TaskTemplate(id=task_id("t"), k8s_pod=core.K8sPod()), "ValueRequired", "[k8s_pod.pod_spec]"),
@@ -104,6 +119,10 @@ FAULTS = [
         "InvalidValue",
         "requests[cpu]: 'x'",
     ),
+    (asking_pod(math.nan), "InvalidValue", "containers[0].resources.requests[cpu]: 'nan': must be a finite number"),
+    (asking_pod(math.inf), "InvalidValue", "requests[cpu]: 'inf': must be a finite number"),
+    (asking_pod(-1), "InvalidValue", "requests[cpu]: '-1.0': must be neither negative"),
+    (asking_pod(1e30), "InvalidValue", "requests[cpu]: '1e+30': must be neither negative"),
 ]
 
 
@@ -147,6 +166,17 @@ def test_quantities(text: str, expected: str) -> None:
 def test_what_is_no_quantity(text: str) -> None:
     with pytest.raises(InvalidArgument, match="invalid value for cpu"):
         quantities.parse(text, "cpu")
+
+
+@pytest.mark.parametrize("text", ["0", "-0", "1n", "8Ei", "1e-999"])
+def test_what_can_be_asked_for(text: str) -> None:
+    assert quantities.amount(text) == quantities.parse(text)
+
+
+@pytest.mark.parametrize("text", ["-1", "-1n", "9Ei", "10E", "1e19", "1e999"])
+def test_what_cannot_be_asked_for(text: str) -> None:
+    with pytest.raises(InvalidArgument, match=r"invalid value for cpu: '.*': must be neither negative nor more than"):
+        quantities.amount(text, "cpu")
 
 
 @settings(deadline=None)
