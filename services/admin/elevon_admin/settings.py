@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import ClassVar
 
+from elevon_core.compiler import quantities
+from elevon_core.errors import InvalidArgument
 from elevon_kit.settings import ServiceSettings, SettingsGroup
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from elevon_admin.execution_settings import DataSettings, DeliverySettings, ExecutionSettings, WatchSettings
 from elevon_admin.gateway.settings import GatewaySettings
@@ -57,6 +59,16 @@ class ResourceSettings(SettingsGroup):
     memory: str = Field("", description="Bytes, such as `1Gi`.")
     gpu: str = Field("", description="Whole devices.")
     ephemeral_storage: str = Field("", description="Bytes, such as `10Gi`.")
+
+    @field_validator("*")
+    @classmethod
+    def _is_a_quantity(cls, value: str, info: ValidationInfo) -> str:
+        try:
+            if value:
+                quantities.amount(value, str(info.field_name))
+        except InvalidArgument as error:
+            raise ValueError(error.message) from None
+        return value
 
 
 class TaskResourceSettings(SettingsGroup):

@@ -223,6 +223,8 @@ BAD: list[tuple[Callable[[Any], Any], str]] = [
     (lambda s: s.UpdateWorkflowAttributes(of_workflow(limits("1"), "w" * 256)), "at most 255 characters"),
     (lambda s: s.UpdateWorkflowAttributes(of_workflow(matching())), "unrecognized matching attributes type"),
     (lambda s: s.UpdateProjectAttributes(of_project(limits("many"))), "task_resource_attributes.limits.cpu"),
+    (lambda s: s.UpdateProjectAttributes(of_project(limits("-1"))), "limits.cpu: '-1': must be neither negative"),
+    (lambda s: s.UpdateProjectAttributes(of_project(limits("", memory="1e999"))), "task_resource_attributes.defaults"),
     (lambda s: s.UpdateProjectAttributes(of_project(overriding(**{"": "x"}))), "overrides[0].task_type"),
     (lambda s: s.UpdateProjectAttributes(of_project(config(max_parallelism=-1))), "max_parallelism"),
     (lambda s: s.UpdateProjectAttributes(of_project(limits("1"), "a\0b")), "control characters"),

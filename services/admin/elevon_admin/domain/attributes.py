@@ -94,7 +94,7 @@ def _check_resources(resources: admin.TaskResourceAttributes) -> None:
     """A quantity that cannot be read would refuse every task of the project."""
     for kind, spec in (("defaults", resources.defaults), ("limits", resources.limits)):
         for field, value in spec.ListFields():
-            quantities.parse(value, f"task_resource_attributes.{kind}.{field.name}")
+            quantities.amount(value, f"task_resource_attributes.{kind}.{field.name}")
 
 
 def _check_overrides(overrides: admin.PluginOverrides) -> None:
