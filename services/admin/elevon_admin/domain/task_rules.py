@@ -123,8 +123,10 @@ def _check_amounts(place: str, requests: Amounts, own_limits: Amounts, platform:
         if own is not None and request > own:
             raise InvalidArgument(f"{place}: requested {label} [{request}] is greater than its own limit [{own}]")
         most = getattr(platform, label)
+        bound = quantities.parse(most) if most else None
         for what, amount in (("limit of", own), ("requested", request)):
-            if most and amount is not None and amount > quantities.parse(most):
+            # A bound of zero is none, as where the platform's amounts are filled in.
+            if bound and amount is not None and amount > bound:
                 raise InvalidArgument(f"{place}: {what} {label} [{amount}] is greater than the platform limit [{most}]")
 
 
