@@ -12,6 +12,13 @@ def plain(struct: struct_pb2.Struct) -> dict[str, Any]:
     return {name: _plain_value(struct.fields[name]) for name in sorted(struct.fields)}
 
 
+def given(struct: struct_pb2.Struct) -> dict[str, struct_pb2.Value]:
+    """The fields that hold something: null says the same as leaving a field out, as in Kubernetes."""
+    return {
+        name: value for name, value in struct.fields.items() if value.WhichOneof("kind") not in (None, "null_value")
+    }
+
+
 def _plain_value(value: struct_pb2.Value) -> Any:
     kind = value.WhichOneof("kind")
     if kind == "struct_value":

@@ -33,6 +33,17 @@ def test_a_bound_of_zero_is_none(template: core.TaskTemplate, bound: str) -> Non
     check_resources(template, admin.TaskResourceSpec(cpu=bound))
 
 
+@pytest.mark.parametrize(
+    "resources",
+    [{"limits": None}, {"requests": None}, {"requests": {"cpu": None}, "limits": {"cpu": 1}}, {"requests": {"cpu": 1}}],
+)
+def test_what_is_null_in_a_pod_asks_for_nothing(resources: dict[str, Any]) -> None:
+    check_resources(pod(**resources), admin.TaskResourceSpec(cpu="2"))
+    template = core.TaskTemplate()
+    template.k8s_pod.pod_spec.update({"containers": [{"name": "a", "resources": None}], "initContainers": None})
+    check_resources(template, admin.TaskResourceSpec(cpu="2"))
+
+
 @pytest.mark.parametrize("template", ASKING)
 def test_a_bound_holds(template: core.TaskTemplate) -> None:
     with pytest.raises(InvalidArgument, match=r"is greater than the platform limit \[2\]"):

@@ -9,6 +9,7 @@ from typing import Final
 from elevon_idl.core import v1 as core
 from google.protobuf.struct_pb2 import Struct, Value
 
+from elevon_core import structs
 from elevon_core.compiler import quantities
 from elevon_core.compiler.findings import Code, Findings
 from elevon_core.errors import InvalidArgument
@@ -78,10 +79,10 @@ def _check_pod(pod: core.K8sPod, findings: Findings) -> None:
         findings.require("", "k8s_pod.pod_spec")
         return
     for kind in ("containers", "initContainers"):
-        if kind not in pod.pod_spec.fields:
+        value = structs.given(pod.pod_spec).get(kind)
+        if value is None:
             continue
         field = f"k8s_pod.pod_spec.{kind}"
-        value = pod.pod_spec.fields[kind]
         if value.WhichOneof("kind") != "list_value":
             _refuse(field, "a list of containers", findings)
             continue
@@ -93,7 +94,7 @@ def _check_pod_container(value: Value, field: str, findings: Findings) -> None:
     if value.WhichOneof("kind") != "struct_value":
         _refuse(field, "an object", findings)
         return
-    fields = value.struct_value.fields
+    fields = structs.given(value.struct_value)
     name = fields["name"].string_value if "name" in fields else ""
     if not _CONTAINER_NAME.fullmatch(name):
         _refuse(f"{field}.name {name!r}", "a DNS-1123 label", findings)
@@ -112,9 +113,9 @@ def _check_pod_resources(value: Value, field: str, findings: Findings) -> None:
         _refuse(field, "an object", findings)
         return
     for kind in ("requests", "limits"):
-        if kind not in value.struct_value.fields:
+        amounts = structs.given(value.struct_value).get(kind)
+        if amounts is None:
             continue
-        amounts = value.struct_value.fields[kind]
         if amounts.WhichOneof("kind") != "struct_value":
             _refuse(f"{field}.{kind}", "an object", findings)
             continue
@@ -122,7 +123,7 @@ def _check_pod_resources(value: Value, field: str, findings: Findings) -> None:
 
 
 def _check_pod_amounts(amounts: Struct, field: str, findings: Findings) -> None:
-    for name, amount in sorted(amounts.fields.items()):
+    for name, amount in sorted(structs.given(amounts).items()):
         kind = amount.WhichOneof("kind")
         if kind == "string_value":
             _check_quantity(amount.string_value, f"{field}[{name}]", findings)

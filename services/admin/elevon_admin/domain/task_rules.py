@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
+from elevon_core import structs
 from elevon_core.compiler import quantities
 from elevon_core.errors import InvalidArgument
 from elevon_idl.admin import v1 as admin
@@ -95,18 +96,18 @@ def _entries(field: str, entries: Iterable[core.Resources.ResourceEntry]) -> Amo
 
 def _pod_resources(specification: Struct) -> Iterator[tuple[str, Struct]]:
     for kind in ("containers", "initContainers"):
-        if kind not in specification.fields:
-            continue
-        for container in specification.fields[kind].list_value.values:
-            fields = container.struct_value.fields
+        containers = structs.given(specification).get(kind)
+        for container in containers.list_value.values if containers is not None else ():
+            fields = structs.given(container.struct_value)
             if "resources" in fields:
                 yield fields["name"].string_value, fields["resources"].struct_value
 
 
 def _pod_amounts(resources: Struct, kind: str) -> Iterator[tuple[int, Decimal]]:
-    if kind not in resources.fields:
+    amounts = structs.given(resources).get(kind)
+    if amounts is None:
         return
-    for name, value in resources.fields[kind].struct_value.fields.items():
+    for name, value in structs.given(amounts.struct_value).items():
         resource = _POD_RESOURCES.get(name)
         if resource is not None:
             is_text = value.WhichOneof("kind") == "string_value"

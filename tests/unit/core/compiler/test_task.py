@@ -69,6 +69,10 @@ SOUND = [
     core.TaskTemplate(id=task_id("t"), type="raw", container=core.Container(image="image:1")),
     pod_task({}),
     pod_task({"containers": [{"name": "primary", "image": "i", "args": ["a"]}], "initContainers": []}),
+    pod_task({"containers": [{"name": "a", "image": None, "workingDir": None, "command": None, "args": None}]}),
+    pod_task({"containers": [{"name": "a", "resources": None}], "initContainers": None}),
+    pod_task({"containers": [{"name": "a", "resources": {"limits": None, "requests": {"cpu": None}}}]}),
+    pod_task({"containers": None}),
     pod_task({"containers": [{"name": "a-1", "resources": {"limits": {"nvidia.com/gpu": 1, "cpu": "1.5"}}}]}),
 ]
 
@@ -99,6 +103,8 @@ FAULTS = [
     (pod_task({"containers": ["one"]}), "InvalidValue", "k8s_pod.pod_spec.containers[0]: must be an object"),
     (pod_task({"containers": [{"name": "A_b"}]}), "InvalidValue", "containers[0].name 'A_b': must be a DNS-1123 label"),
     (pod_task({"containers": [{"name": "a" * 64}]}), "InvalidValue", "must be a DNS-1123 label"),
+    (pod_task({"containers": [None]}), "InvalidValue", "k8s_pod.pod_spec.containers[0]: must be an object"),
+    (pod_task({"containers": [{"name": None}]}), "InvalidValue", "containers[0].name '': must be a DNS-1123 label"),
     (pod_task({"initContainers": [{}]}), "InvalidValue", "initContainers[0].name '': must be a DNS-1123 label"),
     (pod_task({"containers": [{"name": "a", "image": 1}]}), "InvalidValue", "containers[0].image: must be a string"),
     (pod_task({"containers": [{"name": "a", "args": "x"}]}), "InvalidValue", "args: must be a list of strings"),
