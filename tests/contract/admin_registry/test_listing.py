@@ -78,7 +78,7 @@ COLUMNS = Columns(
         ),
     },
     (things.c.id,),
-    bare={"colour": "workflow"},
+    moved={("task", "colour"): ("workflow", "colour")},
 )
 
 

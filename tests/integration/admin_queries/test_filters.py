@@ -33,6 +33,7 @@ EXECUTION_KINDS = {
     **dict.fromkeys(("created_at", "started_at"), "time"),
     "duration": "duration",
     **dict.fromkeys(("workflow.name", "launch_plan.name", "execution_tag.key", "execution_tag.value"), "text"),
+    **dict.fromkeys(("execution_tag.execution_project", "execution_tag.execution_name"), "text"),
     "admin_tag.name": "text",
 }
 TASK_KINDS = dict.fromkeys(("name", "version", "type", "short_description"), "text") | {"created_at": "time"}
@@ -59,7 +60,10 @@ def execution_rows() -> list[dict[str, Any]]:
                 "duration": number * SECOND if phase in ("SUCCEEDED", "FAILED") else None,
                 "workflow": [{"name": workflow}],
                 "launch_plan": [{"name": workflow}],
-                "execution_tag": [{"key": key, "value": value} for key, value in tags],
+                "execution_tag": [
+                    {"key": key, "value": value, "execution_project": PROJECT, "execution_name": f"x{number:02}"}
+                    for key, value in tags
+                ],
                 "admin_tag": [{"name": key} for key, _ in tags],
             }
         )
@@ -131,9 +135,8 @@ async def _store(admin: Admin, execution_rows: Sequence[Row], task_rows: Sequenc
             await connection.execute(insert(executions), [values])
             placed = {"execution_id": values["id"], "project": PROJECT, "domain": DOMAIN}
             for tag in row["execution_tag"]:
-                await connection.execute(
-                    insert(execution_tags), [{**placed, **tag, "created_at": values["created_at"]}]
-                )
+                kept = {"key": tag["key"], "value": tag["value"], "created_at": values["created_at"]}
+                await connection.execute(insert(execution_tags), [{**placed, **kept}])
         for number, row in enumerate(task_rows):
             await connection.execute(insert(tasks), [{**task, **row, "id": 100 + number}])
 
@@ -175,6 +178,8 @@ VALUES: dict[str, st.SearchStrategy[str]] = {
     "launch_plan.name": st.sampled_from(["w1", "w2", "w%", "w"]),
     "execution_tag.key": st.sampled_from(["nightly", "team", "tier", "t", "t%", "none"]),
     "execution_tag.value": st.sampled_from(["x", "y", "z", "_"]),
+    "execution_tag.execution_project": st.sampled_from([PROJECT, "flyte%", "nowhere"]),
+    "execution_tag.execution_name": st.sampled_from(["x07", "x31", "x0_", "7"]),
     "admin_tag.name": st.sampled_from(["nightly", "team", "tier", "none"]),
     "version": st.sampled_from(["v0", "v1", "v3", "v%", "v"]),
     "type": st.sampled_from(["python-task", "spark", "p%", "-"]),

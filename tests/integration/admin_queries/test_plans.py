@@ -82,6 +82,7 @@ def executions() -> list[Request]:
         "eq(execution_tag.key,team)+eq(execution_tag.value,t3)",
         "value_in(execution_tag.value,t3;t4)",
         "eq(execution_tag.key,nightly)+eq(phase,SUCCEEDED)",
+        "eq(execution_tag.key,team)+eq(execution_tag.execution_name,copy2)",
         "eq(name,copy77)",
         "eq(execution.name,copy77)",
         "eq(mode,0)",
@@ -108,6 +109,8 @@ def nodes() -> list[Request]:
         {**of, "filters": "eq(node_id,n7)"},
         {**of, "filters": "eq(phase,RUNNING)", "sort_by": NEWEST},
         {**of, "filters": "eq(execution.phase,SUCCEEDED)+eq(phase,RUNNING)", "sort_by": NEWEST},
+        {**of, "filters": "eq(node_execution.execution_name,copy2)+eq(name,copy2)", "sort_by": NEWEST},
+        {**of, "sort_by": {"key": "execution_name", "direction": "ASCENDING"}},
     ]
 
 

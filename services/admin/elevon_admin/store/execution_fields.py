@@ -87,6 +87,15 @@ EXECUTION_FIELDS = {
     ),
 }
 
+
+def _named_by(entity: str, holder: str) -> dict[tuple[str, str], tuple[str, str]]:
+    """Where an entity that belongs to an execution has that one's name from."""
+    return {(entity, field): (holder, field) for field in _EXECUTION_NAME}
+
+
+_OF_ONE_EXECUTION: dict[str, ColumnElement[Any] | None] = dict.fromkeys(_EXECUTION_NAME)
+"""What nodes, attempts and signals can be sorted by, to no effect: lists of them are those of one execution."""
+
 NODE_FIELDS = {
     **row_fields(node_executions),
     **_texts(node_executions, "node_id", "input_uri", "error_kind", "error_code", "cache_status"),
@@ -122,6 +131,7 @@ EXECUTION_COLUMNS = Columns(
         "admin_tag": looked_up(_ADMIN_TAG_FIELDS, executions.c.id, execution_tags.c.execution_id),
     },
     (executions.c.created_at, executions.c.id),
+    moved=_named_by("execution_tag", "execution"),
     tie_breaks={"updated_at": (executions.c.id,)},
 )
 
@@ -162,7 +172,8 @@ NODE_COLUMNS = Columns(
     "node_execution",
     {"node_execution": Entity(NODE_FIELDS), "execution": _of_execution(node_executions.c.execution_id)},
     (node_executions.c.created_at, node_executions.c.id),
-    bare=dict.fromkeys(_EXECUTION_NAME, "execution"),
+    moved=_named_by("node_execution", "execution"),
+    sorts=_OF_ONE_EXECUTION,
 )
 
 _TASK = and_(
@@ -199,7 +210,17 @@ TASK_COLUMNS = Columns(
         ),
     },
     (task_executions.c.id,),
-    bare=dict.fromkeys(_EXECUTION_NAME, "execution"),
+    moved={**_named_by("task_execution", "execution"), **_named_by("node_execution", "execution")},
+    sorts={**_OF_ONE_EXECUTION, **{part: known.column for part, known in _TASKS_OWN_KEY.items()}},
 )
 
-SIGNAL_COLUMNS = Columns("signal", {"signal": Entity(_SIGNAL_FIELDS)}, (signals.c.id,))
+_SIGNALS_EXECUTION = "execution of the signal"
+"""No filter can name it: of its execution, those of signals say nothing but the name."""
+
+SIGNAL_COLUMNS = Columns(
+    "signal",
+    {"signal": Entity(_SIGNAL_FIELDS), _SIGNALS_EXECUTION: _of_execution(signals.c.execution_id)},
+    (signals.c.id,),
+    moved=_named_by("signal", _SIGNALS_EXECUTION),
+    sorts=_OF_ONE_EXECUTION,
+)

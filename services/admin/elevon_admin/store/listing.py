@@ -8,7 +8,20 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVarTuple
 
 from elevon_core.errors import InvalidArgument
-from sqlalchemy import BigInteger, Column, ColumnElement, Row, Select, and_, bindparam, false, literal, not_, tuple_
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ColumnElement,
+    Row,
+    Select,
+    and_,
+    bindparam,
+    false,
+    literal,
+    not_,
+    true,
+    tuple_,
+)
 
 from elevon_admin.domain.filter_values import ValueKind, parse_value
 from elevon_admin.domain.filters import ENTITY_CODES, Filter, FilterFunction
@@ -57,10 +70,12 @@ class Columns:
     primary: str
     entities: Mapping[str, Entity]
     tie_break: Sequence[ColumnElement[Any]]
-    bare: Mapping[str, str] = field(default_factory=dict)
-    """Bare fields that belong to another entity than the primary one: field to entity."""
+    moved: Mapping[tuple[str, str], tuple[str, str]] = field(default_factory=dict)
+    """Fields that another entity has, entity and field each: both entities must exist then."""
     tie_breaks: Mapping[str, Sequence[ColumnElement[Any]]] = field(default_factory=dict)
     """Sort keys whose index goes on otherwise than `tie_break`, with how it does."""
+    sorts: Mapping[str, ColumnElement[Any] | None] = field(default_factory=dict)
+    """Sort keys that are not the field of this name: the column; None for what all rows of a list have the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,25 +142,29 @@ def conditions(columns: Columns, filters: Sequence[Filter]) -> list[Condition]:
     found: list[Condition] = []
     related: dict[str, list[Condition]] = {}
     for expression in filters:
-        entity_name = expression.entity or columns.bare.get(expression.field, columns.primary)
-        entity = columns.entities.get(entity_name)
+        named = expression.entity or columns.primary
+        entity = columns.entities.get(named)
         if entity is None:
-            raise InvalidArgument(f"'{ENTITY_CODES[entity_name]}' entity is not allowed in filters")
-        target = found if entity.related is None else related.setdefault(entity_name, [])
-        target.append(_condition(_field(entity, entity_name, expression), expression))
+            raise InvalidArgument(f"'{ENTITY_CODES[named]}' entity is not allowed in filters")
+        if entity.related is not None:
+            related.setdefault(named, [])
+        holder, field_name = columns.moved.get((named, expression.field), (named, expression.field))
+        entity = columns.entities[holder]
+        target = found if entity.related is None else related.setdefault(holder, [])
+        target.append(_condition(_field(entity, holder, field_name), expression))
     for entity_name, inner in related.items():
         relate = columns.entities[entity_name].related
         assert relate is not None
-        found.append(relate(and_(*inner)))
+        found.append(relate(and_(true(), *inner)))
     return found
 
 
-def _field(entity: Entity, entity_name: str, expression: Filter) -> Field:
-    known = entity.fields.get(expression.field)
+def _field(entity: Entity, entity_name: str, name: str) -> Field:
+    known = entity.fields.get(name)
     if known is None:
         code = ENTITY_CODES.get(entity_name, entity_name)
         choices = ", ".join(sorted(entity.fields))
-        raise InvalidArgument(f"'{code}.{expression.field[:200]}' is invalid filter (columns: {choices})")
+        raise InvalidArgument(f"'{code}.{name[:200]}' is invalid filter (columns: {choices})")
     return known
 
 
@@ -153,12 +172,21 @@ def order_of(columns: Columns, sort: Sort | None) -> Order:
     """The order that a list call asks for; raises InvalidArgument for a sort key that `columns` does not know."""
     if sort is None:
         return Order(tuple(columns.tie_break), ascending=True)
-    known = columns.entities[columns.primary].fields.get(sort.key)
-    if known is None:
-        choices = ", ".join(sorted(columns.entities[columns.primary].fields))
-        raise InvalidArgument(f"invalid sort key '{sort.key[:200]}' (columns: {choices})")
+    first = _sorted_by(columns, sort)
     rest = columns.tie_breaks.get(sort.key, columns.tie_break)
-    return Order((known.column, *(column for column in rest if column is not known.column)), sort.ascending)
+    if first is None:
+        return Order(tuple(rest), sort.ascending)
+    return Order((first, *(column for column in rest if column is not first)), sort.ascending)
+
+
+def _sorted_by(columns: Columns, sort: Sort) -> ColumnElement[Any] | None:
+    if sort.key in columns.sorts:
+        return columns.sorts[sort.key]
+    fields = columns.entities[columns.primary].fields
+    if sort.key not in fields:
+        choices = ", ".join(sorted({*fields, *columns.sorts}))
+        raise InvalidArgument(f"invalid sort key '{sort.key[:200]}' (columns: {choices})")
+    return fields[sort.key].column
 
 
 _COMPARISONS: dict[FilterFunction, Callable[[Any, Any], Any]] = {
