@@ -76,9 +76,17 @@ def read(expression: str) -> tuple[str, str, str, list[str]]:
     entity, _, column = field.strip().rpartition(".")
     body = values[:-1].removeprefix(" ")
     parts = body.split(";")
+    if (body.endswith(")") and body.count(")") > body.count("(")) or begins_another(body):
+        raise Malformed(expression)
     if not column or "" in parts or (len(parts) > 1 and head not in MANY):
         raise Malformed(expression)
     return head, entity, column, parts
+
+
+def begins_another(body: str) -> bool:
+    """Whether something reads as the end of an expression and the beginning of the next."""
+    rests = (body[place + 1 :].lstrip(" \t\n+,;&|") for place, character in enumerate(body) if character == ")")
+    return any(rest.startswith(tuple(f"{function}(" for function in FUNCTIONS)) for rest in rests)
 
 
 def tester(function: str, kind: str, field: str, values: Sequence[str]) -> Test:

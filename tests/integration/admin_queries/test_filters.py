@@ -214,7 +214,9 @@ def filter_texts(kinds: dict[str, str], *wrong: str) -> st.SearchStrategy[str]:
     rare = st.one_of(*(st.just(kind) for kind in wrong)).flatmap(lambda field: expressions([field]))
     usual = expressions(list(kinds))
     some = st.lists(st.integers(0, 24).flatmap(lambda n: usual if n else rare), max_size=3)
-    return st.builds(lambda joint, parts: joint.join(parts), st.sampled_from(["+", " + "]), some)
+    return st.builds(
+        lambda joint, parts: joint.join(parts), st.sampled_from(["+", " + ", "+", "+", "+", "+", " ", ",", "++"]), some
+    )
 
 
 relaxed = settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -245,6 +247,10 @@ def agree(asked: Asked, call: str, text: str, kinds: dict[str, str], rows: Seque
 @example(text="eq(user,a+b)+lte(duration,1m)")
 @example(text="ne(error_kind,USER+eq(state,0)")
 @example(text="ne(error_kind,USER)+eq(state,1)")
+@example(text="eq(user,ann) eq(mode,1)")
+@example(text="eq(user,ann),eq(mode,1)")
+@example(text="eq(user,a (b))")
+@example(text="eq(user,a (b)))")
 @example(text="eq(state,70000)")
 @example(text="lt(mode,70000)")
 @example(text="value_in(mode,1;-70000;9999999999)")

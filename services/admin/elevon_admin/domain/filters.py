@@ -71,6 +71,8 @@ class Filter:
 # A plus sign only separates where an expression ends before it and another begins after it, so values may hold one.
 _SEPARATOR = re.compile(r"\)\s*\+\s*(?=[A-Za-z_]+\()")
 _EXPRESSION = re.compile(r"([A-Za-z_]+)\(\s*([A-Za-z0-9_.]+)\s*,[ ]?(.*)\)", re.DOTALL)
+_MISJOINED = re.compile(rf"\)[\s+,;&|]*(?:{'|'.join(FilterFunction)})\(")
+_JOINED_RULE = "expressions are joined with one + each, which is written %2B in URLs"
 
 
 def parse_filters(text: str) -> tuple[Filter, ...]:
@@ -105,7 +107,17 @@ def _parse_expression(text: str) -> Filter:
         known = ", ".join(FilterFunction)
         raise InvalidArgument(f"unrecognized filter function: {name[:200]} (known: {known})") from None
     entity, column = _split_field(field)
+    _check_closed(values, text)
     return Filter(function, entity, column, _split_values(function, values, text))
+
+
+def _check_closed(values: str, expression: str) -> None:
+    """A URL turns a plain + into a blank; what follows it must not become part of a value that nothing equals."""
+    if _MISJOINED.search(values):
+        raise InvalidArgument.invalid("filters", expression, f"an expression begins within a value: {_JOINED_RULE}")
+    if values.endswith(")") and values.count(")") > values.count("("):
+        rule = f"more parentheses are closed than opened: {_JOINED_RULE}"
+        raise InvalidArgument.invalid("filters", expression, rule)
 
 
 def _split_field(field: str) -> tuple[str, str]:
