@@ -13,6 +13,8 @@ from google.protobuf.message import Message
 from elevon_core.errors import InvalidArgument
 
 LONGEST_PART: Final = 255
+GENERATED_PREFIX: Final = ".flytegen."
+"""Names of workflows and launch plans that exist to run a single task are this and the task's name."""
 EXECUTION_NAME: Final = re.compile(r"[a-z][a-z\-0-9]*")
 LONGEST_EXECUTION_NAME: Final = 63
 
@@ -25,12 +27,14 @@ def validate_identifier(
     """Checks presence, resource type, and every part of the identifier of a task, workflow or launch plan.
 
     Parts are non-empty, have at most 255 characters and no control characters; names may hold dots, slashes and blanks.
+    The prefix of generated names does not count: the task's name may be as long as any.
     """
     present = _present(identifier, field)
     if present.resource_type != resource_type:
         found, expected = _type_name(present.resource_type), _type_name(resource_type)
         raise InvalidArgument(f"unexpected resource type {found} for identifier [{text(present)}], expected {expected}")
-    _validate_parts(present.project, present.domain, present.name, present.version, org=present.org)
+    name = present.name if resource_type == core.TASK else _own_name(present.name)
+    _validate_parts(present.project, present.domain, name, present.version, org=present.org)
 
 
 def validate_execution_identifier(identifier: core.WorkflowExecutionIdentifier | None, field: str = "id") -> None:
@@ -75,6 +79,11 @@ def validate_part(value: str, field: str) -> None:
     _validate_text(value, field)
 
 
+def validate_name(value: str, field: str = "name") -> None:
+    """The rule for the name of a task, workflow or launch plan, of which it is not known which: that of any of them."""
+    validate_part(_own_name(value), field)
+
+
 def text(identifier: core.Identifier) -> str:
     """The identifier without its resource type: `project:domain:name:version`."""
     return f"{identifier.project}:{identifier.domain}:{identifier.name}:{identifier.version}"
@@ -83,6 +92,10 @@ def text(identifier: core.Identifier) -> str:
 def key(identifier: core.Identifier) -> tuple[str, str, str, str]:
     """What tells an entity from another of the same resource type: (project, domain, name, version)."""
     return identifier.project, identifier.domain, identifier.name, identifier.version
+
+
+def _own_name(name: str) -> str:
+    return name.removeprefix(GENERATED_PREFIX) or name
 
 
 def _present(identifier: _AnyIdentifier | None, field: str) -> _AnyIdentifier:

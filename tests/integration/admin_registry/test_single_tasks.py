@@ -10,6 +10,7 @@ from elevon_core.errors import NotFound
 from elevon_idl.admin import v1 as admin_idl
 from elevon_idl.core import v1 as core
 from flyteidl.admin import common_pb2
+from flyteidl.core import identifier_pb2
 
 from tests.integration.admin_registry.harness import (
     DOMAIN,
@@ -17,7 +18,10 @@ from tests.integration.admin_registry.harness import (
     Admin,
     defaults,
     fixed,
+    keys,
+    listing,
     plan,
+    plan_id,
     serving,
     task,
     workflow,
@@ -73,6 +77,24 @@ async def test_a_task_is_launched_within_a_workflow_of_one_node(admin: Admin) ->
     assert node.metadata.interruptible
     assert node.inputs[0].binding.promise == core.OutputReference(node_id="start-node", var="a")
     assert parts.closure.primary.template.interface == parts.closure.tasks[0].template.interface
+
+
+async def test_what_is_generated_for_a_task_with_the_longest_name_can_be_read(admin: Admin) -> None:
+    name = "t" * 255
+    await admin.register(task(name))
+
+    parts = await admin.app.registry.single_tasks.launch_parts(key(name))
+
+    generated = f".flytegen.{name}"
+    found = await admin.stub.GetWorkflow(common_pb2.ObjectGetRequest(id=workflow_id(generated)))
+    assert found.id.name == generated == parts.workflow_id.name
+    assert (await admin.stub.GetLaunchPlan(common_pb2.ObjectGetRequest(id=plan_id(generated)))).id.name == generated
+    assert keys((await admin.stub.ListWorkflows(listing(generated))).workflows) == [f"{generated}:v1"]
+    asked = common_pb2.NamedEntityGetRequest(
+        resource_type=identifier_pb2.WORKFLOW,
+        id=common_pb2.NamedEntityIdentifier(project=PROJECT, domain=DOMAIN, name=generated),
+    )
+    assert (await admin.stub.GetNamedEntity(asked)).id.name == generated
 
 
 async def test_a_task_launched_by_many_at_once_gets_one_workflow(database_url: str) -> None:

@@ -56,6 +56,25 @@ def test_lengths_and_control_characters(part: str) -> None:
             identifiers.validate_identifier(_task(**{part: f"a{control}b"}), core.TASK)
 
 
+@pytest.mark.parametrize("kind", [core.WORKFLOW, core.LAUNCH_PLAN])
+def test_a_name_that_is_generated_for_a_task_may_be_longer_by_its_prefix(kind: core.ResourceType.ValueType) -> None:
+    def generated(name: str, kind: core.ResourceType.ValueType = kind) -> core.Identifier:
+        identifier = _task(name=identifiers.GENERATED_PREFIX + name)
+        identifier.resource_type = kind
+        return identifier
+
+    for name in ("", "x" * 255):
+        identifiers.validate_identifier(generated(name), kind)
+        identifiers.validate_name(identifiers.GENERATED_PREFIX + name)
+    for name in ("x" * 256, "a\nb"):
+        with pytest.raises(InvalidArgument, match="invalid value for name"):
+            identifiers.validate_identifier(generated(name), kind)
+        with pytest.raises(InvalidArgument, match="invalid value for name"):
+            identifiers.validate_name(identifiers.GENERATED_PREFIX + name)
+    with pytest.raises(InvalidArgument, match="at most 255"):
+        identifiers.validate_identifier(generated("x" * 255, core.TASK), core.TASK)
+
+
 def test_execution_identifiers() -> None:
     identifiers.validate_execution_identifier(_EXECUTION)
     with pytest.raises(InvalidArgument, match="missing id"):

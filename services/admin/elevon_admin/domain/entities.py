@@ -23,9 +23,6 @@ KIND_NAMES: Mapping[Kind, str] = {
 }
 """How messages call the kinds of entities."""
 
-GENERATED_PREFIX = ".flytegen."
-"""Names of workflows and launch plans that exist to run a single task begin so."""
-
 
 class EntityKey(NamedTuple):
     """The name of one version of a task, workflow or launch plan; its kind is known from the context."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from elevon_core.identifiers import GENERATED_PREFIX
 from elevon_idl.admin import v1 as admin
 from elevon_idl.core import v1 as core
 
-from elevon_admin.domain.entities import GENERATED_PREFIX, EntityKey
+from elevon_admin.domain.entities import EntityKey
 
 LONGEST_NODE_ID = 63
 _RESERVED = ("start-node", "end-node")

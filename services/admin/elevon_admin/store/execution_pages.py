@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
 
+from elevon_core.identifiers import GENERATED_PREFIX
 from elevon_idl.admin import v1 as admin
 from sqlalchemy import Column, ColumnElement, Select, Table, and_, asc, desc, select, tuple_, union_all
 
-from elevon_admin.domain.entities import GENERATED_PREFIX
 from elevon_admin.domain.filter_values import ValueKind
 from elevon_admin.domain.filters import Filter, FilterFunction, mentions
 from elevon_admin.domain.paging import Page

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from elevon_core.errors import NotFound
+from elevon_core.identifiers import GENERATED_PREFIX
 from elevon_idl.admin import v1 as admin
 from elevon_kit.database import Database
 from elevon_kit.sqlalchemy_asyncio import AsyncConnection
 from sqlalchemy import ColumnElement, Row, and_, or_, select, update
 
-from elevon_admin.domain.entities import GENERATED_PREFIX, EntityScope, Kind, StoredName
+from elevon_admin.domain.entities import EntityScope, Kind, StoredName
 from elevon_admin.domain.filter_values import ValueKind
 from elevon_admin.domain.filters import Filter
 from elevon_admin.domain.paging import Page

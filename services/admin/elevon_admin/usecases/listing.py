@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from elevon_core.errors import InvalidArgument
-from elevon_core.identifiers import validate_part
+from elevon_core.identifiers import validate_name, validate_part
 from elevon_idl.admin import v1 as admin
 
 from elevon_admin.domain.entities import EntityScope
@@ -49,5 +49,5 @@ def checked_scope(project: str, domain: str, name: str = "") -> EntityScope:
     validate_part(project, "project")
     validate_part(domain, "domain")
     if name:
-        validate_part(name, "name")
+        validate_name(name)
     return EntityScope(project, domain, name)
