@@ -164,6 +164,7 @@ BAD_SPECS = {
     "label key": ({"labels": common_pb2.Labels(values={"a b": "x"})}, "invalid label key [a b]"),
     "label value": ({"labels": common_pb2.Labels(values={"a": "x y"})}, "invalid label value [x y]"),
     "too many labels": ({"labels": common_pb2.Labels(values={f"k{n}": "" for n in range(17)})}, "at most 16"),
+    "parallelism": ({"max_parallelism": -1}, "invalid value for max_parallelism: '-1': must not be negative"),
     "cron text": ({**BOUND, **_schedule("when", cron_schedule=_cron("* * *"))}, "Invalid cron expression: '* * *'"),
     "deprecated cron text": ({**BOUND, **_schedule("when", cron_expression="no")}, "Invalid cron expression"),
     "unbound input": ({"fixed_inputs": fixed(a=1), **_schedule("when", rate=HOURLY)}, "required input: s"),

@@ -39,6 +39,8 @@ def expected_inputs(spec: admin.LaunchPlanSpec, interface: core.TypedInterface, 
     metadata = spec.entity_metadata
     if metadata.HasField("launch_conditions"):
         raise InvalidArgument("launch_conditions must be unset: launch conditions are not supported")
+    if spec.max_parallelism < 0:
+        raise InvalidArgument.invalid("max_parallelism", spec.max_parallelism, "must not be negative")
     _check_schedule(metadata.schedule, expected)
     catch_up_of(spec.annotations.values, _ANY_CATCH_UP)
     behavior_of(spec)
