@@ -165,6 +165,10 @@ BAD_SPECS = {
     "label value": ({"labels": common_pb2.Labels(values={"a": "x y"})}, "invalid label value [x y]"),
     "too many labels": ({"labels": common_pb2.Labels(values={f"k{n}": "" for n in range(17)})}, "at most 16"),
     "parallelism": ({"max_parallelism": -1}, "invalid value for max_parallelism: '-1': must not be negative"),
+    "concurrency": (
+        {"concurrency_policy": launch_plan_pb2.ConcurrencyPolicy(behavior="CONCURRENCY_LIMIT_BEHAVIOR_SKIP")},
+        "invalid value for concurrency_policy.max: '0': must be at least 1",
+    ),
     "cron text": ({**BOUND, **_schedule("when", cron_schedule=_cron("* * *"))}, "Invalid cron expression: '* * *'"),
     "deprecated cron text": ({**BOUND, **_schedule("when", cron_expression="no")}, "Invalid cron expression"),
     "unbound input": ({"fixed_inputs": fixed(a=1), **_schedule("when", rate=HOURLY)}, "required input: s"),

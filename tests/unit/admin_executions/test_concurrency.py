@@ -10,6 +10,7 @@ from elevon_admin.domain.concurrency import (
     Occupancy,
     PlanName,
     Verdict,
+    check_policy,
     concurrency_limit,
     replaced,
 )
@@ -62,6 +63,25 @@ def test_what_makes_no_sense_is_refused(given_plan: admin.LaunchPlan, words: tup
     with pytest.raises(InvalidArgument) as raised:
         concurrency_limit(given_plan)
     assert all(word in raised.value.message for word in words)
+
+
+@pytest.mark.parametrize(
+    ("given_plan", "words"),
+    [
+        (plan(0, SKIP), "invalid value for concurrency_policy.max: '0': must be at least 1"),
+        (plan(0, 7), "concurrency_policy.max"),
+        (plan(1, 7), "concurrency_policy.behavior"),
+        (plan(0, 0, "wait"), "concurrency_policy.max"),
+    ],
+)
+def test_a_policy_that_could_not_hold_is_not_registered(given_plan: admin.LaunchPlan, words: str) -> None:
+    with pytest.raises(InvalidArgument, match=words):
+        check_policy(given_plan.spec)
+
+
+@pytest.mark.parametrize("given_plan", [admin.LaunchPlan(), plan(2), plan(1, SKIP), plan(1, SKIP, "wait")])
+def test_other_policies_are(given_plan: admin.LaunchPlan) -> None:
+    check_policy(given_plan.spec)
 
 
 @given(st.lists(st.integers(), unique=True), st.integers(1, 5))

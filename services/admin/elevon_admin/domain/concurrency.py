@@ -99,6 +99,14 @@ def concurrency_limit(plan: admin.LaunchPlan) -> ConcurrencyLimit | None:
     return ConcurrencyLimit(name, plan.spec.concurrency_policy.max, behavior)
 
 
+def check_policy(spec: admin.LaunchPlanSpec) -> None:
+    """Raise InvalidArgument unless the policy makes sense: one that is to be registered, as stored ones may differ."""
+    behavior_of(spec)
+    policy = spec.concurrency_policy
+    if policy.behavior != admin.CONCURRENCY_LIMIT_BEHAVIOR_UNSPECIFIED and policy.max < 1:
+        raise InvalidArgument.invalid("concurrency_policy.max", policy.max, "must be at least 1 where behavior is set")
+
+
 def behavior_of(spec: admin.LaunchPlanSpec) -> Behavior | None:
     """What the policy does with one execution too many; None when there is no limit. Raises InvalidArgument."""
     policy, named = spec.concurrency_policy, spec.annotations.values.get(BEHAVIOR_ANNOTATION)

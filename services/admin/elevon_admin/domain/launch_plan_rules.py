@@ -11,7 +11,7 @@ from elevon_idl.admin import v1 as admin
 from elevon_idl.core import v1 as core
 
 from elevon_admin.domain.catch_up import CatchUp, CatchUpMode, catch_up_of
-from elevon_admin.domain.concurrency import behavior_of
+from elevon_admin.domain.concurrency import check_policy
 from elevon_admin.domain.kubernetes_names import check_labels
 from elevon_admin.domain.schedules import check_schedule, schedule_type
 
@@ -43,7 +43,7 @@ def expected_inputs(spec: admin.LaunchPlanSpec, interface: core.TypedInterface, 
         raise InvalidArgument.invalid("max_parallelism", spec.max_parallelism, "must not be negative")
     _check_schedule(metadata.schedule, expected)
     catch_up_of(spec.annotations.values, _ANY_CATCH_UP)
-    behavior_of(spec)
+    check_policy(spec)
     for number, notification in enumerate(metadata.notifications):
         check_notification(notification, f"notifications[{number}]")
     return expected
