@@ -12,6 +12,7 @@ from elevon_idl.core import v1 as core
 
 from elevon_admin.domain.catch_up import CatchUp, CatchUpMode, catch_up_of
 from elevon_admin.domain.concurrency import check_policy
+from elevon_admin.domain.environments import check_environment
 from elevon_admin.domain.kubernetes_names import check_labels
 from elevon_admin.domain.schedules import check_schedule, schedule_type
 
@@ -35,6 +36,7 @@ def expected_inputs(spec: admin.LaunchPlanSpec, interface: core.TypedInterface, 
     Raises InvalidArgument for the first rule that is broken.
     """
     check_labels(spec.labels.values, most_labels)
+    check_environment(spec.envs.values)
     expected = check_default_and_fixed(spec.default_inputs, spec.fixed_inputs, interface.inputs)
     metadata = spec.entity_metadata
     if metadata.HasField("launch_conditions"):

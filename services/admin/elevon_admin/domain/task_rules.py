@@ -13,6 +13,8 @@ from elevon_idl.admin import v1 as admin
 from elevon_idl.core import v1 as core
 from google.protobuf.struct_pb2 import Struct
 
+from elevon_admin.domain.environments import check_environment
+
 _LIMITED = {
     core.Resources.CPU: "cpu",
     core.Resources.GPU: "gpu",
@@ -54,6 +56,7 @@ def check_template(template: core.TaskTemplate) -> None:
         raise InvalidArgument.missing("typed interface")
     if template.HasField("container") and not template.container.image:
         raise InvalidArgument.missing("image")
+    check_environment(template.container.env, "container.env")
 
 
 def check_whitelisted(task_type: str, project: str, domain: str, whitelist: Whitelist) -> None:
