@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
-from pathlib import Path
 
 import grpc
 from elevon_idl.admin import v1 as admin
-from elevon_kit.blobs import BlobStore, parse
+from elevon_kit.blobs import BlobStore
 from elevon_kit.blobs_obstore import open_blob_store
 from elevon_kit.database import Database
 from elevon_kit.grpc_client import channel
@@ -18,16 +15,14 @@ from elevon_kit.grpc_server import GrpcServer
 from elevon_kit.logging import get_logger
 from starlette.routing import BaseRoute
 
+from elevon_admin.data_access import SigningKey, build_data_access, container_uri
 from elevon_admin.domain.concurrency import PlanName
 from elevon_admin.domain.dispatches import Dispatch
 from elevon_admin.domain.execution_queues import ExecutionQueues
 from elevon_admin.domain.records import ExecutionKey
 from elevon_admin.drivers.catalog_client import GrpcMemoCatalog
-from elevon_admin.drivers.data_routes import data_routes
 from elevon_admin.drivers.engine_client import PropellerEngine
 from elevon_admin.drivers.left_files import EngineAndOwnFiles
-from elevon_admin.drivers.plain_urls import PlainUrls
-from elevon_admin.drivers.signed_urls import LocalUrls, StoreUrls
 from elevon_admin.execution_ports import Engine, Outbox
 from elevon_admin.ports import Clock
 from elevon_admin.registry import Registry, config_defaults, resource_spec
@@ -53,13 +48,12 @@ from elevon_admin.store.executions import SqlExecutions
 from elevon_admin.store.metrics import SqlHistories
 from elevon_admin.store.node_executions import SqlNodeExecutions
 from elevon_admin.store.retention import SqlRetention
-from elevon_admin.store.secrets import shared_secret
 from elevon_admin.store.signals import SqlSignals
 from elevon_admin.store.task_executions import SqlTaskExecutions
 from elevon_admin.store.workflows import SqlWorkflows
 from elevon_admin.usecases.admission import Admission
 from elevon_admin.usecases.closures import Closures
-from elevon_admin.usecases.data_proxy import DataProxy, DataProxySettings
+from elevon_admin.usecases.data_proxy import DataProxy
 from elevon_admin.usecases.dispatch import Dispatcher, DispatchSettings
 from elevon_admin.usecases.eager_workflows import EagerWorkflows
 from elevon_admin.usecases.execution_data import ExecutionData
@@ -67,7 +61,6 @@ from elevon_admin.usecases.execution_measurements import ExecutionMeasurements
 from elevon_admin.usecases.execution_queries import ExecutionQueries
 from elevon_admin.usecases.launch import Launch, LaunchSettings
 from elevon_admin.usecases.launch_sources import RegistrySource
-from elevon_admin.usecases.links import Links
 from elevon_admin.usecases.literals import LiteralStore
 from elevon_admin.usecases.memoization import Memoization
 from elevon_admin.usecases.metrics import ExecutionMetrics
@@ -79,38 +72,12 @@ from elevon_admin.usecases.watch_hub import WatchedOutbox, WatchHub
 
 log = get_logger("executions")
 
-SIGNING_KEY_BYTES = 32
-
 
 class WaitingOutbox:
     """The Outbox without an engine: what is committed waits in the database until a later start has one."""
 
     def put(self, dispatches: Sequence[Dispatch]) -> None:
         """See Outbox."""
-
-
-class SigningKey:
-    """The key that signs local URLs: from a file, else from the database, so that all replicas have the same."""
-
-    def __init__(self, file: Path | None, database: Database) -> None:
-        self._file = file
-        self._database = database
-        self._key = b""
-
-    def __call__(self) -> bytes:
-        """The key, once `load` has run."""
-        return self._key
-
-    async def load(self) -> None:
-        """Read the key; makes it when there is none."""
-        proposal = secrets.token_hex(SIGNING_KEY_BYTES).encode()
-        if self._file is None:
-            self._key = await shared_secret(self._database, "signing key", proposal)
-            return
-        if not self._file.exists():
-            self._file.touch(mode=0o600)
-            self._file.write_bytes(proposal)
-        self._key = self._file.read_bytes().strip()
 
 
 @dataclass(slots=True)
@@ -223,16 +190,7 @@ def build_executions(
     domains = [domain.id for domain in settings.domains]
     projects = RegisteredProjects(registry.project_repository, domains)
     queries = ExecutionQueries(executions, SqlNodeExecutions(database), SqlTaskExecutions(database))
-    signing_key = SigningKey(settings.signing_key_file, database)
-    urls = _local_urls(settings, base, signing_key, http_address, clock)
-    signer = StoreUrls(blobs, urls)
-    readable = [base, *filter(None, [settings.executions.raw_output_prefix])]
-    downloads = None
-    if settings.http.enabled:
-        downloads = PlainUrls(blobs, readable, signing_key, _public_url(settings, http_address), clock)
-    links = Links(signer, downloads, readable, timedelta(seconds=settings.data.download_seconds))
-    data = ExecutionData(executions, queries, literals, links)
-    proxy = DataProxy(signer, links, blobs, queries, data, _proxy_settings(settings, base), clock)
+    access = build_data_access(settings, blobs, base, database, executions, queries, literals, clock, http_address)
     return Executions(
         launch=Launch(
             source,
@@ -250,10 +208,10 @@ def build_executions(
         admission=admission,
         terminate=terminate,
         execution_queries=queries,
-        execution_data=data,
+        execution_data=access.data,
         record_events=record_events,
         metrics=ExecutionMetrics(SqlHistories(database), registry.reads, literals),
-        data_proxy=proxy,
+        data_proxy=access.proxy,
         signals=Signals(SqlSignals(database), outbox, clock),
         retaining=build_retaining(
             settings.retention,
@@ -267,35 +225,12 @@ def build_executions(
         watch=Watch(SqlChanges(database), watch_hub, clock, settings.watch.poll_seconds),
         watch_hub=watch_hub,
         memoization=Memoization(queries, registry.reads, literals, memo_catalog),
-        routes=[
-            *([] if downloads is None else downloads.routes),
-            *([] if urls is None else data_routes(urls, settings.data.max_upload_bytes)),
-        ],
-        signing_key=signing_key,
+        routes=access.routes,
+        signing_key=access.signing_key,
         blobs=blobs,
         dispatcher=dispatcher,
         channels=channels,
     )
-
-
-def container_uri(container: str) -> str:
-    """The container as a URI; a local folder `elevon-data` when none is set."""
-    if "://" in container:
-        return container.rstrip("/")
-    return Path(container or "elevon-data").absolute().as_uri()
-
-
-def _local_urls(
-    settings: AdminSettings, base: str, key: SigningKey, http_address: Callable[[], str], clock: Clock
-) -> LocalUrls | None:
-    if parse(base).scheme != "file" or not settings.http.enabled:
-        return None
-    return LocalUrls(base, key, _public_url(settings, http_address), clock)
-
-
-def _public_url(settings: AdminSettings, http_address: Callable[[], str]) -> Callable[[], str]:
-    scheme = "https" if settings.http.tls_certificate is not None else "http"
-    return lambda: settings.public_url or f"{scheme}://{http_address()}"
 
 
 def _launch_settings(settings: AdminSettings) -> LaunchSettings:
@@ -305,14 +240,6 @@ def _launch_settings(settings: AdminSettings) -> LaunchSettings:
         namespace_template=given.namespace_template,
         console_url=given.console_url,
         most_labels=settings.registration.max_label_entries,
-    )
-
-
-def _proxy_settings(settings: AdminSettings, base: str) -> DataProxySettings:
-    return DataProxySettings(
-        base=base,
-        upload_prefix=settings.data.upload_prefix,
-        longest_upload=timedelta(seconds=settings.data.upload_seconds),
     )
 
 
