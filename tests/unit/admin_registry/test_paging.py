@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from elevon_admin.domain.paging import MAXIMUM_ROWS, Page, cut, next_token, parse_page
+from elevon_admin.domain.paging import MAXIMUM_BYTES, MAXIMUM_ROWS, Page, cut, cut_by_size, next_token, parse_page
 from elevon_admin.domain.sorting import Sort, parse_sort
 from elevon_core.errors import InvalidArgument
 from elevon_idl.admin import v1 as admin
@@ -27,6 +27,22 @@ def test_following_the_tokens_gives_every_row_once(total: int, limit: int) -> No
 
     assert seen == rows
     assert pages == max(1, -(-total // limit))
+
+
+@given(st.lists(st.integers(0, MAXIMUM_BYTES * 2), max_size=30), st.integers(1, 12))
+def test_pages_of_large_rows_are_short_and_leave_no_row_out(sizes: list[int], limit: int) -> None:
+    seen: list[int] = []
+    token = ""
+    while True:
+        page = parse_page(limit, token, "ListThings")
+        assert page.fetch is not None
+        shown, token = cut_by_size(page, sizes[page.offset : page.offset + page.fetch], lambda size: size)
+        assert len(shown) == 1 or sum(shown) <= MAXIMUM_BYTES
+        seen += shown
+        if not token:
+            break
+
+    assert seen == sizes
 
 
 def test_tokens_are_offsets_in_decimal() -> None:

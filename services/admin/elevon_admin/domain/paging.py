@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -11,6 +11,9 @@ from elevon_core.errors import InvalidArgument
 
 MAXIMUM_ROWS = 10_000
 """A page holds no more, whatever was asked; the token leads on, and every client stops on an empty token only."""
+
+MAXIMUM_BYTES = 16 * 1024 * 1024
+"""Where rows are large, a page ends before it has more than this: flytekit takes answers of 20 MiB."""
 
 _LARGEST_OFFSET = 2**63 - 1 - MAXIMUM_ROWS
 
@@ -49,6 +52,17 @@ def parse_page(limit: int, token: str, operation: str, *, optional: bool = False
     if offset > _LARGEST_OFFSET:
         raise InvalidArgument(f"invalid pagination token {token} for {operation}")
     return Page(min(limit, MAXIMUM_ROWS) if limit else None, offset)
+
+
+def cut_by_size(page: Page, rows: Sequence[Row], size_of: Callable[[Row], int]) -> tuple[Sequence[Row], str]:
+    """As `cut`, ending the page before its rows have more than MAXIMUM_BYTES together; it always has one."""
+    shown, token = cut(page, rows)
+    total = 0
+    for count, row in enumerate(shown):
+        total += size_of(row)
+        if count and total > MAXIMUM_BYTES:
+            return shown[:count], str(page.offset + count)
+    return shown, token
 
 
 def next_token(page: Page, fetched: int) -> str:

@@ -10,7 +10,7 @@ from elevon_idl.core import v1 as core
 
 from elevon_admin.domain.digests import digests, request_digest
 from elevon_admin.domain.entities import Digests, EntityKey, NewEntity, Standing, StoredTask
-from elevon_admin.domain.paging import cut
+from elevon_admin.domain.paging import cut_by_size
 from elevon_admin.domain.stored_text import check_text
 from elevon_admin.domain.task_rules import Whitelist, check_resources, check_template, check_whitelisted
 from elevon_admin.ports import Clock, PlatformLimits, TaskRepository
@@ -70,9 +70,9 @@ class Tasks:
         return task_message(await self._reads.task(EntityKey.of(identifier)))
 
     async def list(self, request: admin.ResourceListRequest) -> admin.TaskList:
-        """A page of tasks with their closures."""
+        """A page of tasks with their closures; shorter where they are large."""
         scope, filters, sort, page = resource_listing(request, "ListTasks")
-        rows, token = cut(page, await self._tasks.list(scope, filters, sort, page))
+        rows, token = cut_by_size(page, await self._tasks.list(scope, filters, sort, page), lambda task: task.size)
         return admin.TaskList(tasks=[task_message(task) for task in rows], token=token)
 
     async def _compile(self, template: core.TaskTemplate, key: EntityKey) -> core.CompiledTask:
