@@ -89,7 +89,7 @@ def test_what_is_not_a_dns_label(label: str) -> None:
     [
         ("*/5 * * * *", Cron("*/5 * * * *")),
         ("0 9 ? * MON-FRI", Cron("0 9 * * MON-FRI")),
-        ("0 0 1 JAN,jul ?/2", Cron("0 0 1 JAN,jul */2")),
+        ("0 0 1 JAN,jul ?/2", Cron("0 0 1 JAN,jul 0-6/2")),
         ("@hourly", Cron("0 * * * *")),
         ("@Midnight", Cron("0 0 * * *")),
         ("daily", Cron("0 0 * * *")),

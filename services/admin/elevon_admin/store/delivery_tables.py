@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, Column, Index, Integer, LargeBinary, SmallInteger, Table, Text, text
+from sqlalchemy import Boolean, Column, Index, Integer, LargeBinary, SmallInteger, Table, Text, false, text
 
 from elevon_admin.store.schema import Name, Nanoseconds, RowId, metadata
 
@@ -23,7 +23,7 @@ deliveries = Table(
     Column("attempts", Integer, nullable=False),
     Column("try_at", Nanoseconds, nullable=False),
     Column("error", Text, nullable=False),
-    Column("holds", Boolean, nullable=False),
+    Column("holds", Boolean, nullable=False, server_default=false()),
     Index("ix_deliveries_receiver", "receiver", "state", "id"),
     Index("ix_deliveries_try_at", "receiver", "state", "try_at", "id"),
     Index("ix_deliveries_holding", "receiver", "subject", "id", sqlite_where=text(HOLDING)),
