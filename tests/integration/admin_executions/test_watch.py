@@ -12,6 +12,7 @@ from typing import Any
 import grpc
 import pytest
 from elevon_admin.drivers.engine_memory import MemoryEngine
+from elevon_admin.usecases import watch
 from elevon_idl.admin import v1 as admin_v1
 from elevon_idl.admin.v1 import watch_service_pb2_grpc
 from elevon_idl.core import v1 as core
@@ -20,6 +21,7 @@ from tests.integration.admin_executions.harness import (
     DOMAIN,
     NODE,
     PROJECT,
+    TASK,
     WORKFLOW,
     Admin,
     execution_id,
@@ -93,6 +95,11 @@ class Seen:
             self.phase = WORKFLOW.Phase.Name(response.execution.closure.phase)
 
 
+def tomorrow() -> int:
+    """A moment that no change can have yet."""
+    return time.time_ns() + 86_400_000_000_000
+
+
 async def told(call: Any, code: grpc.StatusCode, word: str) -> None:
     """Assert that a stream ends with an error."""
     error = await refused(Seen(call).to_the_end(), code)
@@ -137,11 +144,63 @@ async def test_going_on_from_a_token(admin: Admin, watching: Any) -> None:
     await admin.report_node(key, "n1", NODE.RUNNING, 1)
     second = Seen(watching.WatchExecution(of("x", first.token)))
     await second.until(lambda: second.nodes == {"n0": "SUCCEEDED", "n1": "RUNNING"})
-    later = Seen(watching.WatchExecution(of("x", str(time.time_ns() + 60_000_000_000))))
-    await later.until(lambda: bool(later.phase))
-    assert later.nodes == {}
     await admin.report_node(key, "n1", NODE.SUCCEEDED, 2)
-    await later.until(lambda: later.nodes == {"n1": "SUCCEEDED"})
+    await second.until(lambda: second.nodes["n1"] == "SUCCEEDED")
+
+
+async def test_a_token_a_little_ahead_of_the_clock(admin: Admin, watching: Any) -> None:
+    # The clock of the replica that gave it may be ahead of this one's.
+    key = await admin.launch(await admin.register(), "x")
+    await admin.report_node(key, "n0", NODE.RUNNING)
+    ahead = Seen(watching.WatchExecution(of("x", str(time.time_ns() + watch.SKEW // 2))))
+    await ahead.until(lambda: bool(ahead.phase))
+    await admin.report_node(key, "n1", NODE.RUNNING)
+    await ahead.until(lambda: ahead.nodes.get("n1") == "RUNNING")
+
+
+async def attempt(admin: Admin, key: Any, retry_attempt: int, phase: int = TASK.RUNNING, version: int = 0) -> None:
+    """Report an attempt of n0, and nothing of the node."""
+    await admin.report_task(key, "n0", phase, retry_attempt=retry_attempt, phase_version=version)
+
+
+async def test_changes_of_attempts_are_told(admin: Admin, watching: Any) -> None:
+    key = await admin.launch(await admin.register(), "x")
+    await admin.report_node(key, "n0", NODE.RUNNING)
+    seen = Seen(watching.WatchExecution(of("x")))
+    await seen.until(lambda: bool(seen.phase))
+    for reported in ((0,), (0, TASK.RUNNING, 1), (0, TASK.FAILED), (1,)):
+        seen.nodes.clear()
+        await attempt(admin, key, *reported)
+        await seen.until(lambda: seen.nodes == {"n0": "RUNNING"})
+    seen.nodes.clear()
+    await attempt(admin, key, 1, TASK.SUCCEEDED)
+    again = Seen(watching.WatchExecution(of("x", seen.token)))
+    await again.until(lambda: again.nodes == {"n0": "RUNNING"})
+
+
+async def test_changes_of_attempts_that_another_replica_records(database_url: str, tmp_path: Path) -> None:
+    quick: dict[str, Any] = {"watch": {"poll_seconds": 0.05}}
+    engine = MemoryEngine()
+    async with (
+        serving(database_url, tmp_path, engine) as one,
+        serving(database_url, tmp_path, engine, **quick) as other,
+        grpc.aio.insecure_channel(other.app.grpc_address) as channel,
+    ):
+        key = await one.launch(await one.register(), "x")
+        await one.report_node(key, "n0", NODE.RUNNING)
+        seen = Seen(Stub(channel).WatchExecution(of("x")))
+        await seen.until(lambda: bool(seen.phase))
+        for number in range(3):
+            seen.nodes.clear()
+            await attempt(one, key, number)
+            await seen.until(lambda: seen.nodes == {"n0": "RUNNING"})
+
+
+async def test_a_token_of_the_beginning_of_time(admin: Admin, watching: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watch, "SKEW", 0)
+    await admin.launch(await admin.register(), "before")
+    seen = Seen(watching.WatchExecutions(everywhere("0")))
+    await seen.until(lambda: "before" in seen.executions)
 
 
 async def test_a_slow_reader_sees_the_last_state(admin: Admin, watching: Any) -> None:
@@ -212,7 +271,16 @@ async def test_what_another_replica_records_is_seen(database_url: str, tmp_path:
             grpc.StatusCode.INVALID_ARGUMENT,
             "missing",
         ),
+        (lambda stub: stub.WatchExecution(of("x", "9" * 19)), grpc.StatusCode.INVALID_ARGUMENT, "token"),
+        (lambda stub: stub.WatchExecution(of("x", str(tomorrow()))), grpc.StatusCode.INVALID_ARGUMENT, "in the future"),
         (lambda stub: stub.WatchExecutions(everywhere("-1")), grpc.StatusCode.INVALID_ARGUMENT, "token"),
+        (lambda stub: stub.WatchExecutions(everywhere("9" * 19)), grpc.StatusCode.INVALID_ARGUMENT, "token"),
+        (lambda stub: stub.WatchExecutions(everywhere(str(2**63))), grpc.StatusCode.INVALID_ARGUMENT, "token"),
+        (
+            lambda stub: stub.WatchExecutions(everywhere(str(tomorrow()))),
+            grpc.StatusCode.INVALID_ARGUMENT,
+            "in the future",
+        ),
         (
             lambda stub: stub.WatchExecutions(admin_v1.WatchExecutionsRequest(domain=DOMAIN)),
             grpc.StatusCode.INVALID_ARGUMENT,

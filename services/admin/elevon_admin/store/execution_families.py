@@ -160,6 +160,7 @@ _CHANGE_TASKS = _changing(
     ),
     ("inputs", "outputs", "outputs_uri"),
 )
+_TOUCH_NODES = _changing(node_executions, ("updated_at",), ())
 _ADD_NODES = insert(node_executions)
 _ADD_TASKS = insert(task_executions)
 
@@ -171,6 +172,7 @@ class _Writes:
         self.executions = ManyRows(_CHANGE_EXECUTIONS, "new_")
         self.new_nodes = ManyRows(_ADD_NODES)
         self.nodes = ManyRows(_CHANGE_NODES, "new_")
+        self.touched_nodes = ManyRows(_TOUCH_NODES, "new_")
         self.new_tasks = ManyRows(_ADD_TASKS)
         self.tasks = ManyRows(_CHANGE_TASKS, "new_")
 
@@ -311,6 +313,7 @@ async def store_families(connection: AsyncConnection, families: Iterable[Executi
     nodes: list[dict[str, Any]] = []
     new_tasks: list[dict[str, Any]] = []
     tasks: list[dict[str, Any]] = []
+    touched: list[dict[str, Any]] = []
     for family in families:
         row_id = family.execution.row_id
         if family.execution.changed:
@@ -321,16 +324,28 @@ async def store_families(connection: AsyncConnection, families: Iterable[Executi
         for task in family.tasks.values():
             if task.changed:
                 (new_tasks if task.row_id is None else tasks).append(task_values(task, row_id, now))
+        touched += [{"updated_at": now, "row_id": node} for node in _nodes_of_changed_attempts(family)]
     writes = _WRITES.setdefault(connection.dialect.name, _Writes())
     for statement, values in (
         (writes.executions, executions),
         (writes.new_nodes, new_nodes),
         (writes.nodes, nodes),
+        (writes.touched_nodes, touched),
         (writes.new_tasks, new_tasks),
         (writes.tasks, tasks),
     ):
         if values:
             await statement.execute(connection, values)
+
+
+def _nodes_of_changed_attempts(family: ExecutionFamily) -> list[int]:
+    """Rows of nodes that count as changed with their attempts, for those who watch, though nothing else of them is new.
+
+    The row says by `updated_at` when it changed, the node's closure when the node did.
+    """
+    ids = {task.key.node.node_id for task in family.tasks.values() if task.changed}
+    nodes = [family.nodes[node_id] for node_id in sorted(ids) if node_id in family.nodes]
+    return [node.row_id for node in nodes if node.row_id is not None and not node.changed]
 
 
 def _execution(row: Row[*tuple[Any, ...]]) -> ExecutionRecord:

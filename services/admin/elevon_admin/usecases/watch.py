@@ -29,9 +29,10 @@ SKEW = 5_000_000_000
 """How far, in nanoseconds, clocks of replicas and transactions under way may make a change look older than it is."""
 
 MOST_REMEMBERED = 20_000
-"""Above so many rows told, old ones are forgotten; one that changes without getting newer would be told again."""
+"""Above so many rows told, old ones are forgotten; such a one may be told again."""
 
 _LONGEST_TOKEN = 19
+_RULE = "must be the token of a message of this stream, or empty"
 
 Key = TypeVar("Key")
 Row = TypeVar("Row", StoredExecution, StoredNode)
@@ -49,7 +50,8 @@ class Told(dict[Key, int]):
         found = []
         for key, (updated_at, row) in changed.items():
             self.newest = max(self.newest, updated_at)
-            if self.get(key, -1) < updated_at:
+            # Not whether it is newer: clocks of the replicas that write may differ.
+            if self.get(key) != updated_at:
                 self[key] = updated_at
                 found.append(row)
         if len(self) > MOST_REMEMBERED:
@@ -73,7 +75,7 @@ class Watch:
     async def execution(self, request: admin.WatchExecutionRequest) -> AsyncIterator[admin.WatchExecutionResponse]:
         """See WatchService. Raises NotFound, InvalidArgument, ResourceExhausted, and Unavailable when admin stops."""
         validate_execution_identifier(request.id)
-        key, told = ExecutionKey.of(request.id), Told[str](parse_token(request.token))
+        key, told = ExecutionKey.of(request.id), Told[str](parse_token(request.token, self._clock()))
         with self._hub.watching(key) as watcher:
             everything, node_ids = True, set[str]()
             while True:
@@ -100,8 +102,8 @@ class Watch:
         if not request.domain:
             raise InvalidArgument.missing("domain")
         scope = (request.project, request.domain)
-        told: Told[ExecutionKey] = Told(parse_token(request.token) or self._clock())
-        everything = bool(request.token)
+        now, everything = self._clock(), bool(request.token)
+        told: Told[ExecutionKey] = Told(parse_token(request.token, now) if everything else now)
         with self._hub.watching(scope) as watcher:
             yield admin.WatchExecutionsResponse(token=str(told.newest))
             keys = set[ExecutionKey]()
@@ -156,12 +158,14 @@ class Watch:
             yield await self._changes.executions(some)
 
 
-def parse_token(token: str) -> int:
-    """The moment in a token, in nanoseconds; 0 for an empty one. Raises InvalidArgument."""
+def parse_token(token: str, now: int) -> int:
+    """The moment in a token, in nanoseconds; 0 for an empty one. Raises InvalidArgument, also for a future one."""
     if not token:
         return 0
     if len(token) > _LONGEST_TOKEN or not (token.isascii() and token.isdecimal()):
-        raise InvalidArgument.invalid("token", token, "must be the token of a message of this stream, or empty")
+        raise InvalidArgument.invalid("token", token, _RULE)
+    if int(token) > now + SKEW:
+        raise InvalidArgument.invalid("token", token, f"{_RULE}: it lies in the future")
     return int(token)
 
 

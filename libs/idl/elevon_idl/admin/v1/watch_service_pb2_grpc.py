@@ -30,8 +30,9 @@ class WatchServiceStub(object):
 
     Both streams tell states, not steps: what changes faster than a reader reads is told once, as it is then. Each message
     carries a token; a stream that begins with it tells everything that has changed since, and may repeat what it told
-    shortly before. A slow reader slows nobody but itself. RESOURCE_EXHAUSTED when as many streams are open as the server
-    allows; UNAVAILABLE when it stops: begin again with the last token.
+    shortly before. A node has changed when one of its attempts has. A slow reader slows nobody but itself.
+    RESOURCE_EXHAUSTED when as many streams are open as the server allows; UNAVAILABLE when it stops: begin again with the
+    last token.
     """
 
     def __init__(self, channel):
@@ -57,15 +58,16 @@ class WatchServiceServicer(object):
 
     Both streams tell states, not steps: what changes faster than a reader reads is told once, as it is then. Each message
     carries a token; a stream that begins with it tells everything that has changed since, and may repeat what it told
-    shortly before. A slow reader slows nobody but itself. RESOURCE_EXHAUSTED when as many streams are open as the server
-    allows; UNAVAILABLE when it stops: begin again with the last token.
+    shortly before. A node has changed when one of its attempts has. A slow reader slows nobody but itself.
+    RESOURCE_EXHAUSTED when as many streams are open as the server allows; UNAVAILABLE when it stops: begin again with the
+    last token.
     """
 
     def WatchExecution(self, request, context):
         """Follows one execution with all its nodes until it has ended, then closes the stream.
 
         Without a token, the first messages tell the present state of everything. NOT_FOUND when there is no such execution,
-        or no longer one; INVALID_ARGUMENT for a token that is none.
+        or no longer one; INVALID_ARGUMENT for a token that is none, or that lies in the future.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -75,7 +77,8 @@ class WatchServiceServicer(object):
         """Follows the executions of a project and domain, new ones among them, until the client ends the stream.
 
         The first message comes at once and has a token; without a token in the request it tells of no execution. Read lists
-        after it to miss nothing. INVALID_ARGUMENT for a token that is none or a missing project or domain.
+        after it to miss nothing. INVALID_ARGUMENT for a token that is none or lies in the future, or a missing project or
+        domain.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -107,8 +110,9 @@ class WatchService(object):
 
     Both streams tell states, not steps: what changes faster than a reader reads is told once, as it is then. Each message
     carries a token; a stream that begins with it tells everything that has changed since, and may repeat what it told
-    shortly before. A slow reader slows nobody but itself. RESOURCE_EXHAUSTED when as many streams are open as the server
-    allows; UNAVAILABLE when it stops: begin again with the last token.
+    shortly before. A node has changed when one of its attempts has. A slow reader slows nobody but itself.
+    RESOURCE_EXHAUSTED when as many streams are open as the server allows; UNAVAILABLE when it stops: begin again with the
+    last token.
     """
 
     @staticmethod

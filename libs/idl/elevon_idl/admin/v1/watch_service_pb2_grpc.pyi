@@ -22,8 +22,9 @@ class WatchServiceStub:
 
     Both streams tell states, not steps: what changes faster than a reader reads is told once, as it is then. Each message
     carries a token; a stream that begins with it tells everything that has changed since, and may repeat what it told
-    shortly before. A slow reader slows nobody but itself. RESOURCE_EXHAUSTED when as many streams are open as the server
-    allows; UNAVAILABLE when it stops: begin again with the last token.
+    shortly before. A node has changed when one of its attempts has. A slow reader slows nobody but itself.
+    RESOURCE_EXHAUSTED when as many streams are open as the server allows; UNAVAILABLE when it stops: begin again with the
+    last token.
     """
 
     def __init__(self, channel: typing.Union[grpc.Channel, grpc.aio.Channel]) -> None: ...
@@ -34,7 +35,7 @@ class WatchServiceStub:
     """Follows one execution with all its nodes until it has ended, then closes the stream.
 
     Without a token, the first messages tell the present state of everything. NOT_FOUND when there is no such execution,
-    or no longer one; INVALID_ARGUMENT for a token that is none.
+    or no longer one; INVALID_ARGUMENT for a token that is none, or that lies in the future.
     """
 
     WatchExecutions: grpc.UnaryStreamMultiCallable[
@@ -44,7 +45,8 @@ class WatchServiceStub:
     """Follows the executions of a project and domain, new ones among them, until the client ends the stream.
 
     The first message comes at once and has a token; without a token in the request it tells of no execution. Read lists
-    after it to miss nothing. INVALID_ARGUMENT for a token that is none or a missing project or domain.
+    after it to miss nothing. INVALID_ARGUMENT for a token that is none or lies in the future, or a missing project or
+    domain.
     """
 
 class WatchServiceAsyncStub:
@@ -52,8 +54,9 @@ class WatchServiceAsyncStub:
 
     Both streams tell states, not steps: what changes faster than a reader reads is told once, as it is then. Each message
     carries a token; a stream that begins with it tells everything that has changed since, and may repeat what it told
-    shortly before. A slow reader slows nobody but itself. RESOURCE_EXHAUSTED when as many streams are open as the server
-    allows; UNAVAILABLE when it stops: begin again with the last token.
+    shortly before. A node has changed when one of its attempts has. A slow reader slows nobody but itself.
+    RESOURCE_EXHAUSTED when as many streams are open as the server allows; UNAVAILABLE when it stops: begin again with the
+    last token.
     """
 
     WatchExecution: grpc.aio.UnaryStreamMultiCallable[
@@ -63,7 +66,7 @@ class WatchServiceAsyncStub:
     """Follows one execution with all its nodes until it has ended, then closes the stream.
 
     Without a token, the first messages tell the present state of everything. NOT_FOUND when there is no such execution,
-    or no longer one; INVALID_ARGUMENT for a token that is none.
+    or no longer one; INVALID_ARGUMENT for a token that is none, or that lies in the future.
     """
 
     WatchExecutions: grpc.aio.UnaryStreamMultiCallable[
@@ -73,7 +76,8 @@ class WatchServiceAsyncStub:
     """Follows the executions of a project and domain, new ones among them, until the client ends the stream.
 
     The first message comes at once and has a token; without a token in the request it tells of no execution. Read lists
-    after it to miss nothing. INVALID_ARGUMENT for a token that is none or a missing project or domain.
+    after it to miss nothing. INVALID_ARGUMENT for a token that is none or lies in the future, or a missing project or
+    domain.
     """
 
 class WatchServiceServicer(metaclass=abc.ABCMeta):
@@ -81,8 +85,9 @@ class WatchServiceServicer(metaclass=abc.ABCMeta):
 
     Both streams tell states, not steps: what changes faster than a reader reads is told once, as it is then. Each message
     carries a token; a stream that begins with it tells everything that has changed since, and may repeat what it told
-    shortly before. A slow reader slows nobody but itself. RESOURCE_EXHAUSTED when as many streams are open as the server
-    allows; UNAVAILABLE when it stops: begin again with the last token.
+    shortly before. A node has changed when one of its attempts has. A slow reader slows nobody but itself.
+    RESOURCE_EXHAUSTED when as many streams are open as the server allows; UNAVAILABLE when it stops: begin again with the
+    last token.
     """
 
     @abc.abstractmethod
@@ -94,7 +99,7 @@ class WatchServiceServicer(metaclass=abc.ABCMeta):
         """Follows one execution with all its nodes until it has ended, then closes the stream.
 
         Without a token, the first messages tell the present state of everything. NOT_FOUND when there is no such execution,
-        or no longer one; INVALID_ARGUMENT for a token that is none.
+        or no longer one; INVALID_ARGUMENT for a token that is none, or that lies in the future.
         """
 
     @abc.abstractmethod
@@ -106,7 +111,8 @@ class WatchServiceServicer(metaclass=abc.ABCMeta):
         """Follows the executions of a project and domain, new ones among them, until the client ends the stream.
 
         The first message comes at once and has a token; without a token in the request it tells of no execution. Read lists
-        after it to miss nothing. INVALID_ARGUMENT for a token that is none or a missing project or domain.
+        after it to miss nothing. INVALID_ARGUMENT for a token that is none or lies in the future, or a missing project or
+        domain.
         """
 
 def add_WatchServiceServicer_to_server(servicer: WatchServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...
