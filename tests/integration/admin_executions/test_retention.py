@@ -43,6 +43,7 @@ MISSING, INVALID, PRECONDITION, UNAVAILABLE = (
     grpc.StatusCode.FAILED_PRECONDITION,
     grpc.StatusCode.UNAVAILABLE,
 )
+LONGEST = 292 * 365 * 86_400
 QUIET: dict[str, Any] = {"retention": {"enabled": False}}
 
 
@@ -364,6 +365,11 @@ async def test_a_rule_for_all_domains(keeper: Keeper) -> None:
             INVALID,
             "policy.executions_max_age",
         ),
+        (
+            admin_v1.RetentionPolicy(project=PROJECT, data_max_age=Duration(seconds=LONGEST + 1)),
+            INVALID,
+            "at most 292 years",
+        ),
         (admin_v1.RetentionPolicy(project=PROJECT, executions_max_count=2**63), INVALID, "executions_max_count"),
         (admin_v1.RetentionPolicy(project=PROJECT, cache_max_age=Duration(seconds=1)), INVALID, "catalog_address"),
     ],
@@ -373,6 +379,14 @@ async def test_rules_that_are_none(
 ) -> None:
     await refused(keeper.stub.PutRetentionPolicy(admin_v1.PutRetentionPolicyRequest(policy=policy)), code, words)
     assert (await keeper.stub.ListRetentionPolicies(admin_v1.ListRetentionPoliciesRequest())).policies == []
+
+
+async def test_the_longest_ages(keeper: Keeper) -> None:
+    await keeper.ended("x")
+    await keeper.put(executions_max_age=LONGEST * 1_000, data_max_age=LONGEST * 1_000)
+    assert (await keeper.apply()).counts.executions == 0
+    (policy,) = (await keeper.stub.ListRetentionPolicies(admin_v1.ListRetentionPoliciesRequest())).policies
+    assert policy.executions_max_age == policy.data_max_age == Duration(seconds=LONGEST)
 
 
 async def test_nothing_to_apply(keeper: Keeper) -> None:

@@ -15,7 +15,10 @@ from elevon_admin.domain.records import ExecutionKey
 BY_SCHEDULE = "schedule"
 """The principal of runs that nobody asked for."""
 
-_LONGEST_SECONDS = 10_000 * 365 * 86_400
+_LONGEST_YEARS = 292
+"""An age is nanoseconds of 64 bits."""
+
+_LONGEST_SECONDS = _LONGEST_YEARS * 365 * 86_400
 _AGES = ("executions_max_age", "data_max_age", "cache_max_age")
 
 
@@ -61,7 +64,7 @@ def _age(policy: admin.RetentionPolicy, name: str) -> int:
     within = -_LONGEST_SECONDS <= age.seconds <= _LONGEST_SECONDS and abs(age.nanos) < 1_000_000_000
     if not within or age.ToNanoseconds() <= 0:
         given = f"{age.seconds} s {age.nanos} ns"
-        raise InvalidArgument.invalid(f"policy.{name}", given, "must be positive and at most 10,000 years")
+        raise InvalidArgument.invalid(f"policy.{name}", given, f"must be positive and at most {_LONGEST_YEARS} years")
     return age.ToNanoseconds()
 
 

@@ -88,8 +88,8 @@ class RetentionServiceServicer(object):
     def PutRetentionPolicy(self, request, context):
         """Sets the rule of a project and domain, or of all domains of a project that have no rule of their own.
 
-        Idempotent. INVALID_ARGUMENT for a rule without a limit, or with one that is not positive; NOT_FOUND for an unknown
-        project.
+        Idempotent. INVALID_ARGUMENT for a rule without a limit, or with one that is not positive or longer than 292 years;
+        NOT_FOUND for an unknown project.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -35,8 +35,8 @@ class RetentionServiceStub:
     ]
     """Sets the rule of a project and domain, or of all domains of a project that have no rule of their own.
 
-    Idempotent. INVALID_ARGUMENT for a rule without a limit, or with one that is not positive; NOT_FOUND for an unknown
-    project.
+    Idempotent. INVALID_ARGUMENT for a rule without a limit, or with one that is not positive or longer than 292 years;
+    NOT_FOUND for an unknown project.
     """
 
     ListRetentionPolicies: grpc.UnaryUnaryMultiCallable[
@@ -95,8 +95,8 @@ class RetentionServiceAsyncStub:
     ]
     """Sets the rule of a project and domain, or of all domains of a project that have no rule of their own.
 
-    Idempotent. INVALID_ARGUMENT for a rule without a limit, or with one that is not positive; NOT_FOUND for an unknown
-    project.
+    Idempotent. INVALID_ARGUMENT for a rule without a limit, or with one that is not positive or longer than 292 years;
+    NOT_FOUND for an unknown project.
     """
 
     ListRetentionPolicies: grpc.aio.UnaryUnaryMultiCallable[
@@ -157,8 +157,8 @@ class RetentionServiceServicer(metaclass=abc.ABCMeta):
     ) -> typing.Union[elevon_idl.admin.v1.retention_service_pb2.PutRetentionPolicyResponse, collections.abc.Awaitable[elevon_idl.admin.v1.retention_service_pb2.PutRetentionPolicyResponse]]:
         """Sets the rule of a project and domain, or of all domains of a project that have no rule of their own.
 
-        Idempotent. INVALID_ARGUMENT for a rule without a limit, or with one that is not positive; NOT_FOUND for an unknown
-        project.
+        Idempotent. INVALID_ARGUMENT for a rule without a limit, or with one that is not positive or longer than 292 years;
+        NOT_FOUND for an unknown project.
         """
 
     @abc.abstractmethod
