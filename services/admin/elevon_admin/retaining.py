@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -71,5 +70,4 @@ def build_retaining(
         lease=round(settings.lease_seconds * NANOSECONDS),
         settle_seconds=settings.settle_seconds,
     )
-    owner = secrets.token_hex(8)
-    return Retaining(Retention(repository, projects, domains, files, cache, clock, times, owner), settings)
+    return Retaining(Retention(repository, projects, domains, files, cache, clock, times), settings)

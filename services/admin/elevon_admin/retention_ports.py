@@ -7,7 +7,7 @@ from enum import Enum
 from typing import Protocol
 
 from elevon_admin.domain.records import ExecutionKey
-from elevon_admin.domain.retention import Counts, Referring, Remains, RetentionRule, StoredRun
+from elevon_admin.domain.retention import Counts, Fate, Referring, Remains, RetentionRule, StoredRun
 
 
 class Kept(Enum):
@@ -62,20 +62,28 @@ class RetentionRepository(Protocol):
         """Other executions with a value that points at the data of one."""
         ...
 
-    async def doom(self, remains: Remains, allowed: Collection[int], now: int) -> bool:
-        """Decide that the data of an execution goes, unless others than those allowed refer to it; False if they do."""
+    async def keep_files(self, rows: Sequence[int], until: int) -> None:
+        """Have the files of executions stay until a moment, whoever is to delete them."""
+        ...
+
+    async def files_stay_until(self, rows: Sequence[int]) -> int:
+        """The last moment until which the files of any of these executions stay; 0 for no such moment."""
+        ...
+
+    async def doom(self, remains: Remains, allowed: Collection[int], now: int) -> Fate:
+        """Decide that the data of an execution goes, unless others than those allowed refer to it."""
         ...
 
     async def one(self, key: ExecutionKey) -> tuple[bool, Remains] | None:
         """Whether an execution has ended, and what it has left behind; None when there is none."""
         ...
 
-    async def delete_executions(self, rows: Sequence[int]) -> None:
-        """Delete executions with everything below them, in one transaction."""
+    async def delete_executions(self, rows: Sequence[int]) -> set[int]:
+        """Delete executions with everything below them, in one transaction; answers those that were still there."""
         ...
 
-    async def delete_data(self, rows: Sequence[int], now: int) -> None:
-        """Delete nodes, attempts and literals of executions, in one transaction."""
+    async def delete_data(self, rows: Sequence[int], now: int) -> set[int]:
+        """Delete nodes, attempts and literals of executions, in one transaction; answers those that still had them."""
         ...
 
     async def begin(self, run: StoredRun) -> int:

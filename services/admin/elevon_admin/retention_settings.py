@@ -19,5 +19,8 @@ class RetentionSettings(SettingsGroup):
         "cached results were deleted, the files they point at stay for so long, and are kept if somebody has them.",
     )
     lease_seconds: float = Field(
-        600.0, gt=0, description="How long a run may be silent until another replica takes it over, in seconds."
+        30.0,
+        gt=0,
+        description="How long nobody can apply a rule after the process that applied it was killed, in seconds: a run "
+        "has the right to apply its rule for so long, and renews it.",
     )

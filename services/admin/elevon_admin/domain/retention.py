@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
 
 from elevon_core import naming, places
 from elevon_core.errors import InvalidArgument
 from elevon_idl.admin import v1 as admin
+from elevon_idl.core import v1 as core
 from elevon_idl.event import v1 as event
 from google.protobuf.duration_pb2 import Duration
 
@@ -14,6 +16,9 @@ from elevon_admin.domain.records import ExecutionKey
 
 BY_SCHEDULE = "schedule"
 """The principal of runs that nobody asked for."""
+
+BY_REQUEST = "request"
+"""The principal of runs that somebody asked for who is not known: there is no authentication."""
 
 _LONGEST_YEARS = 292
 """An age is nanoseconds of 64 bits."""
@@ -72,7 +77,8 @@ def _age(policy: admin.RetentionPolicy, name: str) -> int:
 class Remains:
     """What an execution that has ended has left behind.
 
-    `attempts` tells for each node, and each element of an array, how many attempts there were.
+    `attempts` tells for each node, and each element of an array, how many attempts there were; `caches` whether any of
+    them may have stored a result in the cache.
     """
 
     row_id: int
@@ -81,6 +87,7 @@ class Remains:
     nodes: int
     raw_output_prefix: str
     attempts: dict[str, int]
+    caches: bool = False
 
     def places(self) -> list[str]:
         """Where all of its data lies, as `elevon_core.places` names it."""
@@ -88,6 +95,14 @@ class Remains:
         for node_id, attempts in self.attempts.items():
             found.update(naming.attempt_name(*self.key, node_id, number) for number in range(attempts))
         return sorted(found)
+
+
+class Fate(Enum):
+    """What becomes of an execution that is to be deleted: it goes, others need it, or somebody else has deleted it."""
+
+    GOES = "goes"
+    NEEDED = "needed"
+    GONE = "gone"
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,3 +187,8 @@ def attempts_of(node_id: str, attempt: int, metadata: event.TaskExecutionMetadat
     for resource in metadata.external_resources:
         found[f"{node_id}-{attempt}-n{resource.index}"] = resource.retry_attempt + 1
     return found
+
+
+def touches_cache(metadata: event.TaskExecutionMetadata) -> bool:
+    """Whether elements of an array may have stored results in the cache."""
+    return any(resource.cache_status != core.CACHE_DISABLED for resource in metadata.external_resources)

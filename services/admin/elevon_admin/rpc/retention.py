@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import AsyncIterator
 
 from elevon_idl.admin import v1 as admin
 from elevon_idl.admin.v1 import retention_service_pb2
 
+from elevon_admin.domain.retention import BY_REQUEST
 from elevon_admin.usecases.retention import Retention
 
 RETENTION_SERVICE = retention_service_pb2.DESCRIPTOR.services_by_name["RetentionService"].full_name
@@ -42,14 +44,16 @@ class RetentionServicer:
         self, request: admin.ApplyRetentionPolicyRequest, context: object
     ) -> AsyncIterator[admin.ApplyRetentionPolicyResponse]:
         """Apply a rule now."""
-        async for progress in self._retention.apply(request.project, request.domain, dry_run=request.dry_run):
-            yield progress.message()
+        run = self._retention.apply(request.project, request.domain, dry_run=request.dry_run, principal=BY_REQUEST)
+        async with contextlib.aclosing(run):
+            async for progress in run:
+                yield progress.message()
 
     async def DeleteExecution(
         self, request: admin.DeleteExecutionRequest, context: object
     ) -> admin.DeleteExecutionResponse:
         """Delete one execution."""
-        return await self._retention.delete_execution(request)
+        return await self._retention.delete_execution(request, BY_REQUEST)
 
     async def ListRetentionRuns(
         self, request: admin.ListRetentionRunsRequest, context: object

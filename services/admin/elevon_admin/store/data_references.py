@@ -30,9 +30,11 @@ async def add_references(connection: AsyncConnection, dialect: str, found: Itera
 
 
 async def still_there(connection: AsyncConnection, rows: Sequence[int]) -> set[int]:
-    """Those executions whose data is not about to go, and cannot be until the transaction has ended."""
-    query = select(_COLUMNS.id).where(_COLUMNS.id.in_(rows), _COLUMNS.doomed_at.is_(None)).order_by(_COLUMNS.id)
-    return set(await connection.scalars(query.with_for_update()))
+    """Those executions whose data is not gone or about to go, and cannot be until the transaction has ended."""
+    query = select(_COLUMNS.id).where(
+        _COLUMNS.id.in_(rows), _COLUMNS.doomed_at.is_(None), _COLUMNS.data_deleted_at.is_(None)
+    )
+    return set(await connection.scalars(query.order_by(_COLUMNS.id).with_for_update()))
 
 
 async def referring(connection: AsyncConnection, remains: Remains) -> list[Referring]:

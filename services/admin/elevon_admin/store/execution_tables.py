@@ -74,6 +74,7 @@ executions = Table(
     Column("outputs", LargeBinary, nullable=True),
     Column("data_deleted_at", Nanoseconds, nullable=True),
     Column("doomed_at", Nanoseconds, nullable=True),
+    Column("files_stay_until", Nanoseconds, nullable=True),
     UniqueConstraint("project", "domain", "name", name="uq_executions_project_domain_name"),
     Index("ix_executions_created_at", "project", "domain", "state", "created_at", "id"),
     Index("ix_executions_phase", "project", "domain", "state", "phase", "created_at", "id"),
@@ -100,7 +101,8 @@ executions = Table(
 Literal maps are either inline (`inputs`, `user_inputs`, `outputs`) or behind the URI beside them; `user_inputs` is NULL
 where they equal `inputs`. `phases_seen` has bit n set once phase n was recorded. The names of workflow and launch plan
 are there again, in this table, because pages of the executions of one name need an index in the order of creation.
-`doomed_at` is set before the files of an execution are deleted: from then on nobody can recover it.
+`doomed_at` is set before the files of an execution are deleted: from then on nobody can recover it. Until
+`files_stay_until` they are left, because cached results that point at them have just been deleted.
 """
 
 node_executions = Table(

@@ -10,7 +10,15 @@ from elevon_kit.sqlalchemy_asyncio import AsyncConnection
 from sqlalchemy import Row, and_, delete, func, insert, or_, select, text, update
 
 from elevon_admin.domain.records import ExecutionKey
-from elevon_admin.domain.retention import Counts, Remains, RetentionRule, StoredRun, attempts_of
+from elevon_admin.domain.retention import (
+    Counts,
+    Fate,
+    Remains,
+    RetentionRule,
+    StoredRun,
+    attempts_of,
+    touches_cache,
+)
 from elevon_admin.retention_ports import Kept
 from elevon_admin.store.data_references import SqlReferences, referring
 from elevon_admin.store.execution_tables import (
@@ -123,17 +131,29 @@ class SqlRetention(SqlReferences):
                 found += [await _remains(connection, row) for row in (await connection.execute(query)).all()]
         return found
 
-    async def doom(self, remains: Remains, allowed: Collection[int], now: int) -> bool:
+    async def keep_files(self, rows: Sequence[int], until: int) -> None:
+        """See RetentionRepository."""
+        statement = update(executions).where(executions.c.id.in_(rows)).values(files_stay_until=until)
+        await self._database.write(lambda connection: _run(connection, statement))
+
+    async def files_stay_until(self, rows: Sequence[int]) -> int:
+        """See RetentionRepository."""
+        query = select(func.max(executions.c.files_stay_until)).where(executions.c.id.in_(rows))
+        async with self._database.reading() as connection:
+            return int((await connection.execute(query)).scalar_one() or 0)
+
+    async def doom(self, remains: Remains, allowed: Collection[int], now: int) -> Fate:
         """See RetentionRepository."""
         this = executions.c.id == remains.row_id
 
-        async def work(connection: AsyncConnection) -> bool:
+        async def work(connection: AsyncConnection) -> Fate:
             # Whoever is about to recover it holds this row until its own reference is to be seen.
-            await connection.execute(select(executions.c.id).where(this).with_for_update())
+            if not await _locked(connection, [remains.row_id]):
+                return Fate.GONE
             if any(found.row_id not in allowed for found in await referring(connection, remains)):
-                return False
+                return Fate.NEEDED
             await connection.execute(update(executions).where(this).values(doomed_at=now))
-            return True
+            return Fate.GOES
 
         return await self._database.write(work)
 
@@ -146,29 +166,31 @@ class SqlRetention(SqlReferences):
             row = (await connection.execute(query)).one_or_none()
             return None if row is None else (bool(row.ended), await _remains(connection, row))
 
-    async def delete_executions(self, rows: Sequence[int]) -> None:
+    async def delete_executions(self, rows: Sequence[int]) -> set[int]:
         """See RetentionRepository."""
 
-        async def work(connection: AsyncConnection) -> None:
+        async def work(connection: AsyncConnection) -> set[int]:
+            there = await _locked(connection, rows)
             for table, column in _BELOW:
-                await connection.execute(delete(table).where(column.in_(rows)))
-            await connection.execute(delete(executions).where(executions.c.id.in_(rows)))
+                await connection.execute(delete(table).where(column.in_(there)))
+            await connection.execute(delete(executions).where(executions.c.id.in_(there)))
+            return there
 
-        await self._database.write(work)
+        return await self._database.write(work)
 
-    async def delete_data(self, rows: Sequence[int], now: int) -> None:
+    async def delete_data(self, rows: Sequence[int], now: int) -> set[int]:
         """See RetentionRepository."""
         nothing: Mapping[str, Any] = dict.fromkeys(("inputs", "user_inputs", "outputs"))
 
-        async def work(connection: AsyncConnection) -> None:
+        async def work(connection: AsyncConnection) -> set[int]:
+            there = await _locked(connection, rows, executions.c.data_deleted_at.is_(None))
             for table in (task_executions, node_executions, data_references):
-                await connection.execute(delete(table).where(table.c.execution_id.in_(rows)))
-            where = executions.c.id.in_(rows)
-            await connection.execute(
-                update(executions).where(where).values(**nothing, data_deleted_at=now, doomed_at=None)
-            )
+                await connection.execute(delete(table).where(table.c.execution_id.in_(there)))
+            where = executions.c.id.in_(there)
+            await connection.execute(update(executions).where(where).values(**nothing, data_deleted_at=now))
+            return there
 
-        await self._database.write(work)
+        return await self._database.write(work)
 
     async def begin(self, run: StoredRun) -> int:
         """See RetentionRepository."""
@@ -210,6 +232,12 @@ async def _run(connection: AsyncConnection, statement: Any) -> None:
     await connection.execute(statement)
 
 
+async def _locked(connection: AsyncConnection, rows: Sequence[int], *conditions: Any) -> set[int]:
+    """Those executions that are there; they are locked until the commit."""
+    query = select(executions.c.id).where(executions.c.id.in_(rows), *conditions)
+    return set(await connection.scalars(query.order_by(executions.c.id).with_for_update()))
+
+
 def _old(project: str, domain: str, before: int, kept: Kept) -> list[Any]:
     columns = executions.c
     condition = text(ENDED if kept is Kept.NOTHING else WITH_DATA)
@@ -218,21 +246,25 @@ def _old(project: str, domain: str, before: int, kept: Kept) -> list[Any]:
 
 async def _remains(connection: AsyncConnection, row: Row[*tuple[Any, ...]]) -> Remains:
     attempts: dict[str, int] = {}
+    caches = False
     columns = task_executions.c
     tasks = select(columns.node_id, columns.retry_attempt, columns.closure).where(columns.execution_id == row.id)
     for task in await connection.execute(tasks.order_by(columns.retry_attempt)):
         closure = admin.TaskExecutionClosure.FromString(task.closure)
         attempts |= attempts_of(task.node_id, task.retry_attempt, closure.metadata)
+        caches = caches or touches_cache(closure.metadata)
     nodes = node_executions.c
-    counted = select(func.count()).where(nodes.execution_id == row.id)
+    counting = select(func.count(), func.count(nodes.cache_status)).where(nodes.execution_id == row.id)
+    counted, cached = (await connection.execute(counting)).one()
     spec = admin.ExecutionSpec.FromString(row.spec)
     return Remains(
         row.id,
         ExecutionKey(row.project, row.domain, row.name),
         row.created_at,
-        int((await connection.execute(counted)).scalar_one()),
+        int(counted),
         spec.raw_output_data_config.output_location_prefix,
         attempts,
+        caches or cached > 0,
     )
 
 

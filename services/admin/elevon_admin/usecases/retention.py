@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Sequence
+import contextlib
+import secrets
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from elevon_core.errors import ElevonError, FailedPrecondition, InvalidArgument, NotFound
@@ -24,23 +25,27 @@ from elevon_admin.domain.retention import (
 from elevon_admin.domain.stored_text import check_text
 from elevon_admin.ports import Clock, ProjectRepository
 from elevon_admin.retention_ports import CachedResults, Kept, LeftFiles, RetentionRepository
+from elevon_admin.usecases.deleting import NANOSECONDS, Deleted, Deleting
+from elevon_admin.usecases.leasing import renewing
 from elevon_admin.usecases.needs import Needs, goes_by, needed
 
 AT_ONCE = 50
 """Executions of one transaction."""
 
-FILES_AT_ONCE = 8
-"""Executions whose files are deleted at the same time."""
-
 RUNS_OF_A_PAGE = 100
 LAST_ROW = 2**63 - 1
+RENEWALS = 3
+"""How often the right to apply a rule is renewed while it lasts."""
+
+Step = Callable[[Sequence[Remains], Kept, Counts, Needs], Awaitable[Deleted]]
+"""Deletes some executions, or only counts them."""
 
 
 @dataclass(frozen=True, slots=True)
 class RetentionTimes:
-    """Nanoseconds: how often rules are applied, and how long a run may be silent before another replica goes on.
+    """Nanoseconds: how often rules are applied, and how long a run may be silent before another one may begin.
 
-    `settle_seconds` is how long files stay after cached results that point at them were deleted.
+    `settle_seconds` is how long files stay after cached results that point at them were deleted, by whomever.
     """
 
     every: int
@@ -68,7 +73,7 @@ class Progress:
 
 
 class Retention:
-    """`owner` tells this replica from others; `domains` are those of every project."""
+    """`domains` are those of every project."""
 
     def __init__(
         self,
@@ -79,16 +84,14 @@ class Retention:
         cache: CachedResults | None,
         clock: Clock,
         times: RetentionTimes,
-        owner: str,
     ) -> None:
         self._repository = repository
         self._projects = projects
         self._domains = domains
-        self._files = files
         self._cache = cache
         self._clock = clock
         self._times = times
-        self._owner = owner
+        self._deleting = Deleting(repository, files, cache, clock, times.settle_seconds)
 
     async def put(self, policy: admin.RetentionPolicy) -> None:
         """Set a rule. Raises InvalidArgument, NotFound for an unknown project."""
@@ -139,26 +142,22 @@ class Retention:
         need = await needs.of(remains)
         counts = Counts()
         if request.dry_run:
-            kept = await self._count(counts, [remains], Kept.NOTHING, needs)
+            kept = (await self._deleting.count([remains], Kept.NOTHING, counts, needs)).kept
             return admin.DeleteExecutionResponse(counts=counts.message(), kept=[each.message() for each in kept])
         if need.kept_by:
             raise needed(key, need)
-        run = await self._begin(key.project, key.domain, key.name, principal)
-        error = "cut off"
-        try:
+        async with self._recording(key.project, key.domain, key.name, principal, counts) as written:
             others = await self._repository.remains(sorted(need.group - {remains.row_id}, reverse=True))
-            kept = await self._delete([*others, remains], Kept.NOTHING, counts, needs)
-            error = "others have begun to refer to it" if kept else ""
-        except ElevonError as failure:
-            error = failure.message
-            raise
-        finally:
-            await self._repository.progress(run, counts, self._clock(), error)
-        if kept:
-            raise FailedPrecondition(f"execution {key} is kept: {error}")
+            done = await self._deleting.delete([*others, remains], Kept.NOTHING, counts, needs, written)
+            if done.kept:
+                raise FailedPrecondition(f"execution {key} is kept: others have begun to refer to it")
+            if remains.row_id not in done.rows:
+                raise missing_execution(key)
         return admin.DeleteExecutionResponse(counts=counts.message())
 
-    async def apply(self, project: str, domain: str, *, dry_run: bool, principal: str = "") -> AsyncIterator[Progress]:
+    async def apply(
+        self, project: str, domain: str, *, dry_run: bool, principal: str = ""
+    ) -> AsyncGenerator[Progress, None]:
         """Apply a rule now and tell the progress. Raises InvalidArgument, NotFound, FailedPrecondition, Unavailable."""
         if not project or not domain:
             raise InvalidArgument.missing("domain" if project else "project")
@@ -166,21 +165,25 @@ class Retention:
         if rule is None:
             raise NotFound(f"project {project} has no retention policy for domain {domain}")
         if dry_run:
-            async for progress in self._steps(rule, domain, Counts(), dry_run=True):
+            async for progress in self._steps(rule, domain, Counts(), self._deleting.count, dry_run=True):
                 yield progress
             return
-        if not await self._claim(project, domain, forced=True):
+        owner = secrets.token_hex(8)
+        if not await self._claim(project, domain, owner, forced=True):
             raise FailedPrecondition(f"the retention policy of {project}/{domain} is being applied already")
-        async for progress in self._claimed(rule, domain, principal):
-            yield progress
+        async with contextlib.aclosing(self._claimed(rule, domain, owner, principal)) as run:
+            async for progress in run:
+                yield progress
 
     async def apply_if_due(self, project: str, domain: str, principal: str) -> bool:
         """Apply a rule whose time has come, unless another replica does; True when it was applied."""
         rule = rule_for(await self._repository.rules(), project, domain)
-        if rule is None or not await self._claim(project, domain, forced=False):
+        owner = secrets.token_hex(8)
+        if rule is None or not await self._claim(project, domain, owner, forced=False):
             return False
-        async for _ in self._claimed(rule, domain, principal):
-            pass
+        async with contextlib.aclosing(self._claimed(rule, domain, owner, principal)) as run:
+            async for _ in run:
+                pass
         return True
 
     async def scopes(self) -> list[tuple[str, str]]:
@@ -191,31 +194,53 @@ class Retention:
         }
         return sorted(found)
 
-    async def _claim(self, project: str, domain: str, *, forced: bool) -> bool:
+    async def _claim(self, project: str, domain: str, owner: str, *, forced: bool) -> bool:
+        """`owner` tells one run from all others, of this process too."""
         now = self._clock()
-        until = now + self._times.lease
-        return await self._repository.claim(project, domain, self._owner, now, until, forced=forced)
+        return await self._repository.claim(project, domain, owner, now, now + self._times.lease, forced=forced)
 
-    async def _claimed(self, rule: RetentionRule, domain: str, principal: str) -> AsyncIterator[Progress]:
-        counts, error = Counts(), "cut off"
-        run = await self._begin(rule.project, domain, "", principal)
+    async def _claimed(
+        self, rule: RetentionRule, domain: str, owner: str, principal: str
+    ) -> AsyncGenerator[Progress, None]:
+        counts, project = Counts(), rule.project
+        what = f"the retention policy of {project}/{domain}"
+        every = self._times.lease / NANOSECONDS / RENEWALS
         try:
-            async for progress in self._steps(rule, domain, counts, dry_run=False):
-                await self._repository.progress(run, counts, None, "")
-                await self._claim(rule.project, domain, forced=True)
-                yield progress
+            async with (
+                renewing(what, lambda: self._claim(project, domain, owner, forced=True), every) as lease,
+                self._recording(project, domain, "", principal, counts) as written,
+            ):
+
+                async def delete(some: Sequence[Remains], kept: Kept, counts: Counts, needs: Needs) -> Deleted:
+                    lease.check()
+                    return await self._deleting.delete(some, kept, counts, needs, written)
+
+                async for progress in self._steps(rule, domain, counts, delete, dry_run=False):
+                    await written()
+                    lease.check()
+                    yield progress
+        finally:
+            await self._repository.release(project, domain, owner, self._clock() + self._times.every)
+
+    @contextlib.asynccontextmanager
+    async def _recording(
+        self, project: str, domain: str, execution: str, principal: str, counts: Counts
+    ) -> AsyncIterator[Callable[[], Awaitable[None]]]:
+        """Write a run down, with its counts whenever the answer is called, and at the end with what went wrong."""
+        begun = StoredRun(0, project, domain, execution, self._clock(), None, counts, "", principal)
+        run, error = await self._repository.begin(begun), "cut off"
+        try:
+            yield lambda: self._repository.progress(run, counts, None, "")
             error = ""
         except ElevonError as failure:
             error = failure.message
             raise
         finally:
-            now = self._clock()
-            await self._repository.progress(run, counts, now, error)
-            await self._repository.release(rule.project, domain, self._owner, now + self._times.every)
+            await self._repository.progress(run, counts, self._clock(), error)
 
     async def _steps(
-        self, rule: RetentionRule, domain: str, counts: Counts, *, dry_run: bool
-    ) -> AsyncIterator[Progress]:
+        self, rule: RetentionRule, domain: str, counts: Counts, step: Step, *, dry_run: bool
+    ) -> AsyncGenerator[Progress, None]:
         now = self._clock()
         whole = await self._whole_before(rule, domain, now)
         data = now - rule.data_max_age if rule.data_max_age else 0
@@ -224,8 +249,7 @@ class Retention:
         # The newest go first: whoever refers to an execution is younger, mostly.
         for before, since, kept in ((data, whole, Kept.OUTLINE), (whole, 0, Kept.NOTHING)):
             async for some in self._portions(rule.project, domain, before, kept, since=since):
-                step = self._count if dry_run else self._delete
-                yield Progress(counts, to_go, kept=await step(counts=counts, some=some, kept=kept, needs=needs))
+                yield Progress(counts, to_go, kept=(await step(some, kept, counts, needs)).kept)
         if rule.cache_max_age and self._cache is not None:
             async for _ in self._pruned(self._cache, rule, domain, counts, dry_run=dry_run):
                 yield Progress(counts, to_go)
@@ -259,45 +283,6 @@ class Retention:
             # Those that go whole come later.
             yield [each for each in some if each.created_at >= since]
 
-    async def _delete(self, some: Sequence[Remains], kept: Kept, counts: Counts, needs: Needs) -> Sequence[StillNeeded]:
-        """Cached results go first, then files, rows last: whatever is left points at something that is there.
-
-        A row that is left finds its files again; files that are left would be found by nobody.
-        """
-        going, still = await needs.sorted_out(some)
-        places = sorted({place for remains, _ in going for place in remains.places()})
-        if going and self._cache is not None:
-            evicted = await self._cache.evict_pointing(places, dry_run=False)
-            counts.cache_entries += evicted
-            if evicted and self._times.settle_seconds:
-                await asyncio.sleep(self._times.settle_seconds)
-                going, more = await needs.sorted_out([remains for remains, _ in going])
-                still += more
-        now = self._clock()
-        doomed = [remains for remains, group in going if await self._repository.doom(remains, group, now)]
-        for start in range(0, len(doomed), FILES_AT_ONCE):
-            await asyncio.gather(*(self._files.delete(remains) for remains in doomed[start : start + FILES_AT_ONCE]))
-        rows = [remains.row_id for remains in doomed]
-        if kept is Kept.NOTHING:
-            await self._repository.delete_executions(rows)
-        else:
-            await self._repository.delete_data(rows, self._clock())
-        _add(counts, doomed, kept)
-        spared = {remains.row_id for remains, _ in going} - set(rows)
-        still += [StillNeeded(remains.key, ()) for remains, _ in going if remains.row_id in spared]
-        counts.kept += len(still)
-        return still
-
-    async def _count(self, counts: Counts, some: Sequence[Remains], kept: Kept, needs: Needs) -> Sequence[StillNeeded]:
-        """What `_delete` would do."""
-        going, still = await needs.sorted_out(some)
-        if going and self._cache is not None:
-            places = sorted({place for remains, _ in going for place in remains.places()})
-            counts.cache_entries += await self._cache.evict_pointing(places, dry_run=True)
-        _add(counts, [remains for remains, _ in going], kept)
-        counts.kept += len(still)
-        return still
-
     async def _pruned(
         self, cache: CachedResults, rule: RetentionRule, domain: str, counts: Counts, *, dry_run: bool
     ) -> AsyncIterator[int]:
@@ -308,20 +293,8 @@ class Retention:
             if dry_run or not gone:
                 return
 
-    async def _begin(self, project: str, domain: str, execution: str, principal: str) -> int:
-        run = StoredRun(0, project, domain, execution, self._clock(), None, Counts(), "", principal)
-        return await self._repository.begin(run)
-
 
 def rule_for(rules: Sequence[RetentionRule], project: str, domain: str) -> RetentionRule | None:
     """The rule that counts for a project and domain: its own, else that of the whole project."""
     found = {rule.domain: rule for rule in rules if rule.project == project}
     return found.get(domain) or found.get("")
-
-
-def _add(counts: Counts, some: Sequence[Remains], kept: Kept) -> None:
-    if kept is Kept.NOTHING:
-        counts.executions += len(some)
-    else:
-        counts.outlines += len(some)
-    counts.nodes += sum(remains.nodes for remains in some)
