@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import grpc
 import pytest
 from elevon_admin.domain.retention import BY_SCHEDULE, Remains
 from elevon_admin.retention_ports import LeftFiles
@@ -19,6 +20,7 @@ from elevon_core import naming
 from elevon_core.errors import FailedPrecondition, NotFound, Unavailable
 from elevon_idl.admin import v1 as admin_v1
 from elevon_kit.database import Database
+from flyteidl.admin import execution_pb2
 from flyteidl.core import catalog_pb2
 from flyteidl.event import event_pb2 as events
 
@@ -26,10 +28,15 @@ from tests.integration.admin_executions.harness import (
     DOMAIN,
     NODE,
     PROJECT,
+    WORKFLOW,
     execution_id,
+    literals,
+    serving,
 )
-from tests.integration.admin_executions.test_retention import Keeper, keeping, own
+from tests.integration.admin_executions.test_retention import Keeper, keeping, own, recovery
+from tests.integration.admin_registry.harness import refused
 
+PRECONDITION = grpc.StatusCode.FAILED_PRECONDITION
 SECOND = 1_000_000_000
 SETTLE = 0.4
 
@@ -264,3 +271,44 @@ async def test_who_asked_for_it(bench: Bench) -> None:
     await bench.keeper.stub.DeleteExecution(deletion("x"))
     await bench.keeper.apply()
     assert [run.principal for run in await bench.runs()] == ["request", "request"]
+
+
+# -- what is left cannot be run again
+
+
+def relaunch(name: str) -> execution_pb2.ExecutionRelaunchRequest:
+    """A request to run an execution again."""
+    return execution_pb2.ExecutionRelaunchRequest(id=execution_id(name))
+
+
+async def test_an_outline_is_not_run_again(bench: Bench) -> None:
+    await bench.keeper.ended("x", WORKFLOW.FAILED)
+    await bench.keeper.put(data_max_age=1)
+    await bench.keeper.apply()
+    words = "the data of execution flytesnacks:development:x was deleted on 20"
+    await refused(bench.keeper.admin.stub.RelaunchExecution(relaunch("x")), PRECONDITION, words)
+    await refused(bench.keeper.admin.stub.RecoverExecution(recovery("x", "y")), PRECONDITION, "by retention")
+    assert await bench.keeper.names() == {"x"}
+
+
+async def test_what_is_being_deleted_is_not_run_again(bench: Bench) -> None:
+    await bench.keeper.ended("x", WORKFLOW.FAILED)
+    bench.files.failures = 1
+    with pytest.raises(Unavailable):
+        await bench.retention().delete_execution(deletion("x"))
+    await refused(bench.keeper.admin.stub.RelaunchExecution(relaunch("x")), PRECONDITION, "x is being deleted")
+
+
+@pytest.mark.parametrize("broken", [None, b"\xff\xff"])
+async def test_inputs_that_are_not_readable(database_url: str, tmp_path: Path, broken: bytes | None) -> None:
+    async with serving(database_url, tmp_path, data={"inline_bytes": 1}) as admin:
+        key = await admin.launch(await admin.register(), "x", literals(a=5))
+        await admin.report(key, WORKFLOW.FAILED)
+        (file,) = tmp_path.rglob("inputs/*.pb")
+        if broken is None:
+            file.unlink()
+        else:
+            file.write_bytes(broken)
+        words = "the inputs of execution flytesnacks:development:x are not readable"
+        for call in (admin.stub.RelaunchExecution(relaunch("x")), admin.stub.RecoverExecution(recovery("x", "y"))):
+            await refused(call, PRECONDITION, words)

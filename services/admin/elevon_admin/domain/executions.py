@@ -74,12 +74,17 @@ class StoredExecution(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ExecutionLiterals:
-    """Where the literals of an execution are; `user_inputs` is None where they equal the inputs."""
+    """Where the literals of an execution are; `user_inputs` is None where they equal the inputs.
+
+    They are being deleted since `doomed_at`, and gone since `data_deleted_at`.
+    """
 
     row_id: int
     inputs: StoredLiterals
     user_inputs: StoredLiterals | None
     outputs: StoredLiterals | None
+    doomed_at: int | None = None
+    data_deleted_at: int | None = None
 
 
 class StoredNode(NamedTuple):

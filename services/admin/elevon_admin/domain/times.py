@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime
+
 from elevon_core.errors import InvalidArgument
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -35,3 +37,8 @@ def set_elapsed(duration: Duration, started: Timestamp, ended: Timestamp) -> Non
 def duration_nanoseconds(duration: Duration) -> int:
     """The length of a duration in nanoseconds."""
     return duration.seconds * _NANOSECONDS + duration.nanos
+
+
+def day_of(moment: int) -> str:
+    """The day (UTC) of a moment in nanoseconds since the epoch, such as 2024-02-29."""
+    return datetime.datetime.fromtimestamp(moment // _NANOSECONDS, datetime.UTC).date().isoformat()

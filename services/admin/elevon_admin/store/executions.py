@@ -68,6 +68,8 @@ _LITERALS = select(
     executions.c.user_inputs_uri,
     executions.c.outputs,
     executions.c.outputs_uri,
+    executions.c.doomed_at,
+    executions.c.data_deleted_at,
 ).where(_KEY)
 _PARENT = (
     select(node_executions.c.id, executions.c.id, executions.c.user, executions.c.spec)
@@ -194,7 +196,8 @@ class SqlExecutions:
             return None
         inputs = stored_literals(row.inputs, row.inputs_uri) or StoredLiterals()
         user_inputs = stored_literals(row.user_inputs, row.user_inputs_uri)
-        return ExecutionLiterals(row.id, inputs, user_inputs, stored_literals(row.outputs, row.outputs_uri))
+        outputs = stored_literals(row.outputs, row.outputs_uri)
+        return ExecutionLiterals(row.id, inputs, user_inputs, outputs, row.doomed_at, row.data_deleted_at)
 
     async def parent(self, key: NodeKey) -> LaunchSituation | None:
         """See ExecutionRepository."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from elevon_core import places
-from elevon_core.errors import InvalidArgument, NotFound
+from elevon_core.errors import FailedPrecondition, InvalidArgument, NotFound
 from elevon_core.identifiers import (
     validate_execution_identifier,
     validate_execution_name,
@@ -19,13 +19,15 @@ from elevon_core.naming import random_execution_name
 from elevon_idl.admin import v1 as admin
 from elevon_idl.core import v1 as core
 from elevon_kit import telemetry
+from elevon_kit.blobs import BlobNotFound
+from google.protobuf.message import DecodeError
 
 from elevon_admin.domain.attributes import assigned_pool
 from elevon_admin.domain.concurrency import PlanName, concurrency_limit, forget_waiting
 from elevon_admin.domain.entities import LaunchParts
 from elevon_admin.domain.execution_config import ConfigDefaults, ExecutionConfig, resolve
 from elevon_admin.domain.execution_rules import check_spec
-from elevon_admin.domain.executions import LaunchSituation, NewExecution
+from elevon_admin.domain.executions import ExecutionLiterals, LaunchSituation, NewExecution
 from elevon_admin.domain.new_executions import (
     LaunchRequest,
     execution_tags,
@@ -34,6 +36,7 @@ from elevon_admin.domain.new_executions import (
     stored_spec,
 )
 from elevon_admin.domain.records import ExecutionKey, NodeKey, StoredLiterals
+from elevon_admin.domain.times import day_of
 from elevon_admin.execution_ports import (
     ActiveProjects,
     AttributeSource,
@@ -132,10 +135,24 @@ class Launch:
         spec.CopyFrom(earlier.spec)
         forget_waiting(spec.annotations.values)
         spec.metadata.reference_execution.CopyFrom(key.identifier())
-        inputs = await self._literals.read(literals.user_inputs or literals.inputs)
+        inputs = await self._inputs_of(key, literals)
         return LaunchRequest(
             key.project, key.domain, name, spec, inputs, principal, source=key, source_row=earlier.row_id
         )
+
+    async def _inputs_of(self, key: ExecutionKey, literals: ExecutionLiterals) -> core.LiteralMap:
+        """What an earlier execution was given. Raises FailedPrecondition when it is gone."""
+        if literals.data_deleted_at is not None:
+            raise FailedPrecondition(
+                f"the data of execution {key} was deleted on {day_of(literals.data_deleted_at)} by retention: "
+                "its inputs are not known any more, create a new execution"
+            )
+        if literals.doomed_at is not None:
+            raise FailedPrecondition(f"execution {key} is being deleted")
+        try:
+            return await self._literals.read(literals.user_inputs or literals.inputs)
+        except (BlobNotFound, DecodeError) as error:
+            raise FailedPrecondition(f"the inputs of execution {key} are not readable any more") from error
 
     async def _launch(self, request: LaunchRequest) -> ExecutionKey:
         spec, project_labels = await self._validated(request)
