@@ -200,8 +200,9 @@ def test_deleting(plane: Plane, kept: list[Id]) -> None:
 
 
 def test_rules(plane: Plane) -> None:
-    scope = ("--project", "flytetester", "--domain", "staging")
-    assert elevon(plane, "retention", "set", *scope, "--executions-age", "30d", "--cache-age", "12h").startswith("set;")
+    scope = ("-p", "flytetester", "-d", "staging")
+    told = elevon(plane, "retention", "set", *scope, "--executions-age", "30d", "--cache-age", "12h")
+    assert "`elevon retention apply -p flytetester -d staging --dry-run`" in told
     assert "30d" in elevon(plane, "retention", "list")
     (rule,) = json.loads(elevon(plane, "retention", "list", "-o", "json"))
     assert rule == {
@@ -213,8 +214,10 @@ def test_rules(plane: Plane) -> None:
     nothing = "0 executions, the data of 0 more, 0 nodes, 0 cached results"
     assert f"would delete {nothing}" in elevon(plane, "retention", "apply", *scope, "--dry-run")
     assert f"deleted {nothing}" in elevon(plane, "retention", "apply", *scope)
-    assert "staging" in elevon(plane, "retention", "runs", "--project", "flytetester")
-    elevon(plane, "retention", "remove", *scope)
+    runs = elevon(plane, "retention", "runs", "--project", "flytetester")
+    assert "staging" in runs
+    assert "request" in runs
+    assert "flytetester/staging has no rule of its own" in elevon(plane, "retention", "remove", *scope)
     assert json.loads(elevon(plane, "retention", "list", "-o", "json")) == []
     assert "has no retention policy" in elevon(plane, "retention", "apply", *scope, code=1)
     assert "'soon' is no age" in elevon(plane, "retention", "set", *scope, "--data-age", "soon", code=2)

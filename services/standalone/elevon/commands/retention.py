@@ -63,7 +63,12 @@ def set_rule(
         await client.retention.PutRetentionPolicy(admin.PutRetentionPolicyRequest(policy=policy))
 
     run(target, ask)
-    typer.echo("set; `elevon retention apply --dry-run` says what it would delete")
+    if all_domains:
+        typer.echo(
+            f"set; `elevon retention apply -p {project} -d DOMAIN --dry-run` says what it would delete of a domain"
+        )
+    else:
+        typer.echo(f"set; `elevon retention apply -p {project} -d {domain} --dry-run` says what it would delete")
 
 
 @application.command("list")
@@ -111,6 +116,7 @@ def remove_rule(
         await client.retention.DeleteRetentionPolicy(request)
 
     run(target, ask)
+    typer.echo(f"removed; {project}/{request.domain or '(others)'} has no rule of its own")
 
 
 @application.command()
@@ -174,7 +180,7 @@ def runs(
     target: Target = "",
     output: Output = Format.TABLE,
 ) -> None:
-    """List what was deleted when, the newest first."""
+    """List what was deleted when, by schedule or on request, the newest first."""
     from elevon_idl.admin import v1 as admin
 
     request = admin.ListRetentionRunsRequest(project=project, limit=limit)
@@ -183,8 +189,8 @@ def runs(
         return await client.retention.ListRetentionRuns(request)
 
     found = run(target, ask).runs
-    rows = ((moment(each.started_at), each.project, each.domain, *_done(each)) for each in found)
-    header = ("started (UTC)", "project", "domain", "what", "took", "deleted", "error")
+    rows = ((moment(each.started_at), each.principal, each.project, each.domain, *_done(each)) for each in found)
+    header = ("started (UTC)", "by", "project", "domain", "what", "took", "deleted", "error")
     show_list(found, output, header, rows)
 
 

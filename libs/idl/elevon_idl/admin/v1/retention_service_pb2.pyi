@@ -410,7 +410,7 @@ class RetentionRun(google.protobuf.message.Message):
     error: builtins.str
     """Why it stopped before its end; empty when it did not."""
     principal: builtins.str
-    """Who asked for it; `schedule` when the time had come."""
+    """Who asked for it; `schedule` when the time had come, `request` when it is not known who, as without authentication."""
     @property
     def started_at(self) -> google.protobuf.timestamp_pb2.Timestamp:
         """When it began."""

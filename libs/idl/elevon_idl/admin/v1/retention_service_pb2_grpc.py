@@ -113,8 +113,9 @@ class RetentionServiceServicer(object):
         """Applies the rule of a project and domain now, and tells the progress; the last message has done = true.
 
         A stream that is cut off stops at the execution under way; what is left goes with the next run. NOT_FOUND without a
-        rule, FAILED_PRECONDITION while another run of the same project and domain is under way, UNAVAILABLE when propeller, catalog, the
-        database or the object store are out of reach.
+        rule, FAILED_PRECONDITION while another run of the same project and domain is under way, or may be because its
+        process was killed less than `retention.lease_seconds` ago; UNAVAILABLE when propeller, catalog, the database or the
+        object store are out of reach.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -131,7 +132,7 @@ class RetentionServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ListRetentionRuns(self, request, context):
-        """Answers what was deleted when and on whose behalf, the newest first.
+        """Answers what was deleted when, and by schedule or on request, the newest first.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -58,8 +58,9 @@ class RetentionServiceStub:
     """Applies the rule of a project and domain now, and tells the progress; the last message has done = true.
 
     A stream that is cut off stops at the execution under way; what is left goes with the next run. NOT_FOUND without a
-    rule, FAILED_PRECONDITION while another run of the same project and domain is under way, UNAVAILABLE when propeller, catalog, the
-    database or the object store are out of reach.
+    rule, FAILED_PRECONDITION while another run of the same project and domain is under way, or may be because its
+    process was killed less than `retention.lease_seconds` ago; UNAVAILABLE when propeller, catalog, the database or the
+    object store are out of reach.
     """
 
     DeleteExecution: grpc.UnaryUnaryMultiCallable[
@@ -76,7 +77,7 @@ class RetentionServiceStub:
         elevon_idl.admin.v1.retention_service_pb2.ListRetentionRunsRequest,
         elevon_idl.admin.v1.retention_service_pb2.ListRetentionRunsResponse,
     ]
-    """Answers what was deleted when and on whose behalf, the newest first."""
+    """Answers what was deleted when, and by schedule or on request, the newest first."""
 
 class RetentionServiceAsyncStub:
     """Elevon's own way to let go of what is no longer needed: by rule, or one execution at a time.
@@ -118,8 +119,9 @@ class RetentionServiceAsyncStub:
     """Applies the rule of a project and domain now, and tells the progress; the last message has done = true.
 
     A stream that is cut off stops at the execution under way; what is left goes with the next run. NOT_FOUND without a
-    rule, FAILED_PRECONDITION while another run of the same project and domain is under way, UNAVAILABLE when propeller, catalog, the
-    database or the object store are out of reach.
+    rule, FAILED_PRECONDITION while another run of the same project and domain is under way, or may be because its
+    process was killed less than `retention.lease_seconds` ago; UNAVAILABLE when propeller, catalog, the database or the
+    object store are out of reach.
     """
 
     DeleteExecution: grpc.aio.UnaryUnaryMultiCallable[
@@ -136,7 +138,7 @@ class RetentionServiceAsyncStub:
         elevon_idl.admin.v1.retention_service_pb2.ListRetentionRunsRequest,
         elevon_idl.admin.v1.retention_service_pb2.ListRetentionRunsResponse,
     ]
-    """Answers what was deleted when and on whose behalf, the newest first."""
+    """Answers what was deleted when, and by schedule or on request, the newest first."""
 
 class RetentionServiceServicer(metaclass=abc.ABCMeta):
     """Elevon's own way to let go of what is no longer needed: by rule, or one execution at a time.
@@ -186,8 +188,9 @@ class RetentionServiceServicer(metaclass=abc.ABCMeta):
         """Applies the rule of a project and domain now, and tells the progress; the last message has done = true.
 
         A stream that is cut off stops at the execution under way; what is left goes with the next run. NOT_FOUND without a
-        rule, FAILED_PRECONDITION while another run of the same project and domain is under way, UNAVAILABLE when propeller, catalog, the
-        database or the object store are out of reach.
+        rule, FAILED_PRECONDITION while another run of the same project and domain is under way, or may be because its
+        process was killed less than `retention.lease_seconds` ago; UNAVAILABLE when propeller, catalog, the database or the
+        object store are out of reach.
         """
 
     @abc.abstractmethod
@@ -208,6 +211,6 @@ class RetentionServiceServicer(metaclass=abc.ABCMeta):
         request: elevon_idl.admin.v1.retention_service_pb2.ListRetentionRunsRequest,
         context: _ServicerContext,
     ) -> typing.Union[elevon_idl.admin.v1.retention_service_pb2.ListRetentionRunsResponse, collections.abc.Awaitable[elevon_idl.admin.v1.retention_service_pb2.ListRetentionRunsResponse]]:
-        """Answers what was deleted when and on whose behalf, the newest first."""
+        """Answers what was deleted when, and by schedule or on request, the newest first."""
 
 def add_RetentionServiceServicer_to_server(servicer: RetentionServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...
