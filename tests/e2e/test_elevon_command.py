@@ -185,10 +185,14 @@ def test_evicting(plane: Plane, kept: list[Id]) -> None:
 
 
 def test_deleting(plane: Plane, kept: list[Id]) -> None:
+    before = set(plane.control.layout.root.rglob("logs/*.log"))
     execution = plane.launch("caching.unique_wf", VERSION, LiteralMap(literals={"n": integer(503)}))
     plane.wait(execution)
     written = [path for path in plane.control.layout.blobs.rglob("*") if execution.name in str(path)]
     assert written
+    logs = set(plane.control.layout.root.rglob("logs/*.log")) - before
+    assert logs
+    written += logs
     said = f"{execution.name}: would be deleted with 3 nodes and 1 cached results\n"
     assert elevon(plane, "delete", execution.name, "--dry-run") == said
     assert elevon(plane, "delete", execution.name) == said.replace("would be deleted", "deleted")

@@ -62,7 +62,7 @@ class App:
         self.runtime = self._compose()
         self.runtime.driver.logs_nodes = settings.log.level == "debug"
         self._background = BackgroundTasks("propeller")
-        forgetting = Forgetting(self.runtime, blobs)
+        forgetting = Forgetting(self.runtime, blobs, self.registry)
         self.grpc.add(PropellerService(Executions(self.runtime), Watching(self.runtime), forgetting), SERVICE)
         self.grpc.health.add_dependency("database", self.database.ping)
 

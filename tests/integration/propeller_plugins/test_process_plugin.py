@@ -15,6 +15,7 @@ from elevon_core.errors import FailedPrecondition
 from elevon_idl.core import v1 as core
 from elevon_kit.blobs_obstore import ObjectBlobStore
 from elevon_propeller.plugins.contract import AttemptPhase
+from elevon_propeller.plugins.process import plugin as process_plugin
 from elevon_propeller.plugins.process.plugin import ProcessPlugin
 
 from tests.integration.propeller_plugins.process_testing import (
@@ -249,6 +250,42 @@ async def test_finalize_removes_all_but_the_log(
     await plugin.finalize(attempt.name)
     assert not (folder / "attempts" / attempt.name).exists()
     assert (folder / "logs" / f"{attempt.name}.log").exists()
+
+
+async def test_logs_of_what_is_forgotten_go(
+    plugin: ProcessPlugin, place: Place, templates: Templates, fresh_name: Names
+) -> None:
+    attempts = [place.attempt(templates["double"], {"number": 1}, fresh_name()) for _ in range(2)]
+    logs = [place.folder / "processes" / "logs" / f"{attempt.name}.log" for attempt in attempts]
+    for attempt in attempts:
+        await run(plugin, attempt)
+        await plugin.finalize(attempt.name)
+    await plugin.forget([attempts[0].name, "never-heard-of"])
+    assert [log.exists() for log in logs] == [False, True]
+    await plugin.forget([attempts[0].name])
+
+
+async def test_old_logs_go_while_it_runs(
+    place: Place, templates: Templates, fresh_name: Names, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process_plugin, "PRUNE_EVERY_SECONDS", 0.05)
+    plugin = place.plugin()
+    await plugin.open()
+    kept, silent, old = (place.attempt(templates["nothing"], {}, fresh_name()) for _ in range(3))
+    logs = {each.name: place.folder / "processes" / "logs" / f"{each.name}.log" for each in (kept, silent, old)}
+    for attempt in (kept, silent, old):
+        await run(plugin, attempt)
+    for attempt in (kept, old):
+        await plugin.finalize(attempt.name)
+    for attempt in (silent, old):
+        os.utime(logs[attempt.name], (0, 0))
+    async with asyncio.timeout(30):
+        while logs[old.name].exists():
+            await asyncio.sleep(0.02)
+    assert logs[kept.name].exists()
+    assert logs[silent.name].exists()
+    await plugin.finalize(silent.name)
+    await plugin.close()
 
 
 async def test_a_second_start_reports_to_the_new_sink(

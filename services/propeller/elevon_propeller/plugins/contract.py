@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol, runtime_checkable
@@ -201,3 +201,11 @@ class KeepsLeftovers(Plugin, Protocol):
 
     async def leftovers(self) -> list[Leftover]:
         """What is kept of attempts that were not started in this process; `finalize` lets go of it."""
+
+
+@runtime_checkable
+class KeepsRecords(Plugin, Protocol):
+    """A plugin that keeps something of attempts after `finalize`, for people to read, such as their logs."""
+
+    async def forget(self, names: Sequence[str]) -> None:
+        """Delete what is kept of attempts whose execution is deleted. Unknown names are fine."""

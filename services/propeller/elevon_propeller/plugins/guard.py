@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from elevon_idl.core import v1 as core
 from elevon_kit.logging import get_logger
 
@@ -11,6 +13,7 @@ from elevon_propeller.plugins.contract import (
     Attempt,
     AttemptPhase,
     KeepsLeftovers,
+    KeepsRecords,
     Leftover,
     Plugin,
     Report,
@@ -93,6 +96,11 @@ class GuardedPlugin:
     async def leftovers(self) -> list[Leftover]:
         """What the plugin says is left over; nothing when it keeps nothing."""
         return await self._plugin.leftovers() if isinstance(self._plugin, KeepsLeftovers) else []
+
+    async def forget(self, names: Sequence[str]) -> None:
+        """Have what is kept of attempts deleted, if the plugin keeps anything."""
+        if isinstance(self._plugin, KeepsRecords):
+            await self._plugin.forget(names)
 
     async def close(self) -> None:
         """Close the plugin."""

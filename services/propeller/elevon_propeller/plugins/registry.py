@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import EntryPoint, entry_points
 
-from elevon_core.errors import InvalidArgument
+from elevon_core.errors import InvalidArgument, Unavailable
 from elevon_idl.admin import v1 as admin
 from elevon_idl.core import v1 as core
 
 from elevon_propeller.plugins import reports
 from elevon_propeller.plugins.clock import Clock, system_clock
-from elevon_propeller.plugins.contract import Attempt, Plugin, ReportSink
+from elevon_propeller.plugins.contract import Attempt, KeepsRecords, Plugin, ReportSink
 
 ENTRY_POINT_GROUP = "elevon.plugins"
 """Third parties announce plugins under this group; see `installed_plugins`."""
@@ -80,6 +80,15 @@ class Registry:
         """Close every plugin, last first."""
         for plugin in reversed(self.plugins):
             await plugin.close()
+
+    async def forget(self, names: Sequence[str]) -> None:
+        """Have every plugin delete what it keeps of attempts after their end. Raises Unavailable when one cannot."""
+        for plugin in self.plugins:
+            if isinstance(plugin, KeepsRecords):
+                try:
+                    await plugin.forget(names)
+                except Exception as error:
+                    raise Unavailable(f"plugin {plugin.id} cannot forget attempts: {error}") from error
 
     def _known(self, plugin_id: str, field: str) -> Plugin:
         plugin = self._plugins.get(plugin_id)

@@ -117,7 +117,9 @@ class ProcessSettings(BaseModel):
     log_link: str = Field(
         "file://{path}", description="URI of an attempt's log; `{path}` is the file, `{name}` the attempt's name."
     )
-    keep_logs: timedelta = Field(timedelta(days=30), description="How long logs are kept; older ones go at a start.")
+    keep_logs: timedelta = Field(
+        timedelta(days=30), description="How long logs are kept; older ones go within an hour."
+    )
     keep_distributions: timedelta = Field(
         timedelta(days=7), description="How long unpacked code is kept after its last use; older goes at a start."
     )

@@ -10,6 +10,7 @@ from elevon_idl.propeller import v1 as propeller
 from elevon_kit.blobs import BlobStore
 
 from elevon_propeller.engine.paths import raw_folder
+from elevon_propeller.plugins.registry import Registry
 from elevon_propeller.runtime.runtime import Runtime
 
 DELETIONS_AT_ONCE = 16
@@ -19,12 +20,16 @@ DELETIONS_AT_ONCE = 16
 class Forgetting:
     """Deletes what executions have left behind."""
 
-    def __init__(self, runtime: Runtime, blobs: BlobStore) -> None:
+    def __init__(self, runtime: Runtime, blobs: BlobStore, plugins: Registry) -> None:
         self._runtime = runtime
+        self._plugins = plugins
         self._blobs = blobs
 
     async def forget(self, request: propeller.ForgetExecutionRequest) -> None:
-        """Delete files first, so that a call which fails can be repeated; raises FailedPrecondition while it runs."""
+        """Delete files and logs first, so that a call which fails can be repeated.
+
+        Raises FailedPrecondition while it runs, Unavailable when something is out of reach.
+        """
         execution = request.execution_id
         identifiers.validate_execution_identifier(execution, "execution_id")
         row = await self._runtime.store.find_execution(execution.project, execution.domain, execution.name)
@@ -34,12 +39,15 @@ class Forgetting:
         folder = naming.metadata_folder(execution.project, execution.domain, execution.name)
         folders = [f"{policy.metadata_root}/{folder}"]
         raw = (request.raw_output_prefix or policy.raw_output_prefix).rstrip("/")
-        for of_node in request.attempts:
-            for number in range(of_node.attempts):
-                name = naming.attempt_name(execution.project, execution.domain, execution.name, of_node.node_id, number)
-                folders.append(raw_folder(raw, name))
+        names = [
+            naming.attempt_name(execution.project, execution.domain, execution.name, of_node.node_id, number)
+            for of_node in request.attempts
+            for number in range(of_node.attempts)
+        ]
+        folders += [raw_folder(raw, name) for name in names]
         for start in range(0, len(folders), DELETIONS_AT_ONCE):
             some = folders[start : start + DELETIONS_AT_ONCE]
             await asyncio.gather(*(self._blobs.delete_prefix(folder) for folder in some))
+        await self._plugins.forget(names)
         if row is not None:
             await self._runtime.store.forget(row.key)

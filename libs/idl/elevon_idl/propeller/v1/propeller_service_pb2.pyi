@@ -37,7 +37,7 @@ class ForgetExecutionRequest(google.protobuf.message.Message):
 
     @property
     def attempts(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___ForgottenAttempts]:
-        """Its attempts, whose raw data is deleted."""
+        """Its attempts, whose raw data and logs are deleted."""
 
     def __init__(
         self,

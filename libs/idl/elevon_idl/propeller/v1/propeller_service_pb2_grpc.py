@@ -129,10 +129,11 @@ class PropellerServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ForgetExecution(self, request, context):
-        """Forgets an execution that has ended and deletes its files: inputs and outputs of its nodes, raw data of its attempts.
+        """Forgets an execution that has ended and deletes its files: inputs and outputs of its nodes, raw data of its attempts,
+        and logs of its attempts that are kept where this replica runs.
 
         Idempotent; an execution that the engine has forgotten before still has its files deleted. FAILED_PRECONDITION while
-        it runs, UNAVAILABLE when database or object store are out of reach: some files may be gone then.
+        it runs, UNAVAILABLE when database, object store or a plugin are out of reach: some files may be gone then.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

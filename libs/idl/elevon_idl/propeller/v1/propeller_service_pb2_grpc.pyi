@@ -74,10 +74,11 @@ class PropellerServiceStub:
         elevon_idl.propeller.v1.propeller_service_pb2.ForgetExecutionRequest,
         elevon_idl.propeller.v1.propeller_service_pb2.ForgetExecutionResponse,
     ]
-    """Forgets an execution that has ended and deletes its files: inputs and outputs of its nodes, raw data of its attempts.
+    """Forgets an execution that has ended and deletes its files: inputs and outputs of its nodes, raw data of its attempts,
+    and logs of its attempts that are kept where this replica runs.
 
     Idempotent; an execution that the engine has forgotten before still has its files deleted. FAILED_PRECONDITION while
-    it runs, UNAVAILABLE when database or object store are out of reach: some files may be gone then.
+    it runs, UNAVAILABLE when database, object store or a plugin are out of reach: some files may be gone then.
     """
 
 class PropellerServiceAsyncStub:
@@ -136,10 +137,11 @@ class PropellerServiceAsyncStub:
         elevon_idl.propeller.v1.propeller_service_pb2.ForgetExecutionRequest,
         elevon_idl.propeller.v1.propeller_service_pb2.ForgetExecutionResponse,
     ]
-    """Forgets an execution that has ended and deletes its files: inputs and outputs of its nodes, raw data of its attempts.
+    """Forgets an execution that has ended and deletes its files: inputs and outputs of its nodes, raw data of its attempts,
+    and logs of its attempts that are kept where this replica runs.
 
     Idempotent; an execution that the engine has forgotten before still has its files deleted. FAILED_PRECONDITION while
-    it runs, UNAVAILABLE when database or object store are out of reach: some files may be gone then.
+    it runs, UNAVAILABLE when database, object store or a plugin are out of reach: some files may be gone then.
     """
 
 class PropellerServiceServicer(metaclass=abc.ABCMeta):
@@ -212,10 +214,11 @@ class PropellerServiceServicer(metaclass=abc.ABCMeta):
         request: elevon_idl.propeller.v1.propeller_service_pb2.ForgetExecutionRequest,
         context: _ServicerContext,
     ) -> typing.Union[elevon_idl.propeller.v1.propeller_service_pb2.ForgetExecutionResponse, collections.abc.Awaitable[elevon_idl.propeller.v1.propeller_service_pb2.ForgetExecutionResponse]]:
-        """Forgets an execution that has ended and deletes its files: inputs and outputs of its nodes, raw data of its attempts.
+        """Forgets an execution that has ended and deletes its files: inputs and outputs of its nodes, raw data of its attempts,
+        and logs of its attempts that are kept where this replica runs.
 
         Idempotent; an execution that the engine has forgotten before still has its files deleted. FAILED_PRECONDITION while
-        it runs, UNAVAILABLE when database or object store are out of reach: some files may be gone then.
+        it runs, UNAVAILABLE when database, object store or a plugin are out of reach: some files may be gone then.
         """
 
 def add_PropellerServiceServicer_to_server(servicer: PropellerServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

@@ -6,7 +6,9 @@ import asyncio
 import contextlib
 import os
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from elevon_idl.core import v1 as core
 from elevon_kit.blobs import BlobStore
 from elevon_kit.logging import get_logger
 from elevon_kit.retry import ATOMIC
+from elevon_kit.tasks import BackgroundTasks
 
 from elevon_propeller.plugins import reports
 from elevon_propeller.plugins.clock import Clock, system_clock
@@ -38,6 +41,7 @@ from elevon_propeller.plugins.settings import LiteralOffloadingSettings, Process
 log = get_logger("process plugin")
 
 _MOST_RUNS = 3
+PRUNE_EVERY_SECONDS = 3600.0
 _HELD_PAUSE = 0.02
 _HELD_TRIES = 50
 
@@ -71,6 +75,15 @@ class _Folders:
         except FileNotFoundError:
             return {}
         return {name: self.of(name).read_launch() for name in names}
+
+    def remove_logs(self, names: Sequence[str]) -> None:
+        """Remove the logs of attempts; blocks."""
+        for name in names:
+            self.of(name).log.unlink(missing_ok=True)
+
+    def prune_logs(self, keep: timedelta) -> None:
+        """Remove old logs, but none of an attempt that has a folder: it may be running and silent; blocks."""
+        prune_logs(self.root / "logs", keep, set(self.kept()))
 
     def remove_unused(self) -> None:
         """Remove the folders of attempts that were never launched; to be called while none are being made."""
@@ -126,17 +139,18 @@ class ProcessPlugin:
         self._entries: dict[str, _Entry] = {}
         self._strangers: Counter[str] = Counter()
         self._warming: asyncio.Task[None] | None = None
+        self._background = BackgroundTasks("process plugin")
 
     async def open(self) -> None:
         """Find running attempts' servers again, tidy up, and begin to warm the usual server."""
         for python in (python_of(self._settings), *self._settings.images.values()):
             if not os.access(python, os.X_OK):
                 raise FailedPrecondition(f"plugins.process: {python} is not a Python that can be run")
-        root = self._parts.folders.root
         await asyncio.to_thread(self._parts.folders.remove_unused)
-        await asyncio.to_thread(prune_logs, root / "logs", self._settings.keep_logs)
+        await asyncio.to_thread(self._parts.folders.prune_logs, self._settings.keep_logs)
         await asyncio.to_thread(self._parts.distributions.prune, self._settings.keep_distributions)
         await self._parts.servers.open()
+        self._background.keep_running(self._prune_logs, "old logs")
         if self._settings.warm_start:
             self._warming = asyncio.create_task(self._warm(), name="warm the fork server")
 
@@ -177,6 +191,10 @@ class ProcessPlugin:
         kept = await asyncio.to_thread(self._parts.folders.kept)
         return [_leftover(name, launch) for name, launch in kept.items() if launch and name not in self._entries]
 
+    async def forget(self, names: Sequence[str]) -> None:
+        """Remove the logs of attempts, as far as they lie on this machine."""
+        await asyncio.to_thread(self._parts.folders.remove_logs, names)
+
     async def detach(self, name: str) -> None:
         """Leave an attempt to the replica that owns it now; its fork server is shared and goes on."""
         if not self._was_stranger(name):
@@ -187,6 +205,7 @@ class ProcessPlugin:
         if self._warming is not None:
             self._warming.cancel()
             await asyncio.wait([self._warming])
+        await self._background.stop()
         for name in list(self._entries):
             await self._let_go(name)
         await self._parts.servers.close(kill=not self._settings.keep_running)
@@ -408,6 +427,11 @@ class ProcessPlugin:
                 await server.client.stop(name, reason, self._settings.kill_grace.total_seconds())
                 return
         await self._dead(name, folder)
+
+    async def _prune_logs(self) -> None:
+        while True:
+            await asyncio.sleep(PRUNE_EVERY_SECONDS)
+            await asyncio.to_thread(self._parts.folders.prune_logs, self._settings.keep_logs)
 
     async def _warm(self) -> None:
         try:
