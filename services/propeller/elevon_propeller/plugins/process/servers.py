@@ -30,6 +30,8 @@ log = get_logger("fork servers")
 
 _SCRIPT = Path(warm.__file__).with_name("run.py")
 _LONGEST_SOCKET_PATH = 100
+LEAVING_SECONDS = 5.0
+"""How long a server that is told to leave may take to be gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +111,8 @@ class ForkServers:
             server = await self._adopt(folder)
             if server is not None:
                 return server
+            # One that is leaving answers nobody any more and holds its lock until it has left.
+            await asyncio.to_thread(_dies_or_stays, folder, LEAVING_SECONDS)
         await self._spawn_to_the_end(python, folder)
         server = await self._adopt(folder)
         if server is None:
@@ -269,9 +273,10 @@ def _is_alive(folder: Path) -> bool:
     return False
 
 
-def _dies_or_stays(folder: Path) -> bool:
+def _dies_or_stays(folder: Path, seconds: float = 0.2) -> bool:
     """Whether a server whose connection broke is alive; one that is just dying is not."""
-    for _ in range(20):
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
         if not _is_alive(folder):
             return False
         time.sleep(0.01)
