@@ -287,6 +287,10 @@ class Engine(Protocol):
         """Hand a signal's value over; False when the engine never had the execution."""
         ...
 
+    async def tell_end(self, execution_id: core.WorkflowExecutionIdentifier) -> None:
+        """Tell of an execution that has ended and that the engine does not run: a node may wait for it."""
+        ...
+
 
 class LaunchSource(Protocol):
     """What can be launched."""

@@ -117,6 +117,11 @@ class Leases:
     replicas: int
 
 
+def end_word(name: tuple[str, str, str]) -> str:
+    """What replicas are told of an execution that has ended: its parent may be theirs."""
+    return " ".join(("ended", *name))
+
+
 class Store(Protocol):
     """Durable state. Every method raises Unavailable when the database is out of reach."""
 
@@ -161,6 +166,9 @@ class Store(Protocol):
 
     async def release_leases(self, owner: str, shards: Collection[int]) -> None:
         """Give shards away; those of another owner are left alone."""
+
+    async def tell_end(self, name: tuple[str, str, str]) -> None:
+        """Say to all replicas, as commits do, that an execution has ended."""
 
     async def listen(self, heard: Callable[[str], None]) -> None:
         """Hand over every word that a replica says, as soon as it is said, until cancelled.

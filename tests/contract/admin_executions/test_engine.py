@@ -89,6 +89,10 @@ class EarlierPropeller(FakePropeller):
         """Not known."""
         raise Unimplemented("unknown method")
 
+    async def TellEnd(self, request: propeller.TellEndRequest, context: object) -> propeller.TellEndResponse:
+        """Not known."""
+        raise Unimplemented("unknown method")
+
 
 async def test_an_engine_of_an_earlier_version_gets_executions_one_by_one() -> None:
     memory = MemoryEngine()
@@ -98,8 +102,10 @@ async def test_an_engine_of_an_earlier_version_gets_executions_one_by_one() -> N
         engine = PropellerEngine(channel)
         memory.failures.append(Unavailable("down"))
         answers = await asyncio.gather(*(engine.create(create(f"n{n}")) for n in range(9)), return_exceptions=True)
+        await engine.tell_end(identifier("never"))
     assert [type(answer) for answer in answers].count(Unavailable) == 1
     assert len(memory.created) == 8
+    assert memory.ended == []
 
 
 async def test_what_cannot_be_planned_is_an_invalid_argument(served: Served) -> None:
@@ -127,3 +133,12 @@ async def test_an_engine_that_is_not_there_is_unavailable() -> None:
     async with grpc.aio.insecure_channel(f"127.0.0.1:{free_port()}") as channel:
         with pytest.raises(Unavailable, match="propeller"):
             await PropellerEngine(channel).abort(identifier(), "x")
+
+
+async def test_ends_are_told(served: Served) -> None:
+    for _ in range(2):
+        await served.engine.tell_end(identifier("never"))
+    assert {key.name for key in served.memory.ended} == {"never"}
+    served.memory.failures.append(Unavailable("down"))
+    with pytest.raises(Unavailable):
+        await served.engine.tell_end(identifier("never"))

@@ -68,6 +68,11 @@ class FakePropeller:
         known = await self.engine.abort(request.execution_id, request.cause)
         return propeller.AbortExecutionResponse(known=known)
 
+    async def TellEnd(self, request: propeller.TellEndRequest, context: object) -> propeller.TellEndResponse:
+        """Hear of an end."""
+        await self.engine.tell_end(request.execution_id)
+        return propeller.TellEndResponse()
+
     async def SetSignal(self, request: propeller.SetSignalRequest, context: object) -> propeller.SetSignalResponse:
         """Take a signal."""
         known = await self.engine.set_signal(request.execution_id, request.signal_id, request.value)

@@ -10,6 +10,7 @@ from elevon_core import identifiers
 from elevon_core.compiler import LaunchPlanInterface, compile_task, compile_workflow
 from elevon_core.errors import AlreadyExists, DeadlineExceeded, ResourceExhausted, Unavailable
 from elevon_idl.core import v1 as core
+from elevon_idl.propeller import v1 as propeller
 from elevon_propeller.plugins.contract import Attempt, AttemptPhase, Report
 from elevon_propeller.ports import ChildOutcome
 from elevon_propeller.simulation import closures
@@ -190,6 +191,19 @@ async def test_an_abort_terminates_the_child(begin: Begin) -> None:
     assert await engine.wait("parent") == "ABORTED"
     cause = "cascading abort as parent execution id [parent] aborted, reason [enough]"
     assert list(engine.service.causes.values()) == [cause]
+
+
+async def test_the_end_of_a_child_that_was_never_begun_is_told_at_once(begin: Begin) -> None:
+    engine = await begin(echo, child_first_look=60_000_000)
+    engine.service.launch_plans[PLAN.project, PLAN.domain, PLAN.name, PLAN.version] = INTERFACE
+    await engine.create("parent", workflow(plan_node("n0", one())))
+    await eventually(lambda: bool(engine.service.launched))
+    ((project, domain, name),) = engine.service.launched
+    child = core.WorkflowExecutionIdentifier(project=project, domain=domain, name=name)
+    await engine.service.terminate(child, "no longer needed")
+    for known in (child, identifier("never-heard-of"), child):
+        await engine.executions.tell_end(propeller.TellEndRequest(execution_id=known))
+    assert await engine.wait("parent") == "FAILED"
 
 
 async def test_parents_and_children_may_run_on_different_replicas(begin: Begin) -> None:

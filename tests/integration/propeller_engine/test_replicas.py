@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from elevon_idl.core import v1 as core
 from elevon_idl.propeller import v1 as propeller
+from elevon_propeller.engine.phases import NodePhase
 from elevon_propeller.plugins.contract import AttemptPhase
 from elevon_propeller.ports import SHARDS
 from elevon_propeller.runtime.actors import shard_of
@@ -87,6 +88,23 @@ async def test_the_end_of_a_child_at_another_replica_is_heard_of(begin: Begin) -
         propeller.CreateExecutionRequest(execution_id=child, closure=closures.chain(1), inputs=closures.integers(x=1))
     )
     assert await first.wait(parent) == "SUCCEEDED"
+
+
+@pytest.mark.parametrize("at_the_owner", [True, False])
+async def test_the_end_of_a_child_that_the_engine_never_had_is_told_at_once(begin: Begin, at_the_owner: bool) -> None:
+    first, second = await begin_two(begin, echo)
+    plan = closures.identifier(core.ResourceType.LAUNCH_PLAN, "plan")
+    first.service.launch_plans[plan.project, plan.domain, plan.name, plan.version] = INTERFACE
+    parent = name_at(first, "parent")
+    await first.create(parent, workflow(plan_node("n0", one())))
+    await eventually(lambda: bool(first.service.launched))
+    (launched,) = first.service.launched
+    child = core.WorkflowExecutionIdentifier(project=launched[0], domain=launched[1], name=launched[2])
+    await eventually(lambda: first.runtime.driver.actors["p", "d", parent].state.nodes["n0"].phase == NodePhase.RUNNING)
+    await first.service.terminate(child, "no longer needed")
+    told = first if at_the_owner else second
+    await told.executions.tell_end(propeller.TellEndRequest(execution_id=child))
+    assert await first.wait(parent) == "FAILED"
 
 
 async def test_a_draining_replica_gives_its_shards_away_at_once(begin: Begin) -> None:

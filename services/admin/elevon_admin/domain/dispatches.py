@@ -11,7 +11,7 @@ from elevon_admin.domain.records import ExecutionKey
 
 
 class DispatchKind(enum.IntEnum):
-    """The call that delivers a dispatch; CANCEL is an abort of what the engine was never given, and makes no call."""
+    """The call that delivers a dispatch; CANCEL is an abort of what the engine was never given: it hears of the end."""
 
     CREATE = 1
     ABORT = 2

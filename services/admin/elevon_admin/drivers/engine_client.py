@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 from typing import cast
 
@@ -83,6 +84,12 @@ class PropellerEngine:
         with translate_errors(WHERE):
             response = await self._stub.SetSignal(request, timeout=self._timeout)
         return response.known
+
+    async def tell_end(self, execution_id: core.WorkflowExecutionIdentifier) -> None:
+        """See Engine. An engine of an earlier version finds out by itself."""
+        request = propeller.TellEndRequest(execution_id=execution_id)
+        with contextlib.suppress(Unimplemented), translate_errors(WHERE):
+            await self._stub.TellEnd(request, timeout=self._timeout)
 
 
 def _answer(outcome: propeller.CreateExecutionOutcome) -> propeller.CreateExecutionResponse | Exception:

@@ -20,6 +20,7 @@ class MemoryEngine:
         self.closures: dict[bytes, core.CompiledWorkflowClosure] = {}
         self.refused: set[str] = set()
         self.failures: list[ElevonError] = []
+        self.ended: list[ExecutionKey] = []
         self.calls: list[tuple[str, ExecutionKey]] = []
 
     async def create(self, request: propeller.CreateExecutionRequest) -> propeller.CreateExecutionResponse:
@@ -57,6 +58,10 @@ class MemoryEngine:
             return False
         self.signals.setdefault((key, signal_id), value)
         return True
+
+    async def tell_end(self, execution_id: core.WorkflowExecutionIdentifier) -> None:
+        """See Engine."""
+        self.ended.append(self._called("end", execution_id))
 
     def _called(self, what: str, execution_id: core.WorkflowExecutionIdentifier) -> ExecutionKey:
         key = ExecutionKey.of(execution_id)

@@ -229,10 +229,14 @@ class Dispatcher:
             log.warning("signal for an unknown execution", execution=str(dispatch.key), signal=request.signal_id)
 
     async def _record(self, ended: event.WorkflowExecutionEvent) -> None:
+        """Record the end of an execution and tell the engine of it; both may be repeated."""
         try:
             await self._events.one(ended)
         except (AlreadyExists, FailedPrecondition):
             log.info("execution had ended before", execution=str(ExecutionKey.of(ended.execution_id)))
+        # Nobody else tells a node that has launched it: the engine has never run it.
+        await self._engine.tell_end(ended.execution_id)
+        self._pause.succeeded()
 
     def _failed(self, key: ExecutionKey, error: ElevonError) -> event.WorkflowExecutionEvent:
         user_error = error.kind is ErrorKind.INVALID_ARGUMENT

@@ -43,6 +43,11 @@ class PropellerService(propeller_service_pb2_grpc.PropellerServiceServicer):
         """Stop an execution."""
         return propeller.AbortExecutionResponse(known=await self._executions.abort(request))
 
+    async def TellEnd(self, request: propeller.TellEndRequest, context: _Context) -> propeller.TellEndResponse:
+        """Have those look who wait for an execution that has ended elsewhere."""
+        await self._executions.tell_end(request)
+        return propeller.TellEndResponse()
+
     async def SetSignal(self, request: propeller.SetSignalRequest, context: _Context) -> propeller.SetSignalResponse:
         """Hand a signal's value to those who wait for it."""
         return propeller.SetSignalResponse(known=await self._executions.set_signal(request))

@@ -18,7 +18,7 @@ from elevon_propeller.engine.phases import ExecutionPhase
 from elevon_propeller.engine.policy import EnginePolicy
 from elevon_propeller.engine.state import NodeState
 from elevon_propeller.engine.step import step
-from elevon_propeller.ports import Commit, EventChunk, ExecutionExists, LeaseLost, Store
+from elevon_propeller.ports import Commit, EventChunk, ExecutionExists, LeaseLost, Store, end_word
 from elevon_propeller.runtime import framing, tracing
 from elevon_propeller.runtime.actors import Actor, Name
 from elevon_propeller.runtime.batch import ActorBatch
@@ -306,7 +306,7 @@ class Driver:
             leases[shard] = self.epochs[shard]
         commit.leases = leases
         if self.has_peers:
-            commit.words = [_word(part.actor) for part in parts if part.actor.state.phase.is_terminal]
+            commit.words = [end_word(part.actor.name) for part in parts if part.actor.state.phase.is_terminal]
         return commit
 
     def _chunks(self, shard: int, shares: list[ActorBatch]) -> list[EventChunk]:
@@ -431,11 +431,6 @@ def _log_nodes(actor: Actor, nodes: Iterable[NodeState]) -> None:
             phase=node.phase.name,
             attempt=node.attempt,
         )
-
-
-def _word(actor: Actor) -> str:
-    """What other replicas are told of an execution that has ended: its parent may be theirs."""
-    return " ".join(("ended", *actor.name))
 
 
 def _may_pass(error: Exception) -> bool:

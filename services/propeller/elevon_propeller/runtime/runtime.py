@@ -24,6 +24,7 @@ from elevon_propeller.engine.commands import (
 )
 from elevon_propeller.engine.policy import EnginePolicy
 from elevon_propeller.ports import AdminEvents, AdminService, Catalog, Plugins, Store
+from elevon_propeller.runtime.actors import Name
 from elevon_propeller.runtime.children import Children
 from elevon_propeller.runtime.clock import Clock, system_clock
 from elevon_propeller.runtime.driver import Driver
@@ -201,6 +202,12 @@ class Runtime:
         await self._jobs.close()
         await self._signals.close()
         await self._originals.close()
+
+    async def tell_end(self, name: Name) -> None:
+        """Have a node look that waits for an execution which has ended elsewhere, here or at another replica."""
+        self._children.heard(name)
+        if self.driver.has_peers:
+            await self.store.tell_end(name)
 
     async def _tidy(self) -> None:
         """Hand memory back to the system once many nodes have ended: the C library would keep it."""

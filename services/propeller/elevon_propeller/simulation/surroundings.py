@@ -111,6 +111,10 @@ class LineStore:
         """Give shards away."""
         await self._call("release", lambda: self._store.release_leases(owner, shards))
 
+    async def tell_end(self, name: tuple[str, str, str]) -> None:
+        """Say that an execution has ended."""
+        await self._call(f"tell the end of {name[2]}", lambda: self._store.tell_end(name))
+
     async def listen(self, heard: Callable[[str], None]) -> None:
         """Hand over what replicas say; what a dead one hears has no effect."""
 

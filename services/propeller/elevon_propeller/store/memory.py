@@ -7,7 +7,17 @@ import copy
 from collections.abc import Callable, Collection, Iterable
 
 from elevon_propeller.engine.records import ChunkRow, NodeRow
-from elevon_propeller.ports import SHARDS, Commit, EventChunk, ExecutionExists, ExecutionRow, LeaseLost, Leases, Request
+from elevon_propeller.ports import (
+    SHARDS,
+    Commit,
+    EventChunk,
+    ExecutionExists,
+    ExecutionRow,
+    LeaseLost,
+    Leases,
+    Request,
+    end_word,
+)
 from elevon_propeller.store.leasing import Lease, choose, fair_share
 
 
@@ -146,6 +156,10 @@ class MemoryStore:
         if len(shards) >= SHARDS:
             self._replicas.pop(owner, None)
         self._say(["leases"])
+
+    async def tell_end(self, name: tuple[str, str, str]) -> None:
+        """Say that an execution has ended."""
+        self._say([end_word(name)])
 
     async def listen(self, heard: Callable[[str], None]) -> None:
         """Hand over every word."""

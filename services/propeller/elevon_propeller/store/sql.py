@@ -21,6 +21,7 @@ from elevon_propeller.ports import (
     LeaseLost,
     Leases,
     Request,
+    end_word,
 )
 from elevon_propeller.store import leasing
 from elevon_propeller.store.tables import chunks, events, executions, leases, nodes, requests, workflows
@@ -227,6 +228,11 @@ class SqlStore:
             await self._database.say(connection, CHANNEL, ["leases"])
 
         await self._database.write(work)
+
+    async def tell_end(self, name: tuple[str, str, str]) -> None:
+        """Say that an execution has ended."""
+        words = [end_word(name)]
+        await self._database.write(lambda connection: self._database.say(connection, CHANNEL, words))
 
     async def listen(self, heard: Callable[[str], None]) -> None:
         """Hand over every word; with SQLite there is only one replica, and nothing to hear."""

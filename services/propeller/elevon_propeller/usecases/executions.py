@@ -81,6 +81,11 @@ class Executions:
         seen = SignalSet(self._runtime.clock(), request.signal_id, value)
         return await self._tell(_name(request.execution_id), seen, SIGNAL, request.SerializeToString())
 
+    async def tell_end(self, request: propeller.TellEndRequest) -> None:
+        """Have a node that waits for an execution look how it has ended, here or at another replica."""
+        identifiers.validate_execution_identifier(request.execution_id, "execution_id")
+        await self._runtime.tell_end(_name(request.execution_id))
+
     async def _plan(self, request: propeller.CreateExecutionRequest, digest: bytes) -> Plan | None:
         if request.HasField("closure"):
             return await self._runtime.plans.add(digest, request.closure)

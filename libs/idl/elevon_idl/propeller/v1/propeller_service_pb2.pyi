@@ -421,6 +421,39 @@ class AbortExecutionResponse(google.protobuf.message.Message):
 global___AbortExecutionResponse = AbortExecutionResponse
 
 @typing.final
+class TellEndRequest(google.protobuf.message.Message):
+    """Which execution has ended."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    EXECUTION_ID_FIELD_NUMBER: builtins.int
+    @property
+    def execution_id(self) -> elevon_idl.core.v1.identifier_pb2.WorkflowExecutionIdentifier:
+        """The execution; admin answers how it has ended."""
+
+    def __init__(
+        self,
+        *,
+        execution_id: elevon_idl.core.v1.identifier_pb2.WorkflowExecutionIdentifier | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["execution_id", b"execution_id"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["execution_id", b"execution_id"]) -> None: ...
+
+global___TellEndRequest = TellEndRequest
+
+@typing.final
+class TellEndResponse(google.protobuf.message.Message):
+    """The answer to TellEnd."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+
+global___TellEndResponse = TellEndResponse
+
+@typing.final
 class SetSignalRequest(google.protobuf.message.Message):
     """A value for the gate nodes of an execution."""
 

@@ -50,6 +50,11 @@ class PropellerServiceStub(object):
                 request_serializer=elevon_dot_propeller_dot_v1_dot_propeller__service__pb2.AbortExecutionRequest.SerializeToString,
                 response_deserializer=elevon_dot_propeller_dot_v1_dot_propeller__service__pb2.AbortExecutionResponse.FromString,
                 _registered_method=True)
+        self.TellEnd = channel.unary_unary(
+                '/elevon.propeller.v1.PropellerService/TellEnd',
+                request_serializer=elevon_dot_propeller_dot_v1_dot_propeller__service__pb2.TellEndRequest.SerializeToString,
+                response_deserializer=elevon_dot_propeller_dot_v1_dot_propeller__service__pb2.TellEndResponse.FromString,
+                _registered_method=True)
         self.SetSignal = channel.unary_unary(
                 '/elevon.propeller.v1.PropellerService/SetSignal',
                 request_serializer=elevon_dot_propeller_dot_v1_dot_propeller__service__pb2.SetSignalRequest.SerializeToString,
@@ -107,6 +112,16 @@ class PropellerServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def TellEnd(self, request, context):
+        """Tells that an execution has ended which the engine does not run: one that was terminated while it waited for its
+        turn, or that the engine has refused.
+
+        A node that waits for it looks at once, at whichever replica; one that is not told finds out when it looks next.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def SetSignal(self, request, context):
         """Hands a signal's value to the gate nodes that wait for it. The first value counts for a node that has passed.
         """
@@ -156,6 +171,11 @@ def add_PropellerServiceServicer_to_server(servicer, server):
                     servicer.AbortExecution,
                     request_deserializer=elevon_dot_propeller_dot_v1_dot_propeller__service__pb2.AbortExecutionRequest.FromString,
                     response_serializer=elevon_dot_propeller_dot_v1_dot_propeller__service__pb2.AbortExecutionResponse.SerializeToString,
+            ),
+            'TellEnd': grpc.unary_unary_rpc_method_handler(
+                    servicer.TellEnd,
+                    request_deserializer=elevon_dot_propeller_dot_v1_dot_propeller__service__pb2.TellEndRequest.FromString,
+                    response_serializer=elevon_dot_propeller_dot_v1_dot_propeller__service__pb2.TellEndResponse.SerializeToString,
             ),
             'SetSignal': grpc.unary_unary_rpc_method_handler(
                     servicer.SetSignal,
@@ -260,6 +280,33 @@ class PropellerService(object):
             '/elevon.propeller.v1.PropellerService/AbortExecution',
             elevon_dot_propeller_dot_v1_dot_propeller__service__pb2.AbortExecutionRequest.SerializeToString,
             elevon_dot_propeller_dot_v1_dot_propeller__service__pb2.AbortExecutionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def TellEnd(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/elevon.propeller.v1.PropellerService/TellEnd',
+            elevon_dot_propeller_dot_v1_dot_propeller__service__pb2.TellEndRequest.SerializeToString,
+            elevon_dot_propeller_dot_v1_dot_propeller__service__pb2.TellEndResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -52,6 +52,16 @@ class PropellerServiceStub:
     never had the execution; a terminal one is left as it is.
     """
 
+    TellEnd: grpc.UnaryUnaryMultiCallable[
+        elevon_idl.propeller.v1.propeller_service_pb2.TellEndRequest,
+        elevon_idl.propeller.v1.propeller_service_pb2.TellEndResponse,
+    ]
+    """Tells that an execution has ended which the engine does not run: one that was terminated while it waited for its
+    turn, or that the engine has refused.
+
+    A node that waits for it looks at once, at whichever replica; one that is not told finds out when it looks next.
+    """
+
     SetSignal: grpc.UnaryUnaryMultiCallable[
         elevon_idl.propeller.v1.propeller_service_pb2.SetSignalRequest,
         elevon_idl.propeller.v1.propeller_service_pb2.SetSignalResponse,
@@ -113,6 +123,16 @@ class PropellerServiceAsyncStub:
 
     Durable before it answers; the ABORTED event follows when everything has stopped. Known = false when the engine
     never had the execution; a terminal one is left as it is.
+    """
+
+    TellEnd: grpc.aio.UnaryUnaryMultiCallable[
+        elevon_idl.propeller.v1.propeller_service_pb2.TellEndRequest,
+        elevon_idl.propeller.v1.propeller_service_pb2.TellEndResponse,
+    ]
+    """Tells that an execution has ended which the engine does not run: one that was terminated while it waited for its
+    turn, or that the engine has refused.
+
+    A node that waits for it looks at once, at whichever replica; one that is not told finds out when it looks next.
     """
 
     SetSignal: grpc.aio.UnaryUnaryMultiCallable[
@@ -182,6 +202,18 @@ class PropellerServiceServicer(metaclass=abc.ABCMeta):
 
         Durable before it answers; the ABORTED event follows when everything has stopped. Known = false when the engine
         never had the execution; a terminal one is left as it is.
+        """
+
+    @abc.abstractmethod
+    def TellEnd(
+        self,
+        request: elevon_idl.propeller.v1.propeller_service_pb2.TellEndRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[elevon_idl.propeller.v1.propeller_service_pb2.TellEndResponse, collections.abc.Awaitable[elevon_idl.propeller.v1.propeller_service_pb2.TellEndResponse]]:
+        """Tells that an execution has ended which the engine does not run: one that was terminated while it waited for its
+        turn, or that the engine has refused.
+
+        A node that waits for it looks at once, at whichever replica; one that is not told finds out when it looks next.
         """
 
     @abc.abstractmethod
