@@ -69,7 +69,7 @@ def _unpack(data: bytes, uri: str, place: Path) -> None:
     try:
         if uri.endswith((".tar.gz", ".tgz", ".tar")):
             with tarfile.open(fileobj=io.BytesIO(data)) as archive:
-                _extract(archive, temporary)
+                extract(archive, temporary)
         else:
             (temporary / os.path.basename(uri)).write_bytes(data)
         if not place.exists():
@@ -80,14 +80,32 @@ def _unpack(data: bytes, uri: str, place: Path) -> None:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _extract(archive: tarfile.TarFile, folder: Path) -> None:
-    """Unpack nothing but files, folders and links that stay inside `folder`; anything else is a TarError."""
+def extract(archive: tarfile.TarFile, folder: Path) -> None:
+    """Unpack nothing but files, folders and links that stay inside `folder`; anything else is a TarError.
+
+    Names lose what GNU tar takes from them, with which Flyte's own images unpack: pyflyte packs what lies beside the
+    project, an interpreter's `../venv/bin/pyflyte` say, under such names.
+    """
+    for member in archive.getmembers():
+        member.name = without_way_out(member.name)
+        if member.islnk():
+            member.linkname = without_way_out(member.linkname)
     if hasattr(tarfile, "data_filter"):
         archive.extractall(folder, filter="data")
         return
     for member in archive.getmembers():  # a Python before 3.11.4 has no filters: the same rule by hand
         refuse_outside(member, folder.resolve())
     archive.extractall(folder)  # noqa: S202  # every member was looked at above
+
+
+def without_way_out(name: str) -> str:
+    """The name without everything up to its last `..`, and without slashes at the beginning; `.` when nothing is left.
+
+    What follows a `..` is all that is kept, so that `a/../../b` cannot lead out either.
+    """
+    parts = name.split("/")
+    kept = parts[len(parts) - parts[::-1].index("..") :] if ".." in parts else parts
+    return "/".join(kept).lstrip("/") or "."
 
 
 def refuse_outside(member: tarfile.TarInfo, folder: Path) -> None:
