@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 from collections.abc import Iterable
@@ -94,14 +95,18 @@ class StandaloneSettings(BaseSettings):
         )
 
 
+_ADDRESS = re.compile(r"(dns|ipv[46]|unix|unix-abstract|vsock|xds|k8s):.+|(\[[^\[\]]+\]|[^\[\]:/]+):[0-9]{1,5}")
+"""A gRPC target that names how it is resolved, such as `dns:///host:port`, or a host and a port."""
+
+
 def connector_addresses(given: Iterable[str]) -> dict[str, str]:
-    """The addresses of connector services by name; raises ValueError for an empty address or a name used twice."""
+    """The addresses of connector services by name; raises ValueError for what is none, or a name used twice."""
     addresses: dict[str, str] = {}
     for each in given:
         name, separator, address = each.partition("=")
         if not separator:
             name, address = each if "default" in addresses else "default", each
-        if not (name and address):
+        if not name or not _ADDRESS.fullmatch(address):
             raise ValueError(f"{each!r} is neither host:port nor name=host:port")
         if name in addresses:
             raise ValueError(f"two connector services are called {name!r}")

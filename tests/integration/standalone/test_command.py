@@ -342,6 +342,8 @@ def test_migrate_makes_the_schemas(tmp_path: Path) -> None:
         (["migrate", "--config", "{bad}"], "unknown section 'nobody'"),
         (["up", "--port", "99999"], "less than or equal to 65535"),
         (["up", "--connector", "=x"], "'=x' is neither host:port nor name=host:port"),
+        (["up", "--connector", "foo"], "'foo' is neither host:port nor name=host:port"),
+        (["get", "executions", "--phase", "BOGUS"], "'BOGUS' is no phase; there are:"),
         (["up", "--port", "0", "--python", sys.executable, "--host", "192.0.2.1", "--data-dir", "{tmp}"], "cannot li"),
         (["up", "--port", "0", "--python", sys.executable, "--host", "no.invalid", "--data-dir", "{tmp}"], "cannot li"),
     ],

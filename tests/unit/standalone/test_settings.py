@@ -111,13 +111,25 @@ def test_what_the_user_set_for_a_service_is_found(config: Path, monkeypatch: pyt
 
 def test_connector_services_have_names() -> None:
     given = ["spark=s:1", "a:1", "b:2"]
+    targets = ["k8s:///a.b:http", "dns:///a:1", "[::1]:80", "unix:/run/x"]
+    assert list(connector_addresses(f"{number}={each}" for number, each in enumerate(targets)).values()) == targets
     assert connector_addresses(given) == {"spark": "s:1", "default": "a:1", "b:2": "b:2"}
     assert StandaloneSettings.load(connectors=given).connectors == given
     assert StandaloneSettings.load().connectors == []
 
 
 @pytest.mark.parametrize(
-    ("given", "words"), [(["=a:1"], "neither host:port"), (["x="], "neither"), (["x=a:1", "x=b:1"], "called 'x'")]
+    ("given", "words"),
+    [
+        (["=a:1"], "neither host:port"),
+        (["x="], "neither"),
+        (["foo"], "'foo' is neither"),
+        (["x=foo:"], "neither"),
+        ([":8000"], "neither"),
+        (["foo:http"], "neither"),
+        (["http://foo"], "neither"),
+        (["x=a:1", "x=b:1"], "called 'x'"),
+    ],
 )
 def test_connector_services_that_cannot_be_are_refused(given: list[str], words: str) -> None:
     with pytest.raises(InvalidArgument, match=words):
