@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import typer
+from elevon_core.errors import ElevonError
 
 from elevon.front_door import UNAVAILABLE_BODY
 from elevon.layout import Layout, holder_of, try_lock
@@ -44,6 +45,7 @@ def examine(settings: StandaloneSettings) -> list[Finding]:
         data_folder(Layout(settings.data_dir.expanduser().resolve())),
         disk(settings.data_dir.expanduser().resolve()),
         port(settings),
+        *service_settings(settings),
         *client_environment(settings),
     ]
 
@@ -156,6 +158,25 @@ def answers(settings: StandaloneSettings) -> bool:
                 return b"SERVING" in said or UNAVAILABLE_BODY in said
     except OSError:
         return False
+
+
+def service_settings(settings: StandaloneSettings) -> Iterator[Finding]:
+    """Each service must understand its section of the settings file, and its variables."""
+    from elevon_admin.settings import AdminSettings
+    from elevon_catalog.settings import CatalogSettings
+    from elevon_propeller.settings import PropellerSettings
+
+    arguments = ("--config", str(settings.config)) if settings.config is not None else ()
+    where = str(settings.config) if settings.config is not None else "defaults"
+    for kind in (CatalogSettings, PropellerSettings, AdminSettings):
+        subject = f"settings of {kind.service}"
+        try:
+            kind.load(arguments)
+        except ElevonError as error:
+            seen = error.message.removeprefix(f"{subject}: ")
+            yield Finding(subject, False, seen, "docs/settings.md tells all settings with their rules")
+        else:
+            yield Finding(subject, True, where)
 
 
 def client_environment(settings: StandaloneSettings) -> Iterator[Finding]:

@@ -317,6 +317,9 @@ def test_a_service_that_refuses_its_settings_is_quoted(tmp_path: Path) -> None:
     assert "the catalog service ended with code 2" in refused.stderr
     assert "unknown key speed" in refused.stderr
     assert "Traceback" not in refused.stderr
+    seen = elevon("doctor", "--data-dir", tmp_path, "--python", sys.executable, "--config", config)
+    assert seen.returncode == 1
+    assert "PROBLEM settings of catalog: unknown key speed" in seen.stdout
 
 
 def test_migrate_makes_the_schemas(tmp_path: Path) -> None:

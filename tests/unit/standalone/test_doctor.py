@@ -167,6 +167,19 @@ def test_variables_that_lead_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (insecure.ok, insecure.remedy) == (False, "export FLYTE_PLATFORM_INSECURE=true")
 
 
+def test_settings_that_a_service_refuses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = tmp_path / "elevon.yaml"
+    config.write_text("admin: {watch: {max_strems: 1}}\npropeller: {engine: {replica_name: one}}\n")
+    monkeypatch.delenv("ELEVON_CATALOG_SPEED", raising=False)
+    looked_at = StandaloneSettings(python=Path(sys.executable), config=config)
+    catalog, propeller, admin = doctor.service_settings(looked_at)
+    assert (catalog.ok, propeller.ok, admin.ok) == (True, True, False)
+    assert (admin.subject, admin.seen) == ("settings of admin", "unknown key watch.max_strems")
+    monkeypatch.setenv("ELEVON_CATALOG_SPEED", "11")
+    assert "ELEVON_CATALOG_SPEED" in next(doctor.service_settings(looked_at)).seen
+    assert not any(found.ok for found in doctor.examine(looked_at) if found.subject == "settings of admin")
+
+
 def test_findings_are_shown_with_what_to_do(capsys: pytest.CaptureFixture[str]) -> None:
     good = doctor.Finding("sun", True, "shines", "never said")
     assert doctor.show([good]) == 0
