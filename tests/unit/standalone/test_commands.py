@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import signal
+from collections.abc import Awaitable, Callable
+
 import pytest
 import typer
 from elevon.commands import execution_tree, get, retention, signals
-from elevon.commands.connection import CommandFailed, address, execution_id
+from elevon.commands.connection import CommandFailed, address, execution_id, run
 from elevon.commands.printing import LONG_TEXT, readable, seconds
 from elevon_core import literals
+from elevon_core.errors import InvalidArgument
 from elevon_idl.admin import v1 as admin
 from elevon_idl.core import v1 as core
 from google.protobuf.duration_pb2 import Duration
@@ -76,6 +82,11 @@ def test_typed_values(text: str, simple: core.SimpleType.ValueType, expected: co
     assert signals.literal(text, core.LiteralType(simple=simple)) == expected
 
 
+def test_an_infinity_is_typed_by_name() -> None:
+    value = signals.literal("-Infinity", core.LiteralType(simple=core.FLOAT))
+    assert value.scalar.primitive.float_value == float("-inf")
+
+
 def test_a_typed_time_is_utc() -> None:
     value = signals.literal("2026-01-02T03:04:05+01:00", core.LiteralType(simple=core.DATETIME))
     assert value.scalar.primitive.datetime.ToJsonString() == "2026-01-02T02:04:05Z"
@@ -86,12 +97,36 @@ def test_a_typed_time_is_utc() -> None:
     [
         ("x", core.LiteralType(simple=core.INTEGER), "'x' is not of type int"),
         ("yes", core.LiteralType(simple=core.BOOLEAN), "'yes' is not of type bool"),
+        ("9" * 20, core.LiteralType(simple=core.INTEGER), "'9{20}' is out of the range of type int"),
+        ("1" * 5000, core.LiteralType(simple=core.INTEGER), "is not of type int"),
+        ("1e400", core.LiteralType(simple=core.FLOAT), "'1e400' is out of the range of type float"),
+        ("0001-01-01T00:00:00+14:00", core.LiteralType(simple=core.DATETIME), "is out of the range of type datetime"),
+        ("9999-12-31T23:59:59-14:00", core.LiteralType(simple=core.DATETIME), "is out of the range of type datetime"),
         ("x", core.LiteralType(collection_type=core.LiteralType(simple=core.STRING)), "cannot be typed here"),
     ],
 )
 def test_values_that_do_not_fit(text: str, expected: core.LiteralType, message: str) -> None:
     with pytest.raises(CommandFailed, match=message):
         signals.literal(text, expected)
+
+
+async def refused(_: object) -> None:
+    raise InvalidArgument("that cannot be")
+
+
+async def interrupted(_: object) -> None:
+    os.kill(os.getpid(), signal.SIGINT)
+    await asyncio.sleep(60)
+
+
+@pytest.mark.parametrize(("work", "code", "said"), [(refused, 1, "elevon: that cannot be\n"), (interrupted, 130, "")])
+def test_what_ends_a_command(
+    work: Callable[[object], Awaitable[None]], code: int, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(typer.Exit) as ended:
+        run("localhost:1", work)
+    assert ended.value.exit_code == code
+    assert capsys.readouterr().err == said
 
 
 def test_what_nodes_hold() -> None:

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
+from elevon_core.errors import ElevonError
 
 if TYPE_CHECKING:
     from elevon_client import Client
@@ -52,6 +53,8 @@ def run(target: str, work: Callable[[Client], Awaitable[Result]]) -> Result:
         return asyncio.run(_with_client(where, work))
     except CommandFailed as error:
         message = str(error)
+    except ElevonError as error:
+        message = error.message
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
     typer.echo(f"elevon: {message}", err=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
@@ -114,12 +115,13 @@ async def _signals(client: Client, key: core.WorkflowExecutionIdentifier) -> lis
 def literal(text: str, expected: core.LiteralType) -> core.Literal:
     """A value typed at a terminal as the literal that a signal wants. Raises CommandFailed when it is none."""
     from elevon_core import literals
+    from elevon_core.errors import InvalidArgument
     from elevon_core.types import describe
     from elevon_idl.core import v1 as core
 
     makers = {
         core.INTEGER: lambda: literals.integer(int(text)),
-        core.FLOAT: lambda: literals.float_(float(text)),
+        core.FLOAT: lambda: literals.float_(_float(text)),
         core.STRING: lambda: literals.string(text),
         core.BOOLEAN: lambda: literals.boolean(_boolean(text)),
         core.DATETIME: lambda: literals.datetime_(datetime.fromisoformat(text).astimezone(UTC).replace(tzinfo=None)),
@@ -129,8 +131,17 @@ def literal(text: str, expected: core.LiteralType) -> core.Literal:
         raise CommandFailed(f"a value of type {describe(expected)} cannot be typed here: set it from a program")
     try:
         return maker()
+    except (InvalidArgument, OverflowError):
+        raise CommandFailed(f"{text!r} is out of the range of type {describe(expected)}") from None
     except ValueError:
         raise CommandFailed(f"{text!r} is not of type {describe(expected)}") from None
+
+
+def _float(text: str) -> float:
+    value = float(text)
+    if math.isinf(value) and "inf" not in text.lower():  # Python's answer to a number that is too large
+        raise OverflowError(text)
+    return value
 
 
 def _boolean(text: str) -> bool:
