@@ -25,6 +25,12 @@ from google.protobuf.duration_pb2 import Duration
         ("", None, "localhost:30080"),
         ("", "http://host:81/", "host:81"),
         ("dns:///other:82", "host:81", "other:82"),
+        ("localhost", None, "localhost:30080"),
+        ("", "https://host/", "host:30080"),
+        ("[::1]", None, "[::1]:30080"),
+        ("::1", None, "[::1]:30080"),
+        ("[::1]:80", None, "[::1]:80"),
+        ("unix:/run/elevon", None, "unix:/run/elevon"),
     ],
 )
 def test_the_target(given: str, variable: str | None, expected: str, monkeypatch: pytest.MonkeyPatch) -> None:

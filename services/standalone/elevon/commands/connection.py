@@ -16,12 +16,16 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
-DEFAULT_TARGET = "localhost:30080"
+DEFAULT_PORT = 30080
+DEFAULT_TARGET = f"localhost:{DEFAULT_PORT}"
 
 Target = Annotated[
     str,
     typer.Option(
-        "--target", envvar="ELEVON_TARGET", help="The control plane; FLYTE_PLATFORM_URL counts when neither is given."
+        "--target",
+        envvar="ELEVON_TARGET",
+        help=f"The control plane, HOST:PORT or HOST for port {DEFAULT_PORT}; FLYTE_PLATFORM_URL counts when neither is "
+        "given.",
     ),
 ]
 Project = Annotated[str, typer.Option("--project", "-p", envvar="ELEVON_PROJECT", help="Project id.")]
@@ -43,7 +47,16 @@ def address(target: str) -> str:
     chosen = target or os.environ.get("FLYTE_PLATFORM_URL", "") or DEFAULT_TARGET
     for scheme in ("http://", "https://", "dns:///"):
         chosen = chosen.removeprefix(scheme)
-    return chosen.rstrip("/")
+    return with_port(chosen.rstrip("/"))
+
+
+def with_port(host: str) -> str:
+    """The address with a port: the local default's for a host alone, since nothing here listens on gRPC's own, 443."""
+    if host.startswith("[") and host.endswith("]"):
+        return f"{host}:{DEFAULT_PORT}"
+    if host.count(":") > 1 and set(host) <= set("0123456789abcdefABCDEF:."):
+        return f"[{host}]:{DEFAULT_PORT}"
+    return host if ":" in host else f"{host}:{DEFAULT_PORT}"
 
 
 def run(target: str, work: Callable[[Client], Awaitable[Result]]) -> Result:
