@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import os
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 import pytest
 import typer
-from elevon.commands import execution_tree, get, retention, signals
+from elevon.commands import execution_tree, get, printing, retention, signals
 from elevon.commands.connection import CommandFailed, address, execution_id, run
 from elevon.commands.printing import LONG_TEXT, readable, seconds
 from elevon_core import literals
@@ -17,6 +18,7 @@ from elevon_core.errors import InvalidArgument
 from elevon_idl.admin import v1 as admin
 from elevon_idl.core import v1 as core
 from google.protobuf.duration_pb2 import Duration
+from rich.console import Console
 
 
 @pytest.mark.parametrize(
@@ -133,6 +135,53 @@ def test_what_ends_a_command(
         run("localhost:1", work)
     assert ended.value.exit_code == code
     assert capsys.readouterr().err == said
+
+
+def node(name: str, phase: core.NodeExecution.Phase.ValueType = core.NodeExecution.SUCCEEDED) -> admin.NodeExecution:
+    return admin.NodeExecution(
+        id=core.NodeExecutionIdentifier(node_id=name), closure=admin.NodeExecutionClosure(phase=phase)
+    )
+
+
+def printed(renderable: object, width: int) -> list[str]:
+    terminal = Console(file=io.StringIO(), width=width, highlight=False)
+    terminal.print(renderable)
+    assert isinstance(terminal.file, io.StringIO)
+    return terminal.file.getvalue().splitlines()
+
+
+def listed(width: int, names: Sequence[str], monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    terminal = Console(file=io.StringIO(), width=width, highlight=False)
+    monkeypatch.setattr(printing, "console", lambda: terminal)
+    header = ("execution", "phase", "workflow", "took")
+    rows = [(name, "[green]SUCCEEDED[/]", "module.workflow", "1.0 s") for name in names]
+    printing.show_list([], printing.Format.TABLE, header, rows, ("took", "workflow"))
+    assert isinstance(terminal.file, io.StringIO)
+    return [line.rstrip() for line in terminal.file.getvalue().splitlines()]
+
+
+@pytest.mark.parametrize(
+    ("width", "shown"),
+    [
+        (80, "a22q7cffpqxcrabcdefg  SUCCEEDED  module.workflow  1.0 s"),
+        (50, "a22q7cffpqxcrabcdefg  SUCCEEDED  module.workflow"),
+        (40, "a22q7cffpqxcrabcdefg  SUCCEEDED"),
+    ],
+)
+def test_names_stay_whole_and_columns_go(width: int, shown: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert listed(width, ["a22q7cffpqxcrabcdefg"], monkeypatch)[1] == shown
+
+
+def test_a_name_wider_than_the_terminal_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    name = "".join(map(str, range(30)))
+    lines = listed(20, [name], monkeypatch)[1:]
+    assert "".join(line.split(" ")[0] for line in lines) == name
+
+
+def test_lines_of_a_pipe_are_not_folded(capsys: pytest.CaptureFixture[str]) -> None:
+    view = execution_tree.ExecutionView(admin.Execution(), [execution_tree.NodeView(node("n0"), "x " * 500)])
+    printing.console().print(execution_tree.drawn(view))
+    assert len(capsys.readouterr().out.splitlines()) == 2
 
 
 def test_what_nodes_hold() -> None:

@@ -45,7 +45,7 @@ def schedules(
         )
         for each in found
     )
-    show_list(found, output, ("launch plan", "version", "schedule", "next (UTC)", "catch-up"), rows)
+    show_list(found, output, ("launch plan", "version", "schedule", "next (UTC)", "catch-up"), rows, ("catch-up",))
 
 
 def ticks(
@@ -76,7 +76,8 @@ def ticks(
         )
         for each in found
     )
-    show_list(found, output, ("launch plan", "due (UTC)", "status", "ticks", "execution", "reason"), rows)
+    header = ("launch plan", "due (UTC)", "status", "ticks", "execution", "reason")
+    show_list(found, output, header, rows, ("ticks", "reason"))
 
 
 def receivers(target: Target = "", output: Output = Format.TABLE) -> None:

@@ -58,7 +58,13 @@ def executions(
         )
         for execution in found
     )
-    show_list(found, output, ("execution", "phase", "workflow", "created (UTC)", "took"), rows)
+    show_list(
+        found,
+        output,
+        ("execution", "phase", "workflow", "created (UTC)", "took"),
+        rows,
+        ("took", "created (UTC)", "workflow"),
+    )
 
 
 @application.command()
@@ -90,7 +96,7 @@ def nodes(
         )
         for node in found
     )
-    show_list(found, output, ("node", "phase", "started (UTC)", "took", "error"), rows)
+    show_list(found, output, ("node", "phase", "started (UTC)", "took", "error"), rows, ("took", "started (UTC)"))
 
 
 @application.command()
@@ -140,7 +146,7 @@ def tasks(
         )
         for task in found
     )
-    show_list(found, output, ("task", "version", "type", "registered (UTC)"), rows)
+    show_list(found, output, ("task", "version", "type", "registered (UTC)"), rows, ("type", "registered (UTC)"))
 
 
 @application.command()
@@ -161,7 +167,7 @@ def workflows(
 
     found = run(target, ask).workflows
     rows = ((workflow.id.name, workflow.id.version, moment(workflow.closure.created_at)) for workflow in found)
-    show_list(found, output, ("workflow", "version", "registered (UTC)"), rows)
+    show_list(found, output, ("workflow", "version", "registered (UTC)"), rows, ("registered (UTC)",))
 
 
 @application.command("launch-plans")
@@ -193,7 +199,8 @@ def launch_plans(
         )
         for plan in found
     )
-    show_list(found, output, ("launch plan", "version", "state", "schedule", "registered (UTC)"), rows)
+    header = ("launch plan", "version", "state", "schedule", "registered (UTC)")
+    show_list(found, output, header, rows, ("registered (UTC)", "schedule", "state"))
 
 
 def schedule(schedule: admin.Schedule) -> str:

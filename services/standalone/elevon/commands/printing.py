@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
     from google.protobuf.timestamp_pb2 import Timestamp
     from rich.console import Console
+    from rich.table import Table
 
 COLOURS = {
     "SUCCEEDED": "green",
@@ -27,6 +28,9 @@ COLOURS = {
     "DYNAMIC_RUNNING": "cyan",
     "QUEUED": "yellow",
 }
+PIPE_WIDTH = 1_000_000
+"""Columns of what is no terminal: more than any line has."""
+
 LONG_TEXT = 400
 """Longest value shown in a table, in characters."""
 
@@ -46,7 +50,7 @@ def console() -> Console:
     """The terminal; wide when it is none, so that lines of a pipe are not folded."""
     from rich.console import Console
 
-    return Console(highlight=False, width=None if sys.stdout.isatty() else 200)
+    return Console(highlight=False, width=None if sys.stdout.isatty() else PIPE_WIDTH)
 
 
 def as_data(message: Message) -> dict[str, Any]:
@@ -67,18 +71,50 @@ def show_data(data: object, output: Format) -> None:
 
 
 def show_list(
-    messages: Sequence[Message], output: Format, header: Sequence[str], rows: Iterable[Sequence[str]]
+    messages: Sequence[Message],
+    output: Format,
+    header: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    optional: Sequence[str] = (),
 ) -> None:
-    """Print many: a table for people, a list of messages for programs."""
+    """Print many: a table for people, a list of messages for programs.
+
+    The first column names what is listed and stays whole; `optional` columns go where there is no room, in that order.
+    """
     if output is not Format.TABLE:
         show_data([as_data(message) for message in messages], output)
         return
+    terminal, shown, every = console(), list(header), list(rows)
+    whole = fits(terminal, table([0], header, every, whole=True))
+    for title in (*optional, None):
+        drawn = table([header.index(name) for name in shown], header, every, whole)
+        if title is None or fits(terminal, drawn):
+            break
+        shown.remove(title)
+    terminal.print(drawn)
+
+
+def table(columns: Sequence[int], header: Sequence[str], rows: Iterable[Sequence[str]], whole: bool) -> Table:
+    """Some columns of rows as a table that cuts nothing: what is too long for its column goes on below.
+
+    With `whole` the first column has all the room it needs.
+    """
     from rich.table import Table
 
-    table = Table(*header, box=None, header_style="bold", pad_edge=False)
+    made = Table(box=None, header_style="bold", pad_edge=False)
+    for place in columns:
+        made.add_column(header[place], no_wrap=whole and place == 0, overflow="fold")
     for row in rows:
-        table.add_row(*row)
-    console().print(table)
+        made.add_row(*(row[place] for place in columns))
+    return made
+
+
+def fits(terminal: Console, drawn: Table) -> bool:
+    """Whether a table has room without breaking a word."""
+    from rich.measure import Measurement
+
+    unlimited = terminal.options.update(width=PIPE_WIDTH)
+    return Measurement.get(terminal, unlimited, drawn).minimum <= terminal.width
 
 
 def coloured(phase: str) -> str:
