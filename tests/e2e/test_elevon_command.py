@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -101,6 +102,27 @@ def test_following_to_the_end(plane: Plane, failed: Id, fan: Id) -> None:
     assert f"{fan.name}  SUCCEEDED" in elevon(plane, "watch", fan.name)
     name = elevon(plane, "relaunch", fan.name, "--watch").splitlines()
     assert name[-1] == f"{name[0]}  SUCCEEDED"
+
+
+@pytest.mark.parametrize("command", ["relaunch", "recover"])
+def test_interrupting_what_follows(plane: Plane, tmp_path: Path, command: str) -> None:
+    inputs = LiteralMap(literals={"witness": string(str(tmp_path)), "seconds": integer(300)})
+    execution = plane.launch("basics.long_wf", VERSION, inputs)
+    elevon(plane, "terminate", execution.name)
+    plane.wait(execution)
+    following = subprocess.Popen(
+        [sys.executable, "-m", "elevon", command, execution.name, "--watch"],
+        env={**os.environ, "ELEVON_TARGET": plane.target, "PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert following.stdout is not None
+    name = following.stdout.readline().strip()
+    following.stdout.readline()  # it follows
+    following.send_signal(signal.SIGINT)
+    following.communicate(timeout=30)
+    assert following.returncode == 130
+    elevon(plane, "terminate", name)
 
 
 def test_logs(plane: Plane, tmp_path: Path) -> None:

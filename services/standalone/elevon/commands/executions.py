@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import sys
 from typing import TYPE_CHECKING, Annotated
 
@@ -215,6 +213,4 @@ def relaunch(
 
 async def _started(client: Client, created: admin.ExecutionCreateResponse, wait: bool) -> bool:
     typer.echo(created.id.name)
-    with contextlib.suppress(asyncio.CancelledError):
-        return not wait or await follow(client, created.id)
-    return False
+    return not wait or await follow(client, created.id)
