@@ -95,6 +95,11 @@ def test_the_error_is_shown_where_it_happened(plane: Plane, failed: Id) -> None:
     shown = elevon(plane, "describe", failed.name)
     assert "ValueError: 3 is no good" in shown.splitlines()[1]
     assert "Traceback" in shown
+    child = plane.launch("nested.failing_plan", VERSION, LiteralMap(literals={"a": integer(3)}))
+    plane.wait(child)
+    listed = elevon(plane, "get", "nodes", child.name)
+    assert "ValueError: 3 is no good" in listed
+    assert "Trace:" not in listed
 
 
 def test_following_to_the_end(plane: Plane, failed: Id, fan: Id) -> None:

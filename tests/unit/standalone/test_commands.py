@@ -143,6 +143,13 @@ def node(name: str, phase: core.NodeExecution.Phase.ValueType = core.NodeExecuti
     )
 
 
+def test_nodes_are_counted() -> None:
+    names = ["dn10", "start-node", "dn2", "dn1-dn10", "dn1-dn9", "dn1", "a"]
+    expected = ["a", "dn1", "dn1-dn9", "dn1-dn10", "dn2", "dn10", "start-node"]
+    assert [found.id.node_id for found in execution_tree.in_order(map(node, names))] == expected
+    assert execution_tree.node_names(names) == expected[:-1]
+
+
 def printed(renderable: object, width: int) -> list[str]:
     terminal = Console(file=io.StringIO(), width=width, highlight=False)
     terminal.print(renderable)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -110,13 +111,14 @@ class ExecutionReader:
             async for node in self._client.node_executions(self._key, parent=parent)
             if node.metadata.spec_node_id not in HIDDEN and node.id.node_id not in HIDDEN
         ]
-        return list(await asyncio.gather(*(self._view(node, by_id, closure) for node in found[:MOST_ROWS])))
+        shown = in_order(found)[:MOST_ROWS]
+        return list(await asyncio.gather(*(self._view(node, by_id, closure) for node in shown)))
 
     async def _view(
         self, node: admin.NodeExecution, by_id: Mapping[str, core.Node], closure: core.CompiledWorkflowClosure
     ) -> NodeView:
         if node.closure.HasField("error"):
-            node = await self._whole(node)
+            node = await self._failed_node(node)
         template = by_id.get(node.metadata.spec_node_id) or by_id.get(node.id.node_id)
         name = template.metadata.name if template is not None and template.metadata.name else node.id.node_id
         view = NodeView(node, name, template)
@@ -127,12 +129,11 @@ class ExecutionReader:
             view.reason, view.attempts = await self._newest_attempt(view)
         return view
 
-    async def _whole(self, node: admin.NodeExecution) -> admin.NodeExecution:
+    async def _failed_node(self, node: admin.NodeExecution) -> admin.NodeExecution:
         """The node with all of its error: lists carry only the beginning."""
         known = self._failed.get(node.id.node_id)
         if known is None or known.closure.phase != node.closure.phase:
-            known = await self._client.admin.GetNodeExecution(admin.NodeExecutionGetRequest(id=node.id))
-            self._failed[node.id.node_id] = known
+            known = self._failed[node.id.node_id] = await whole(self._client, node)
         return known
 
     async def _inside(
@@ -162,6 +163,28 @@ class ExecutionReader:
         if view.ended:
             self._settled[node_id] = found
         return found
+
+
+async def whole(client: Client, node: admin.NodeExecution) -> admin.NodeExecution:
+    """The node with all of its error, of which lists carry only the beginning: flytekit's own words come last."""
+    if not node.closure.HasField("error"):
+        return node
+    return await client.admin.GetNodeExecution(admin.NodeExecutionGetRequest(id=node.id))
+
+
+def in_order(nodes: Iterable[admin.NodeExecution]) -> list[admin.NodeExecution]:
+    """Nodes by name as people count: `dn10` after `dn9`."""
+    return sorted(nodes, key=lambda node: counted(node.id.node_id))
+
+
+def node_names(found: Iterable[str]) -> list[str]:
+    """The names among these that a user may mean, in order."""
+    return sorted(set(found) - HIDDEN, key=counted)
+
+
+def counted(name: str) -> list[tuple[str, int]]:
+    """The key by which names with numbers in them are sorted."""
+    return [(text, int(digits or -1)) for text, digits in re.findall(r"([^0-9]*)([0-9]*)", name)]
 
 
 def inside(template: core.Node, closure: core.CompiledWorkflowClosure) -> Iterator[core.Node]:

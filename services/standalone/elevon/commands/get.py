@@ -79,11 +79,14 @@ def nodes(
     """List the nodes of an execution."""
     from elevon_idl.core import v1 as core
 
+    from elevon.commands.execution_tree import first_line, in_order, whole
+
     key = execution_id(execution, project, domain)
 
     async def ask(client: Client) -> list[admin.NodeExecution]:
         await client.execution(key)  # a name that does not exist is an error, not an empty list
-        return [node async for node in client.node_executions(key, parent=parent)]
+        found = in_order([node async for node in client.node_executions(key, parent=parent)])
+        return [await whole(client, node) for node in found]
 
     found = run(target, ask)
     rows = (
@@ -92,7 +95,7 @@ def nodes(
             coloured(core.NodeExecution.Phase.Name(node.closure.phase)),
             moment(node.closure.started_at),
             seconds(node.closure.duration),
-            escaped(node.closure.error.message.partition("\n")[0]),
+            escaped(first_line(node.closure.error.message)),
         )
         for node in found
     )
