@@ -13,7 +13,7 @@ import pytest
 import yaml
 from flyteidl.core.literals_pb2 import LiteralMap
 
-from tests.e2e.harness import Id, Plane, integer, string
+from tests.e2e.harness import Id, Plane, integer, string, until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 
@@ -128,6 +128,15 @@ def test_interrupting_what_follows(plane: Plane, tmp_path: Path, command: str) -
     following.communicate(timeout=30)
     assert following.returncode == 130
     elevon(plane, "terminate", name)
+
+
+def test_what_an_open_gate_waits_for(plane: Plane) -> None:
+    plane.register("gates", VERSION)
+    execution = plane.launch("gates.publish", VERSION, LiteralMap(literals={"body": string("b")}))
+    until(lambda: "RUNNING  waits for signal title (str)" in elevon(plane, "describe", execution.name), 60, "the gate")
+    elevon(plane, "signal", "set", execution.name, "title", "t")
+    until(lambda: "waits for approval of review" in elevon(plane, "describe", execution.name), 60, "the next gate")
+    elevon(plane, "terminate", execution.name)
 
 
 def test_logs(plane: Plane, tmp_path: Path) -> None:

@@ -150,6 +150,22 @@ def test_nodes_are_counted() -> None:
     assert execution_tree.node_names(names) == expected[:-1]
 
 
+@pytest.mark.parametrize(
+    ("gate", "told"),
+    [
+        (
+            core.GateNode(signal=core.SignalCondition(signal_id="title", type=core.LiteralType(simple=core.STRING))),
+            "waits for signal title (str)",
+        ),
+        (core.GateNode(approve=core.ApproveCondition(signal_id="ok")), "waits for approval of ok"),
+        (core.GateNode(sleep=core.SleepCondition(duration=Duration(seconds=5))), "sleeps 5.0 s"),
+        (core.GateNode(), ""),
+    ],
+)
+def test_what_gates_wait_for(gate: core.GateNode, told: str) -> None:
+    assert execution_tree.gate_reason(gate) == told
+
+
 def printed(renderable: object, width: int) -> list[str]:
     terminal = Console(file=io.StringIO(), width=width, highlight=False)
     terminal.print(renderable)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from elevon_client import Client
+from elevon_core.types import describe
 from elevon_idl.admin import v1 as admin
 from elevon_idl.core import v1 as core
 from grpc.aio import AioRpcError
@@ -127,6 +128,8 @@ class ExecutionReader:
             view.children = await self._below(node.id.node_id, templates, inner)
         else:
             view.reason, view.attempts = await self._newest_attempt(view)
+        if template is not None and template.HasField("gate_node"):
+            view.reason = gate_reason(template.gate_node)
         return view
 
     async def _failed_node(self, node: admin.NodeExecution) -> admin.NodeExecution:
@@ -185,6 +188,16 @@ def node_names(found: Iterable[str]) -> list[str]:
 def counted(name: str) -> list[tuple[str, int]]:
     """The key by which names with numbers in them are sorted."""
     return [(text, int(digits or -1)) for text, digits in re.findall(r"([^0-9]*)([0-9]*)", name)]
+
+
+def gate_reason(gate: core.GateNode) -> str:
+    """What an open gate waits for."""
+    kind = gate.WhichOneof("condition")
+    if kind == "approve":
+        return f"waits for approval of {gate.approve.signal_id}"
+    if kind == "signal":
+        return f"waits for signal {gate.signal.signal_id} ({describe(gate.signal.type)})"
+    return f"sleeps {seconds(gate.sleep.duration)}" if kind == "sleep" else ""
 
 
 def inside(template: core.Node, closure: core.CompiledWorkflowClosure) -> Iterator[core.Node]:
