@@ -173,6 +173,23 @@ def printed(renderable: object, width: int) -> list[str]:
     return terminal.file.getvalue().splitlines()
 
 
+def test_a_tree_taller_than_the_screen_leaves_what_matters() -> None:
+    phases = {7: core.NodeExecution.FAILED, 8: core.NodeExecution.RUNNING, 3: core.NodeExecution.QUEUED}
+    nodes = [
+        execution_tree.NodeView(node(f"n{number}", phases.get(number, core.NodeExecution.SUCCEEDED)), "long " * 20)
+        for number in range(20)
+    ]
+    view = execution_tree.ExecutionView(admin.Execution(id=core.WorkflowExecutionIdentifier(name="it")), nodes)
+    whole = printed(execution_tree.drawn_within(view, 50), 200)
+    assert len(whole) == 21
+    assert "├── long" in whole[1]
+    cropped = printed(execution_tree.drawn_within(view, 8), 200)
+    assert [line.split()[20] for line in cropped[1:4]] == ["n7", "n8", "n3"]
+    assert (len(cropped), cropped[-1]) == (7, "… 15 more")
+    narrow = printed(execution_tree.drawn_within(view, 8), 40)
+    assert len(narrow) == 7
+
+
 def listed(width: int, names: Sequence[str], monkeypatch: pytest.MonkeyPatch) -> list[str]:
     terminal = Console(file=io.StringIO(), width=width, highlight=False)
     monkeypatch.setattr(printing, "console", lambda: terminal)

@@ -17,6 +17,8 @@ from grpc.aio import AioRpcError
 from elevon.commands.printing import coloured, escaped, readable, seconds
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.text import Text
     from rich.tree import Tree
 
 HIDDEN = frozenset({"start-node", "end-node"})
@@ -221,17 +223,54 @@ def drawn(view: ExecutionView) -> Tree:
     """The tree for a terminal."""
     from rich.tree import Tree
 
-    done, known = view.progress()
-    key = view.execution.id
-    tree = Tree(
-        f"[bold]{escaped(key.name)}[/]  {coloured(view.phase)}  {seconds(view.execution.closure.duration)}  "
-        f"[dim]{done} of {known} nodes ended[/]"
-    )
+    tree = Tree(_headline(view))
     if reason := waiting_reason(view.execution):
         tree.add(f"[dim]{escaped(reason)}[/]")
     for node in view.nodes:
         _draw(node, tree)
     return tree
+
+
+def drawn_within(view: ExecutionView, height: int) -> RenderableType:
+    """What a terminal of this many lines can show at once: the tree, else the nodes that matter most, a line each."""
+    from rich.console import Group
+
+    every = [node for top in view.nodes for node in top.all()]
+    waiting = [f"[dim]{escaped(reason)}[/]" for reason in (waiting_reason(view.execution),) if reason]
+    if len(every) + len(waiting) + 1 < height:
+        return drawn(view)
+    room = max(height - len(waiting) - 3, 1)  # the headline, the last line, and one for the cursor
+    lines = [_headline(view), *waiting, *(line(node) for node in sorted(every, key=_urgency)[:room])]
+    lines.append(f"[dim]… {len(every) - room} more[/]")
+    return Group(*(_one_line(text) for text in lines))
+
+
+def _one_line(markup: str) -> Text:
+    from rich.text import Text
+
+    text = Text.from_markup(markup, overflow="ellipsis")
+    text.no_wrap = True
+    return text
+
+
+def _urgency(node: NodeView) -> int:
+    """Failed nodes first, then those at work; of parents only what is below them says more."""
+    phase = node.execution.closure.phase
+    if phase in (Phase.FAILED, Phase.TIMED_OUT, Phase.FAILING):
+        return 0
+    if node.ended:
+        return 4
+    if phase == Phase.RUNNING:
+        return 1 if not node.children else 2
+    return 2 if phase == Phase.DYNAMIC_RUNNING else 3
+
+
+def _headline(view: ExecutionView) -> str:
+    done, known = view.progress()
+    return (
+        f"[bold]{escaped(view.execution.id.name)}[/]  {coloured(view.phase)}  "
+        f"{seconds(view.execution.closure.duration)}  [dim]{done} of {known} nodes ended[/]"
+    )
 
 
 def waiting_reason(execution: admin.Execution) -> str:

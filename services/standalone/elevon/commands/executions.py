@@ -119,12 +119,16 @@ async def follow(client: Client, key: core.WorkflowExecutionIdentifier, interval
 async def _live(changes: AsyncIterator[ExecutionView]) -> ExecutionView:
     from rich.live import Live
 
-    from elevon.commands.execution_tree import drawn
+    from elevon.commands.execution_tree import drawn, drawn_within
 
-    view = await anext(changes)
-    with Live(drawn(view), console=console(), auto_refresh=False, vertical_overflow="visible") as live:
+    view, terminal = await anext(changes), console()
+    # What is taller than the screen cannot be drawn over again: it would be left in the history with each change.
+    with Live(console=terminal, auto_refresh=False, vertical_overflow="crop") as live:
+        live.update(drawn_within(view, terminal.height), refresh=True)
         async for view in changes:
-            live.update(drawn(view), refresh=True)
+            live.update(drawn_within(view, terminal.height), refresh=True)
+        live.transient = True  # the whole tree takes its place; who interrupts keeps what was last seen
+    terminal.print(drawn(view))
     return view
 
 
