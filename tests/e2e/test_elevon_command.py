@@ -144,7 +144,14 @@ def test_logs(plane: Plane, tmp_path: Path) -> None:
     execution = plane.launch("basics.long_wf", VERSION, inputs)
     followed = elevon(plane, "logs", execution.name, "--follow")
     assert "── n0, attempt 0" in followed
-    assert "node n9 has logged nothing" in elevon(plane, "logs", execution.name, "n9")
+    assert "has no node 'n9'; there are: n0\n" in elevon(plane, "logs", execution.name, "n9", code=1)
+    assert "has no attempt 7; there are: 0\n" in elevon(plane, "logs", execution.name, "--attempt", "7", code=1)
+    assert "has no node 'n9'" in elevon(plane, "get", "nodes", execution.name, "--parent", "n9", code=1)
+
+
+def test_a_node_that_has_logged_nothing(plane: Plane, failed: Id) -> None:
+    said = elevon(plane, "logs", failed.name, "start-node")
+    assert said == "node start-node has logged nothing\n"
 
 
 def test_terminating(plane: Plane, tmp_path: Path) -> None:

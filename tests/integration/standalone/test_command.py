@@ -280,6 +280,22 @@ def test_a_signal_during_the_start_ends_it(tmp_path: Path) -> None:
         assert "ready" not in up.output
 
 
+def test_names_that_are_nowhere_are_said(up: Up) -> None:
+    target = f"localhost:{up.port()}"
+    for words, said in (
+        (("get", "executions", "-p", "nosuch"), "there is no project 'nosuch'; there are: .*flytesnacks"),
+        (("get", "tasks", "-d", "nosuch"), "project flytesnacks has no domain 'nosuch'; there are: development, "),
+        (("get", "workflows", "-p", "nosuch"), "there is no project 'nosuch'"),
+        (("get", "launch-plans", "-d", "nosuch"), "has no domain 'nosuch'"),
+        (("get", "schedules", "-p", "nosuch"), "there is no project 'nosuch'"),
+        (("get", "ticks", "-d", "nosuch"), "has no domain 'nosuch'"),
+    ):
+        done = elevon(*words, "--target", target)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert re.search(said, done.stderr)
+    assert elevon("get", "executions", "--target", target, "--phase", "failed").returncode == 0
+
+
 def test_a_killed_supervisor_leaves_the_folder_to_the_next_one(tmp_path: Path) -> None:
     with running(tmp_path / "data") as killed:
         killed.port()

@@ -137,6 +137,17 @@ def test_what_ends_a_command(
     assert capsys.readouterr().err == said
 
 
+@pytest.mark.parametrize("text", ["FAILED", "failed", "Failed"])
+def test_phases(text: str) -> None:
+    assert get.phase_name(text) == "FAILED"
+
+
+@pytest.mark.parametrize("text", ["BOGUS", "failed,running"])
+def test_no_phases(text: str) -> None:
+    with pytest.raises(typer.BadParameter, match=f"'{text}' is no phase; there are: .*RUNNING.*TIMED_OUT"):
+        get.phase_name(text)
+
+
 def node(name: str, phase: core.NodeExecution.Phase.ValueType = core.NodeExecution.SUCCEEDED) -> admin.NodeExecution:
     return admin.NodeExecution(
         id=core.NodeExecutionIdentifier(node_id=name), closure=admin.NodeExecutionClosure(phase=phase)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from elevon.commands.connection import DOMAIN, PROJECT, Domain, Project, Target, run
+from elevon.commands.connection import DOMAIN, PROJECT, Domain, Project, Target, check_scope, run
 from elevon.commands.get import Limit, schedule
 from elevon.commands.printing import Format, Output, coloured, escaped, moment, show_list
 
@@ -32,7 +32,10 @@ def schedules(
     request = admin.ListSchedulesRequest(project=project, domain=domain, name=name, limit=limit)
 
     async def ask(client: Client) -> admin.ListSchedulesResponse:
-        return await client.schedules.ListSchedules(request)
+        found = await client.schedules.ListSchedules(request)
+        if not found.schedules:
+            await check_scope(client, project, domain)
+        return found
 
     found = run(target, ask).schedules
     rows = (
@@ -62,7 +65,10 @@ def ticks(
     request = admin.ListTicksRequest(project=project, domain=domain, name=name, limit=limit)
 
     async def ask(client: Client) -> admin.ListTicksResponse:
-        return await client.schedules.ListTicks(request)
+        found = await client.schedules.ListTicks(request)
+        if not found.ticks:
+            await check_scope(client, project, domain)
+        return found
 
     found = run(target, ask).ticks
     rows = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
@@ -83,6 +83,33 @@ async def _with_client(where: str, work: Callable[[Client], Awaitable[Result]]) 
             return await work(client)
         except AioRpcError as error:
             raise CommandFailed(explain(error, where)) from None
+
+
+async def check_scope(client: Client, project: str, domain: str = "") -> None:
+    """Raise CommandFailed when there is no such project, or no such domain: lists of what is nowhere are empty.
+
+    Asked only when nothing was found, so that what is found needs no second call.
+    """
+    import grpc
+    from elevon_idl.admin import v1 as admin
+
+    try:
+        found = await client.admin.GetProject(admin.ProjectGetRequest(id=project))
+    except grpc.aio.AioRpcError as error:
+        if error.code() is not grpc.StatusCode.NOT_FOUND:
+            raise
+        known = (await client.admin.ListProjects(admin.ProjectListRequest(limit=1000))).projects
+        raise CommandFailed(f"there is no project {project!r}; there are: {named(each.id for each in known)}") from None
+    domains = [each.id for each in found.domains]
+    if domain and domain not in domains:
+        raise CommandFailed(f"project {project} has no domain {domain!r}; there are: {named(domains)}")
+
+
+def named(names: Iterable[str], most: int = 20) -> str:
+    """Names for a message, the first ones of many."""
+    every = list(names)
+    more = [f"{len(every) - most} more"] if len(every) > most else []
+    return ", ".join([*every[:most], *more]) or "none"
 
 
 def explain(error: object, where: str) -> str:

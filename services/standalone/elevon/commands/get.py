@@ -6,12 +6,25 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from elevon.commands.connection import DOMAIN, PROJECT, Domain, Execution, Project, Target, execution_id, run
+from elevon.commands.connection import (
+    DOMAIN,
+    PROJECT,
+    CommandFailed,
+    Domain,
+    Execution,
+    Project,
+    Target,
+    check_scope,
+    execution_id,
+    named,
+    run,
+)
 from elevon.commands.printing import Format, Output, coloured, escaped, moment, seconds, show_list
 
 if TYPE_CHECKING:
     from elevon_client import Client
     from elevon_idl.admin import v1 as admin
+    from elevon_idl.core import v1 as core
 
 application = typer.Typer(name="get", help="List what the control plane knows.", no_args_is_help=True)
 
@@ -36,7 +49,7 @@ def executions(
     from elevon_idl.admin import v1 as admin
     from elevon_idl.core import v1 as core
 
-    chosen = "+".join(part for part in (filters, f"eq(phase,{phase.upper()})" if phase else "") if part)
+    chosen = "+".join(part for part in (filters, f"eq(phase,{phase_name(phase)})" if phase else "") if part)
     request = admin.ResourceListRequest(
         id=admin.NamedEntityIdentifier(project=project, domain=domain),
         limit=limit,
@@ -45,7 +58,10 @@ def executions(
     )
 
     async def ask(client: Client) -> admin.ExecutionList:
-        return await client.admin.ListExecutions(request)
+        found = await client.admin.ListExecutions(request)
+        if not found.executions:
+            await check_scope(client, project, domain)
+        return found
 
     found = run(target, ask).executions
     rows = (
@@ -85,6 +101,8 @@ def nodes(
 
     async def ask(client: Client) -> list[admin.NodeExecution]:
         await client.execution(key)  # a name that does not exist is an error, not an empty list
+        if parent:
+            await check_node(client, key, parent)
         found = in_order([node async for node in client.node_executions(key, parent=parent)])
         return [await whole(client, node) for node in found]
 
@@ -137,7 +155,10 @@ def tasks(
     request = listed(name, project, domain, filters, limit)
 
     async def ask(client: Client) -> admin.TaskList:
-        return await client.admin.ListTasks(request)
+        found = await client.admin.ListTasks(request)
+        if not found.tasks:
+            await check_scope(client, project, domain)
+        return found
 
     found = run(target, ask).tasks
     rows = (
@@ -166,7 +187,10 @@ def workflows(
     request = listed(name, project, domain, filters, limit)
 
     async def ask(client: Client) -> admin.WorkflowList:
-        return await client.admin.ListWorkflows(request)
+        found = await client.admin.ListWorkflows(request)
+        if not found.workflows:
+            await check_scope(client, project, domain)
+        return found
 
     found = run(target, ask).workflows
     rows = ((workflow.id.name, workflow.id.version, moment(workflow.closure.created_at)) for workflow in found)
@@ -189,7 +213,10 @@ def launch_plans(
     request = listed(name, project, domain, filters, limit)
 
     async def ask(client: Client) -> admin.LaunchPlanList:
-        return await client.admin.ListLaunchPlans(request)
+        found = await client.admin.ListLaunchPlans(request)
+        if not found.launch_plans:
+            await check_scope(client, project, domain)
+        return found
 
     found = run(target, ask).launch_plans
     rows = (
@@ -204,6 +231,34 @@ def launch_plans(
     )
     header = ("launch plan", "version", "state", "schedule", "registered (UTC)")
     show_list(found, output, header, rows, ("registered (UTC)", "schedule", "state"))
+
+
+def phase_name(text: str) -> str:
+    """The phase of an execution that is meant, in any case. Raises BadParameter naming those that there are."""
+    from elevon_idl.core import v1 as core
+
+    known = core.WorkflowExecution.Phase.keys()
+    if text.upper() not in known:
+        raise typer.BadParameter(f"{text!r} is no phase; there are: {named(known)}")
+    return text.upper()
+
+
+async def check_node(client: Client, key: core.WorkflowExecutionIdentifier, node: str) -> None:
+    """Raise CommandFailed, with the names that there are, when an execution has no node of this name."""
+    import grpc
+    from elevon_idl.admin import v1 as admin
+    from elevon_idl.core import v1 as core
+
+    from elevon.commands.execution_tree import node_names
+
+    try:
+        node_id = core.NodeExecutionIdentifier(execution_id=key, node_id=node)
+        await client.admin.GetNodeExecution(admin.NodeExecutionGetRequest(id=node_id))
+    except grpc.aio.AioRpcError as error:
+        if error.code() is not grpc.StatusCode.NOT_FOUND:
+            raise
+        known = node_names([found.id.node_id async for found in client.node_executions(key)])
+        raise CommandFailed(f"execution {key.name} has no node {node!r}; there are: {named(known)}") from None
 
 
 def schedule(schedule: admin.Schedule) -> str:

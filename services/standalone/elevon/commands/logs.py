@@ -10,7 +10,18 @@ from urllib.parse import unquote, urlparse
 
 import typer
 
-from elevon.commands.connection import DOMAIN, PROJECT, Domain, Execution, Project, Target, execution_id, run
+from elevon.commands.connection import (
+    DOMAIN,
+    PROJECT,
+    CommandFailed,
+    Domain,
+    Execution,
+    Project,
+    Target,
+    execution_id,
+    named,
+    run,
+)
 from elevon.commands.printing import console, escaped
 
 if TYPE_CHECKING:
@@ -48,6 +59,8 @@ class Logs:
         self._node = node
         self._attempt = attempt
         self._read: dict[str, int] = {}
+        self._nodes_seen: dict[str, bool] = {}
+        self._attempts_seen = set[int]()
         self._last = ""
         self._terminal = console()
 
@@ -63,15 +76,33 @@ class Logs:
                 break
             await asyncio.sleep(FOLLOW_SECONDS)
         if not self._read:
+            self._check_names()
+            asked = [f"attempt {self._attempt}"] if self._attempt is not None else []
+            asked += [f"node {escaped(self._node)}"] if self._node else []
             self._terminal.print(
-                f"[dim]{'node ' + escaped(self._node) if self._node else 'nothing'} has logged nothing"
+                f"[dim]{' of '.join(asked) or f'execution {escaped(self._key.name)}'} has logged nothing"
             )
+
+    def _check_names(self) -> None:
+        """Raise CommandFailed when what was asked for is not there, which is not the same as nothing logged."""
+        from elevon.commands.execution_tree import node_names
+
+        where = f"execution {self._key.name}"
+        if self._node and not any(self._nodes_seen.values()):
+            raise CommandFailed(f"{where} has no node {self._node!r}; there are: {named(node_names(self._nodes_seen))}")
+        if self._attempt is not None and self._attempt not in self._attempts_seen:
+            attempts = named(map(str, sorted(self._attempts_seen)))
+            of = f"node {self._node} of {where}" if self._node else where
+            raise CommandFailed(f"{of} has no attempt {self._attempt}; there are: {attempts}")
 
     async def _links(self) -> AsyncIterator[tuple[str, str]]:
         async for node in self._nodes(""):
-            if self._node and self._node not in (node.id.node_id, node.metadata.spec_node_id):
+            asked = not self._node or self._node in (node.id.node_id, node.metadata.spec_node_id)
+            self._nodes_seen[node.id.node_id] = asked
+            if not asked:
                 continue
             async for task in self._client.task_executions(node.id):
+                self._attempts_seen.add(task.id.retry_attempt)
                 if self._attempt in (None, task.id.retry_attempt):
                     for link in task.closure.logs:
                         yield f"{node.id.node_id}, attempt {task.id.retry_attempt}", link.uri
