@@ -82,6 +82,26 @@ def dataset_version(cache_version: str, interface: core.TypedInterface) -> str:
     return version + "-" + _signatures(interface.SerializeToString(deterministic=True))
 
 
+def dataset_of(
+    task: core.TaskTemplate, interface: core.TypedInterface, node: core.NodeMetadata
+) -> core.Identifier | None:
+    """Where the outputs of a task are kept as a node calls it; None when they are not cached.
+
+    `interface` is what the key is made of, which for an element of an array is not quite the task's own.
+    """
+    cacheable = node.cacheable if node.HasField("cacheable") else task.metadata.discoverable
+    version = node.cache_version if node.HasField("cache_version") else task.metadata.discovery_version
+    if not (cacheable and version.strip(" ") and interface.outputs.variables):
+        return None
+    return core.Identifier(
+        resource_type=core.DATASET,
+        project=task.id.project,
+        domain=task.id.domain,
+        name=dataset_name(task.id.name),
+        version=dataset_version(version, interface),
+    )
+
+
 def signature(variables: core.VariableMap) -> str:
     """The first 8 characters of the hash of the variables as they stand, descriptions included."""
     return base64_hash(variables)[:_SIGNATURE_LENGTH]

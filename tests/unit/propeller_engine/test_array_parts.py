@@ -6,6 +6,7 @@ import math
 from fractions import Fraction
 
 import pytest
+from elevon_core import arrays
 from elevon_core.errors import InvalidArgument
 from elevon_idl.core import v1 as core
 from elevon_idl.propeller import v1 as propeller
@@ -111,7 +112,7 @@ def test_lists_of_one_length_make_the_elements() -> None:
     assert array_values.size_of(inputs, {"y"}) == 3
     with pytest.raises(InvalidArgument, match="x has 3, y has 2"):
         array_values.size_of(inputs, set())
-    items = array_values.Items(inputs, {"y"})
+    items = arrays.Items(inputs, {"y"})
     assert items.of(1).literals["x"].scalar.primitive.integer == 2
     assert len(items.of(1).literals["y"].collection.literals) == 2
 

@@ -1,4 +1,4 @@
-"""What an array node asks of its elements, worked out once: types of one element, how many must succeed."""
+"""What an array node asks of its elements, worked out once: how many must succeed."""
 
 from __future__ import annotations
 
@@ -50,29 +50,3 @@ def minimum_of(required: tuple[int | None, Fraction], size: int) -> int:
     """How many of `size` elements must succeed."""
     number, ratio = required
     return math.ceil(ratio * size) if number is None else number
-
-
-def element_interface(
-    interface: core.TypedInterface, array: core.ArrayNode, *, inputs_too: bool
-) -> core.TypedInterface:
-    """The interface one element has: list types of outputs, and of inputs if asked for, become those of their elements.
-
-    Nothing changes when the node says that its task has the interface of one element already.
-    """
-    if array.is_original_sub_node_interface.value:
-        return interface
-    result = core.TypedInterface()
-    result.CopyFrom(interface)
-    for variable in result.outputs.variables.values():
-        _unwrap(variable)
-    for name in result.inputs.variables if inputs_too else ():
-        if name not in array.bound_inputs:
-            _unwrap(result.inputs.variables[name])
-    return result
-
-
-def _unwrap(variable: core.Variable) -> None:
-    if variable.type.HasField("collection_type"):
-        element = core.LiteralType()
-        element.CopyFrom(variable.type.collection_type)
-        variable.type.CopyFrom(element)

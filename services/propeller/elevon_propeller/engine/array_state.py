@@ -5,12 +5,12 @@ from __future__ import annotations
 from array import array
 from typing import NamedTuple, TypeAlias
 
+from elevon_core.arrays import Items
 from elevon_idl.core import v1 as core
 from google.protobuf.struct_pb2 import Struct
 
 from elevon_propeller.engine import array_chunks, array_plan
 from elevon_propeller.engine.array_chunks import ElementRecord
-from elevon_propeller.engine.array_values import Items
 from elevon_propeller.engine.originals import OriginalNode
 from elevon_propeller.engine.phases import SUCCESSFUL, NodePhase, Outcome
 from elevon_propeller.engine.plan import ArrayPlan

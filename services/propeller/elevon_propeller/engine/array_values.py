@@ -1,21 +1,13 @@
-"""Values of arrays: how many elements the inputs make, the inputs of one, and the outputs of all as lists."""
+"""Values of arrays: how many elements the inputs make, and the outputs of all as lists."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 
 from elevon_core import literals
+from elevon_core.arrays import list_names
 from elevon_core.errors import InvalidArgument
 from elevon_idl.core import v1 as core
-
-
-def offloaded(inputs: core.LiteralMap) -> dict[str, str]:
-    """The inputs that are kept in files of their own, with their URIs."""
-    return {
-        name: literal.offloaded_metadata.uri
-        for name, literal in inputs.literals.items()
-        if literal.HasField("offloaded_metadata")
-    }
 
 
 def size_of(inputs: core.LiteralMap, bound: Collection[str]) -> int:
@@ -23,7 +15,7 @@ def size_of(inputs: core.LiteralMap, bound: Collection[str]) -> int:
 
     Raises InvalidArgument when lists differ in length, or when there is none though some input is not bound.
     """
-    lengths = {name: len(inputs.literals[name].collection.literals) for name in _lists(inputs, bound)}
+    lengths = {name: len(inputs.literals[name].collection.literals) for name in list_names(inputs, bound)}
     if len(set(lengths.values())) > 1:
         told = ", ".join(f"{name} has {length}" for name, length in sorted(lengths.items()))
         raise InvalidArgument(f"input arrays have different lengths: {told}")
@@ -32,26 +24,6 @@ def size_of(inputs: core.LiteralMap, bound: Collection[str]) -> int:
     if inputs.literals and all(name in bound for name in inputs.literals):
         return 1
     raise InvalidArgument("no input array provided")
-
-
-class Items:
-    """The inputs of single elements: an item of each list that is not bound, everything else whole."""
-
-    __slots__ = ("_lists", "_whole")
-
-    def __init__(self, inputs: core.LiteralMap, bound: Collection[str]) -> None:
-        lists = _lists(inputs, bound)
-        self._lists = [(name, inputs.literals[name].collection.literals) for name in sorted(lists)]
-        self._whole = core.LiteralMap(
-            literals={name: literal for name, literal in inputs.literals.items() if name not in lists}
-        )
-
-    def of(self, index: int) -> core.LiteralMap:
-        """The inputs of one element."""
-        result = core.LiteralMap(literals={name: items[index] for name, items in self._lists})
-        if self._whole.literals:
-            result.MergeFrom(self._whole)
-        return result
 
 
 def collected(names: Iterable[str], size: int, outputs: Mapping[int, core.LiteralMap]) -> core.LiteralMap:
@@ -65,7 +37,3 @@ def collected(names: Iterable[str], size: int, outputs: Mapping[int, core.Litera
             found = outputs.get(index)
             values.append(found.literals[name] if found is not None and name in found.literals else nothing)
     return result
-
-
-def _lists(inputs: core.LiteralMap, bound: Collection[str]) -> set[str]:
-    return {name for name, literal in inputs.literals.items() if name not in bound and literal.HasField("collection")}

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from fractions import Fraction
 
-from elevon_core import hashing, identifiers
+from elevon_core import arrays, hashing, identifiers
 from elevon_core.errors import InvalidArgument
 from elevon_idl.core import v1 as core
 from google.protobuf.duration_pb2 import Duration
@@ -309,32 +309,22 @@ class _Builder:
 
 
 def _task_plan(template: core.TaskTemplate, node: core.NodeMetadata) -> TaskPlan:
-    metadata = template.metadata
-    cacheable = node.cacheable if node.HasField("cacheable") else metadata.discoverable
-    serializable = node.cache_serializable if node.HasField("cache_serializable") else metadata.cache_serializable
-    version = (node.cache_version if node.HasField("cache_version") else metadata.discovery_version).strip(" ")
-    dataset = None
-    if cacheable and version and template.interface.outputs.variables:
-        dataset = core.Identifier(
-            resource_type=core.DATASET,
-            project=template.id.project,
-            domain=template.id.domain,
-            name=hashing.dataset_name(template.id.name),
-            version=hashing.dataset_version(version, template.interface),
-        )
-    return TaskPlan(
-        template, dataset, serializable and dataset is not None, frozenset(metadata.cache_ignore_input_vars)
-    )
+    return _kept(template, hashing.dataset_of(template, template.interface, node), node)
 
 
 def _element_task(template: core.TaskTemplate, array: core.ArrayNode) -> TaskPlan:
-    """The task of one element. Its key in the catalog has the lists as inputs and single values as outputs."""
-    keyed, seen = core.TaskTemplate(), core.TaskTemplate()
-    keyed.CopyFrom(template)
-    keyed.interface.CopyFrom(array_plan.element_interface(template.interface, array, inputs_too=False))
+    seen = core.TaskTemplate()
     seen.CopyFrom(template)
-    seen.interface.CopyFrom(array_plan.element_interface(template.interface, array, inputs_too=True))
-    return replace(_task_plan(keyed, array.node.metadata), template=seen)
+    seen.interface.CopyFrom(arrays.element_interface(template.interface, array, inputs_too=True))
+    return _kept(seen, arrays.element_dataset(template, array), array.node.metadata)
+
+
+def _kept(template: core.TaskTemplate, dataset: core.Identifier | None, node: core.NodeMetadata) -> TaskPlan:
+    metadata = template.metadata
+    serializable = node.cache_serializable if node.HasField("cache_serializable") else metadata.cache_serializable
+    return TaskPlan(
+        template, dataset, serializable and dataset is not None, frozenset(metadata.cache_ignore_input_vars)
+    )
 
 
 def _microseconds(duration: Duration) -> int:

@@ -7,6 +7,7 @@ have ended.
 
 from __future__ import annotations
 
+from elevon_core import arrays
 from elevon_core.errors import InvalidArgument
 from elevon_idl.core import v1 as core
 
@@ -161,7 +162,7 @@ def _slotless(plan: ArrayPlan, policy: EnginePolicy) -> bool:
 
 def _load_offloaded(turn: Turn, node: NodeState) -> bool:
     """Have inputs read that are in files of their own; False when there are none."""
-    uris = array_values.offloaded(node.inputs) if node.inputs is not None else {}
+    uris = arrays.offloaded(node.inputs) if node.inputs is not None else {}
     if not uris:
         return False
     if node.phase != NodePhase.RUNNING:
@@ -193,9 +194,9 @@ def _write_inputs(turn: Turn, node: NodeState) -> bool:
     return True
 
 
-def _items(scope: ArrayScope) -> array_values.Items:
+def _items(scope: ArrayScope) -> arrays.Items:
     if scope.items is None:
-        scope.items = array_values.Items(scope.node.inputs or core.LiteralMap(), scope.plan.bound)
+        scope.items = arrays.Items(scope.node.inputs or core.LiteralMap(), scope.plan.bound)
     return scope.items
 
 
