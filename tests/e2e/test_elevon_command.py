@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -225,6 +226,14 @@ def test_evicting(plane: Plane, kept: list[Id]) -> None:
     again = plane.launch("caching.unique_wf", VERSION, LiteralMap(literals={"n": integer(501)}))
     plane.wait(again)
     assert plane.outputs(again)["o0"] != before
+
+
+def test_nodes_below_branches(plane: Plane, kept: list[Id]) -> None:
+    execution = plane.launch("caching.choosing_wf", VERSION, LiteralMap(literals={"n": integer(505)}))
+    plane.wait(execution)
+    (chosen,) = re.findall(r"unique (n0\S+)  SUCCEEDED", elevon(plane, "describe", execution.name))
+    assert elevon(plane, "cache", "evict", execution.name) == f"{chosen}: evicted\n"
+    assert "has no node" not in elevon(plane, "logs", execution.name, chosen)
 
 
 def test_deleting(plane: Plane, kept: list[Id]) -> None:

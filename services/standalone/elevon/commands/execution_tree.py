@@ -125,7 +125,7 @@ class ExecutionReader:
         template = by_id.get(node.metadata.spec_node_id) or by_id.get(node.id.node_id)
         name = template.metadata.name if template is not None and template.metadata.name else node.id.node_id
         view = NodeView(node, name, template)
-        if node.metadata.is_parent_node:
+        if node.metadata.is_parent_node or (template is not None and template.HasField("branch_node")):
             templates, inner = await self._inside(node, template, closure)
             view.children = await self._below(node.id.node_id, templates, inner)
         else:

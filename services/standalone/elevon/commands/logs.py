@@ -113,7 +113,8 @@ class Logs:
     async def _nodes(self, parent: str) -> AsyncIterator[admin.NodeExecution]:
         async for node in self._client.node_executions(self._key, parent=parent):
             yield node
-            if node.metadata.is_parent_node:
+            leaf = node.metadata.is_array or node.closure.WhichOneof("target_metadata") is not None
+            if node.metadata.is_parent_node or not leaf:  # branches do not say that they have nodes below them
                 async for below in self._nodes(node.id.node_id):
                     yield below
 
