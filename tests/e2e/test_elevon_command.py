@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from flyteidl.core.literals_pb2 import LiteralMap
+from flyteidl.core.literals_pb2 import Literal, LiteralCollection, LiteralMap
 
 from tests.e2e.harness import Id, Plane, integer, string, until
 
@@ -234,6 +234,65 @@ def test_nodes_below_branches(plane: Plane, kept: list[Id]) -> None:
     (chosen,) = re.findall(r"unique (n0\S+)  SUCCEEDED", elevon(plane, "describe", execution.name))
     assert elevon(plane, "cache", "evict", execution.name) == f"{chosen}: evicted\n"
     assert "has no node" not in elevon(plane, "logs", execution.name, chosen)
+
+
+def numbers(*given: int) -> Literal:
+    return Literal(collection=LiteralCollection(literals=[integer(number) for number in given]))
+
+
+def launched(plane: Plane, name: str, **inputs: Literal) -> str:
+    """The name of an execution that has succeeded."""
+    execution = plane.launch(f"caching.{name}", VERSION, LiteralMap(literals=inputs))
+    plane.wait(execution)
+    return str(execution.name)
+
+
+def test_elements_are_explained_and_evicted_one_by_one(plane: Plane, kept: list[Id]) -> None:
+    factors = numbers(2, 3)
+    first = launched(plane, "scaled_wf", numbers=numbers(1, 2), factors=factors)
+    second = launched(plane, "scaled_wf", numbers=numbers(2, 3, 1), factors=factors)
+    assert "elements: 2 populated." in elevon(plane, "cache", "explain", first, "n0")
+    assert "elements: 2 hit, 1 populated." in elevon(plane, "cache", "explain", second, "n0")
+    hit = elevon(plane, "cache", "explain", second, "n0", "--element", "0")
+    assert hit.startswith(f"CACHE_HIT  The outputs were found: node n0-0-n1 of execution {first} had kept them.")
+    made = elevon(plane, "cache", "explain", second, "n0", "--element", "1")
+    assert made.startswith("CACHE_POPULATED  Nothing was found for these inputs; the task ran")
+    assert f"• {first} n0-0-n1, " in made
+    assert "input n: 3 here, 2 there" in made
+    assert "factors" not in made
+    assert "has no element 3: it has 3" in elevon(plane, "cache", "explain", second, "n0", "--element", "3", code=1)
+    assert elevon(plane, "cache", "evict", first, "n0", "--element", "0") == "n0[0]: evicted\n"
+    assert "The entry is gone since." in elevon(plane, "cache", "explain", second, "n0", "--element", "2")
+    assert elevon(plane, "cache", "evict", second) == "n0: 2 of 3 elements evicted\n"
+    assert elevon(plane, "cache", "evict", second, "n0") == "n0: 0 of 3 elements evicted\n"
+    again = launched(plane, "scaled_wf", numbers=numbers(2, 3, 1), factors=factors)
+    assert "elements: 3 populated." in elevon(plane, "cache", "explain", again, "n0")
+    assert "is no array node" in elevon(plane, "cache", "explain", kept[0].name, "n0", "--element", "0", code=1)
+    assert "needs the node" in elevon(plane, "cache", "evict", first, "--element", "0", code=2)
+
+
+def test_parents_name_what_is_looked_up_below_them(plane: Plane, kept: list[Id]) -> None:
+    name = launched(plane, "parents_wf", numbers=numbers(5, 6), factors=numbers(7), n=integer(504))
+    shown = elevon(plane, "describe", name)
+    (chosen,) = re.findall(r"unique (n\S+)  SUCCEEDED", shown)
+    below = "The node is not looked up itself, but nodes below it are: "
+    assert elevon(plane, "cache", "explain", name, "n0") == f"{below}n0-0-dn0.\n"
+    assert elevon(plane, "cache", "explain", name, "n1") == f"{below}{chosen}.\n"
+    element = elevon(plane, "cache", "explain", name, "n0-0-dn0", "--element", "1")
+    assert element.startswith("CACHE_POPULATED  Nothing was found")
+    assert f"{below}{chosen}." in elevon(plane, "cache", "evict", name, "n1", code=1)
+    evicted = elevon(plane, "cache", "evict", name).splitlines()
+    assert sorted(evicted) == ["n0-0-dn0: 2 of 2 elements evicted", f"{chosen}: evicted"]
+
+
+def test_an_execution_that_overwrites_looks_for_nothing(plane: Plane, kept: list[Id]) -> None:
+    name = elevon(plane, "relaunch", kept[2].name, "--overwrite-cache", "--watch").splitlines()[0]
+    told = elevon(plane, "cache", "explain", name, "n0")
+    assert "nothing was looked for; the task ran, and its outputs replaced what was there." in told
+    assert "besides" not in told
+    later = elevon(plane, "cache", "explain", kept[0].name, "n0")
+    assert f"• {name} n0, " in later
+    assert "written after this look-up" in later
 
 
 def test_deleting(plane: Plane, kept: list[Id]) -> None:

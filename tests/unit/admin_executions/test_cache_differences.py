@@ -6,8 +6,11 @@ import pytest
 from elevon_admin.domain.cache_differences import (
     LONGEST_VALUE,
     DatasetVersion,
+    alikeness,
+    elements_explanation,
     explanation,
     input_differences,
+    parent_explanation,
     version_differences,
 )
 from elevon_core import hashing, literals
@@ -94,3 +97,57 @@ def test_every_status_is_explained(status: core.CatalogCacheStatus.ValueType) ->
     text = explanation(status, entry=entry, present=True)
     assert not text.startswith("The engine reported nothing")
     assert explanation(status, entry=entry, present=False) == text + " The entry is gone since."
+
+
+@pytest.mark.parametrize("status", [core.CACHE_POPULATED, core.CACHE_PUT_FAILURE, core.CACHE_SKIPPED])
+def test_who_overwrites_has_looked_for_nothing(status: core.CatalogCacheStatus.ValueType) -> None:
+    text = explanation(status, entry=core.CatalogMetadata(), present=False, overwritten=True)
+    assert text.startswith("The execution was asked to overwrite the cache: nothing was looked for")
+
+
+def test_nobody_is_named_whom_nobody_knows() -> None:
+    entry = core.CatalogMetadata()
+    assert explanation(core.CACHE_HIT, entry=entry, present=True) == "The outputs were found."
+    entry.source_task_execution.node_execution_id.node_id = "n0"
+    entry.source_task_execution.node_execution_id.execution_id.name = "e"
+    told = "The outputs were found: node n0 of execution e had kept them."
+    assert explanation(core.CACHE_HIT, entry=entry, present=True) == told
+
+
+@pytest.mark.parametrize(
+    ("statuses", "told"),
+    [
+        ([core.CACHE_HIT, core.CACHE_POPULATED, core.CACHE_HIT], "elements: 2 hit, 1 populated."),
+        ([core.CACHE_DISABLED, core.CACHE_LOOKUP_FAILURE], "elements: 1 lookup failure, 1 not looked up."),
+        ([], "elements: none so far."),
+    ],
+)
+def test_elements_are_counted(statuses: list[core.CatalogCacheStatus.ValueType], told: str) -> None:
+    assert elements_explanation(statuses).endswith(told)
+
+
+def test_parents_name_those_that_are_looked_up() -> None:
+    assert parent_explanation(["a", "b"], "").endswith("nodes below it are: a, b.")
+    assert parent_explanation(["a"] * 22, "").endswith("a, a, 2 more.")
+    assert "it runs execution x" in parent_explanation([], "x")
+    assert parent_explanation([], "") == "Neither the node nor one of those below it is cached."
+
+
+def test_entries_for_other_inputs_are_more_alike_than_other_versions() -> None:
+    def nearby(name: str, *kinds: Difference.Kind.ValueType, tag: str = "t", later: bool = False) -> admin.NearbyEntry:
+        entry = core.CatalogMetadata(dataset_id=core.Identifier(name=name))
+        if tag:
+            entry.artifact_tag.name = tag
+        return admin.NearbyEntry(entry=entry, differences=[Difference(kind=kind) for kind in kinds], later=later)
+
+    value = Difference.KIND_INPUT_VALUE
+    expected = [
+        nearby("one value", value),
+        nearby("three values", value, value, value),
+        nearby("gone", Difference.KIND_SOURCE_GONE),
+        nearby("version", Difference.KIND_CACHE_VERSION, tag=""),
+        nearby("version and types", Difference.KIND_CACHE_VERSION, Difference.KIND_INPUT_INTERFACE, tag=""),
+        nearby("later", later=True),
+    ]
+    mixed = [expected[place] for place in (5, 2, 0, 4, 1, 3)]
+    assert sorted(mixed, key=alikeness) == expected

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
@@ -15,6 +16,7 @@ LONGEST_VALUE = 200
 """Characters of a value that are told."""
 
 _SIGNATURE_LENGTH = 8
+_TOLD_NODES = 20
 
 
 class DatasetVersion(NamedTuple):
@@ -90,21 +92,59 @@ def _told(values: core.LiteralMap, name: str) -> str:
     return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}…"
 
 
-def explanation(status: core.CatalogCacheStatus.ValueType, *, entry: core.CatalogMetadata, present: bool) -> str:
-    """What a status means, in one sentence."""
+def alikeness(nearby: admin.NearbyEntry) -> tuple[bool, bool, bool, int]:
+    """The key by which what did not match is sorted, the most alike first.
+
+    An entry for other inputs of the same dataset is more alike than a dataset of another version; what was not there
+    yet explains nothing.
+    """
+    gone = any(each.kind == admin.CacheDifference.KIND_SOURCE_GONE for each in nearby.differences)
+    return nearby.later, not nearby.entry.HasField("artifact_tag"), gone, len(nearby.differences)
+
+
+def explanation(
+    status: core.CatalogCacheStatus.ValueType, *, entry: core.CatalogMetadata, present: bool, overwritten: bool = False
+) -> str:
+    """What a status means, in one sentence; `overwritten` when the execution was asked to overwrite the cache."""
     source = entry.source_task_execution.node_execution_id
     made_by = f"node {source.node_id} of execution {source.execution_id.name}"
     texts = {
         core.CACHE_DISABLED: "The task is not cached: nothing was looked for and nothing was kept.",
         core.CACHE_MISS: "Nothing was found for these inputs, and no outputs were kept: no attempt has succeeded.",
-        core.CACHE_HIT: f"The outputs were found: {made_by} had kept them.",
+        core.CACHE_HIT: f"The outputs were found: {made_by} had kept them."
+        if source.node_id
+        else "The outputs were found.",
         core.CACHE_POPULATED: "Nothing was found for these inputs; the task ran and its outputs were kept.",
         core.CACHE_LOOKUP_FAILURE: "The catalog did not answer; the task ran, and nothing was looked for.",
         core.CACHE_PUT_FAILURE: "Nothing was found for these inputs; the task ran, but its outputs could not be kept.",
         core.CACHE_SKIPPED: "The execution was asked to overwrite the cache: nothing was looked for.",
         core.CACHE_EVICTED: "The entry was evicted.",
     }
+    if overwritten:
+        asked = "The execution was asked to overwrite the cache: nothing was looked for"
+        texts[core.CACHE_POPULATED] = f"{asked}; the task ran, and its outputs replaced what was there."
+        texts[core.CACHE_PUT_FAILURE] = f"{asked}; the task ran, but its outputs could not be kept."
     text = texts.get(status, "The engine reported nothing about the cache.")
     if entry.HasField("artifact_tag") and not present:
         text += " The entry is gone since."
     return text
+
+
+def elements_explanation(statuses: Collection[core.CatalogCacheStatus.ValueType]) -> str:
+    """What became of the look-ups of an array node's elements, in one sentence."""
+    names = {status: core.CatalogCacheStatus.Name(status) for status in statuses}
+    told = {name: name.removeprefix("CACHE_").lower().replace("_", " ") for name in names.values()}
+    told["CACHE_DISABLED"] = "not looked up"
+    counts = Counter(told[names[status]] for status in statuses)
+    counted = ", ".join(f"{count} {text}" for text, count in sorted(counts.items())) or "none so far"
+    return f"Each element is looked up by itself, elements: {counted}."
+
+
+def parent_explanation(inner: Sequence[str], child: str) -> str:
+    """Where the look-ups are of a node that only stands for others; `child` is the execution that it runs."""
+    if child:
+        return f"The node is not looked up itself: it runs execution {child}, whose nodes are."
+    if not inner:
+        return "Neither the node nor one of those below it is cached."
+    told = [*inner[:_TOLD_NODES], f"{len(inner) - _TOLD_NODES} more"] if len(inner) > _TOLD_NODES else inner
+    return f"The node is not looked up itself, but nodes below it are: {', '.join(told)}."

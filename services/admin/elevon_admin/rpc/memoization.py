@@ -18,8 +18,12 @@ class MemoizationServicer:
 
     async def ExplainNode(self, request: admin.ExplainNodeRequest, context: object) -> admin.ExplainNodeResponse:
         """Answer why a node hit or missed."""
-        return await self._memoization.explain(request.id)
+        return await self._memoization.explain(request.id, _element(request))
 
     async def EvictNode(self, request: admin.EvictNodeRequest, context: object) -> admin.EvictNodeResponse:
         """Remove what a node would hit."""
-        return await self._memoization.evict(request.id)
+        return await self._memoization.evict(request.id, _element(request))
+
+
+def _element(request: admin.ExplainNodeRequest | admin.EvictNodeRequest) -> int | None:
+    return request.element if request.HasField("element") else None

@@ -6,6 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import TypeVar
 
+from elevon_core.arrays import offloaded
 from elevon_core.errors import ElevonError, ResourceExhausted
 from elevon_idl.core import v1 as core
 from elevon_kit.blobs import BlobStore, BlobTooLarge, join
@@ -95,6 +96,13 @@ class LiteralStore:
             return await self._blobs.size(uri) or 0
         except ElevonError:
             return 0
+
+    async def read_whole(self, stored: StoredLiterals | None) -> core.LiteralMap:
+        """As `read`, with the values that are kept in files of their own."""
+        values = await self.read(stored)
+        for name, uri in offloaded(values).items():
+            values.literals[name].CopyFrom(await self._read_message(core.Literal, StoredLiterals(uri=uri), None))
+        return values
 
     async def read_closure(self, stored: StoredLiterals) -> core.CompiledWorkflowClosure:
         """A compiled workflow; raises what reading raises."""

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from elevon_idl.core import v1 as core
     from rich.console import Console
 
+Element = Annotated[int | None, typer.Option(min=0, help="Of an array node, such as a map task: one element.")]
+
 application = typer.Typer(name="cache", help="See and evict what tasks have left for others.", no_args_is_help=True)
 
 
@@ -22,6 +24,7 @@ application = typer.Typer(name="cache", help="See and evict what tasks have left
 def explain(
     execution: Execution,
     node: Annotated[str, typer.Argument(metavar="NODE", help="Id of a node of the execution.")],
+    element: Element = None,
     project: Project = PROJECT,
     domain: Domain = DOMAIN,
     target: Target = "",
@@ -35,11 +38,13 @@ def explain(
         from elevon_idl.core import v1 as core
 
         node_id = core.NodeExecutionIdentifier(execution_id=key, node_id=node)
-        return await client.memoization.ExplainNode(admin.ExplainNodeRequest(id=node_id))
+        return await client.memoization.ExplainNode(admin.ExplainNodeRequest(id=node_id, element=element))
 
     found = run(target, ask)
     if output is Format.TABLE:
         show(found)
+        if found.elements:
+            console().print(f"about one: elevon cache explain {execution} {node} --element INDEX", style="dim")
     else:
         show_data(as_data(found), output)
 
@@ -48,13 +53,17 @@ def show(found: admin.ExplainNodeResponse) -> None:
     """Lay out what `explain` found."""
     from elevon_idl.core import v1 as core
 
-    terminal = console()
-    terminal.print(f"[bold]{core.CatalogCacheStatus.Name(found.cache_status)}[/]  {escaped(found.explanation)}")
+    terminal, told = console(), escaped(found.explanation)
+    if found.elements or found.inner_nodes:
+        terminal.print(told, soft_wrap=True)
+    else:
+        terminal.print(f"[bold]{core.CatalogCacheStatus.Name(found.cache_status)}[/]  {told}", soft_wrap=True)
     dataset = found.entry.dataset_id
     if dataset.name:
         terminal.print(f"[bold]dataset[/]  {escaped(dataset.name)}  version {escaped(dataset.version)}")
     if found.nearby:
-        terminal.print("\n[bold]what the catalog holds besides, the most alike first")
+        among = f" of the {found.compared_newest} newest" if found.compared_newest else ""
+        terminal.print(f"\n[bold]what the catalog holds besides, the most alike{among} first")
     for nearby in found.nearby:
         _show_nearby(terminal, nearby)
 
@@ -66,7 +75,8 @@ def _show_nearby(terminal: Console, nearby: admin.NearbyEntry) -> None:
         made_by = f"{source.execution_id.name} {source.node_id}, {moment(nearby.created_at)} UTC"
     else:
         made_by = f"version {entry.dataset_id.version}"
-    terminal.print(f"• {escaped(made_by)}")
+    later = "  [dim]written after this look-up[/]" if nearby.later else ""
+    terminal.print(f"• {escaped(made_by)}{later}")
     for difference in nearby.differences:
         terminal.print(f"    {told(difference)}", soft_wrap=True)
     if not nearby.differences:
@@ -92,6 +102,7 @@ def told(difference: admin.CacheDifference) -> str:
 def evict(
     execution: Execution,
     node: Annotated[str, typer.Argument(metavar="[NODE]", help="Id of a node; all cached ones when absent.")] = "",
+    element: Element = None,
     project: Project = PROJECT,
     domain: Domain = DOMAIN,
     target: Target = "",
@@ -104,18 +115,24 @@ def evict(
         if not names:
             typer.echo("no node of this execution is cached")
         for name in names:
-            await _evict(client, key, name)
+            await _evict(client, key, name, element)
 
+    if element is not None and not node:
+        raise typer.BadParameter("an element needs the node that it belongs to")
     run(target, ask)
 
 
-async def _evict(client: Client, key: core.WorkflowExecutionIdentifier, name: str) -> None:
+async def _evict(client: Client, key: core.WorkflowExecutionIdentifier, name: str, element: int | None) -> None:
     from elevon_idl.admin import v1 as admin
     from elevon_idl.core import v1 as core
 
     node_id = core.NodeExecutionIdentifier(execution_id=key, node_id=name)
-    answer = await client.memoization.EvictNode(admin.EvictNodeRequest(id=node_id))
-    typer.echo(f"{name}: evicted" if answer.artifact_id else f"{name}: nothing was there any more")
+    answer = await client.memoization.EvictNode(admin.EvictNodeRequest(id=node_id, element=element))
+    title = name if element is None else f"{name}[{element}]"
+    if answer.asked > 1:
+        typer.echo(f"{title}: {answer.evicted} of {answer.asked} elements evicted")
+    else:
+        typer.echo(f"{title}: evicted" if answer.evicted else f"{title}: nothing was there any more")
 
 
 async def _cached(client: Client, key: core.WorkflowExecutionIdentifier) -> list[str]:
@@ -123,4 +140,18 @@ async def _cached(client: Client, key: core.WorkflowExecutionIdentifier) -> list
 
     view = await ExecutionReader(client, key).read()
     nodes = (node.execution for top in view.nodes for node in top.all())
-    return [node.id.node_id for node in nodes if node.closure.task_node_metadata.catalog_key.dataset_id.name]
+    return [
+        node.id.node_id
+        for node in nodes
+        if node.closure.task_node_metadata.catalog_key.dataset_id.name or await _has_cached_elements(client, node)
+    ]
+
+
+async def _has_cached_elements(client: Client, node: admin.NodeExecution) -> bool:
+    from elevon_idl.admin import v1 as admin
+    from elevon_idl.core import v1 as core
+
+    if not node.metadata.is_array:
+        return False
+    found = await client.memoization.ExplainNode(admin.ExplainNodeRequest(id=node.id))
+    return any(each.cache_status in (core.CACHE_HIT, core.CACHE_POPULATED) for each in found.elements)

@@ -27,7 +27,7 @@ from elevon_idl.core.v1 import identifier_pb2 as elevon_dot_core_dot_v1_dot_iden
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)elevon/admin/v1/memoization_service.proto\x12\x0f\x65levon.admin.v1\x1a\x1c\x65levon/core/v1/catalog.proto\x1a\x1f\x65levon/core/v1/identifier.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"I\n\x12\x45xplainNodeRequest\x12\x33\n\x02id\x18\x01 \x01(\x0b\x32\'.elevon.core.v1.NodeExecutionIdentifier\"\x88\x02\n\x13\x45xplainNodeResponse\x12\x33\n\x02id\x18\x01 \x01(\x0b\x32\'.elevon.core.v1.NodeExecutionIdentifier\x12\x38\n\x0c\x63\x61\x63he_status\x18\x02 \x01(\x0e\x32\".elevon.core.v1.CatalogCacheStatus\x12.\n\x05\x65ntry\x18\x03 \x01(\x0b\x32\x1f.elevon.core.v1.CatalogMetadata\x12\x0f\n\x07present\x18\x04 \x01(\x08\x12\x13\n\x0b\x65xplanation\x18\x05 \x01(\t\x12,\n\x06nearby\x18\x06 \x03(\x0b\x32\x1c.elevon.admin.v1.NearbyEntry\"\xa4\x01\n\x0bNearbyEntry\x12.\n\x05\x65ntry\x18\x01 \x01(\x0b\x32\x1f.elevon.core.v1.CatalogMetadata\x12.\n\ncreated_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x35\n\x0b\x64ifferences\x18\x03 \x03(\x0b\x32 .elevon.admin.v1.CacheDifference\"\x89\x02\n\x0f\x43\x61\x63heDifference\x12\x33\n\x04kind\x18\x01 \x01(\x0e\x32%.elevon.admin.v1.CacheDifference.Kind\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0c\n\x04here\x18\x03 \x01(\t\x12\r\n\x05there\x18\x04 \x01(\t\"\x95\x01\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x16\n\x12KIND_CACHE_VERSION\x10\x01\x12\x18\n\x14KIND_INPUT_INTERFACE\x10\x02\x12\x19\n\x15KIND_OUTPUT_INTERFACE\x10\x03\x12\x14\n\x10KIND_INPUT_VALUE\x10\x04\x12\x14\n\x10KIND_SOURCE_GONE\x10\x05\"G\n\x10\x45victNodeRequest\x12\x33\n\x02id\x18\x01 \x01(\x0b\x32\'.elevon.core.v1.NodeExecutionIdentifier\"(\n\x11\x45victNodeResponse\x12\x13\n\x0b\x61rtifact_id\x18\x01 \x01(\t2\xc2\x01\n\x12MemoizationService\x12X\n\x0b\x45xplainNode\x12#.elevon.admin.v1.ExplainNodeRequest\x1a$.elevon.admin.v1.ExplainNodeResponse\x12R\n\tEvictNode\x12!.elevon.admin.v1.EvictNodeRequest\x1a\".elevon.admin.v1.EvictNodeResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)elevon/admin/v1/memoization_service.proto\x12\x0f\x65levon.admin.v1\x1a\x1c\x65levon/core/v1/catalog.proto\x1a\x1f\x65levon/core/v1/identifier.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"k\n\x12\x45xplainNodeRequest\x12\x33\n\x02id\x18\x01 \x01(\x0b\x32\'.elevon.core.v1.NodeExecutionIdentifier\x12\x14\n\x07\x65lement\x18\x02 \x01(\rH\x00\x88\x01\x01\x42\n\n\x08_element\"\xe7\x02\n\x13\x45xplainNodeResponse\x12\x33\n\x02id\x18\x01 \x01(\x0b\x32\'.elevon.core.v1.NodeExecutionIdentifier\x12\x38\n\x0c\x63\x61\x63he_status\x18\x02 \x01(\x0e\x32\".elevon.core.v1.CatalogCacheStatus\x12.\n\x05\x65ntry\x18\x03 \x01(\x0b\x32\x1f.elevon.core.v1.CatalogMetadata\x12\x0f\n\x07present\x18\x04 \x01(\x08\x12\x13\n\x0b\x65xplanation\x18\x05 \x01(\t\x12,\n\x06nearby\x18\x06 \x03(\x0b\x32\x1c.elevon.admin.v1.NearbyEntry\x12\x17\n\x0f\x63ompared_newest\x18\x07 \x01(\r\x12/\n\x08\x65lements\x18\x08 \x03(\x0b\x32\x1d.elevon.admin.v1.ElementCache\x12\x13\n\x0binner_nodes\x18\t \x03(\t\"W\n\x0c\x45lementCache\x12\r\n\x05index\x18\x01 \x01(\r\x12\x38\n\x0c\x63\x61\x63he_status\x18\x02 \x01(\x0e\x32\".elevon.core.v1.CatalogCacheStatus\"\xb3\x01\n\x0bNearbyEntry\x12.\n\x05\x65ntry\x18\x01 \x01(\x0b\x32\x1f.elevon.core.v1.CatalogMetadata\x12.\n\ncreated_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x35\n\x0b\x64ifferences\x18\x03 \x03(\x0b\x32 .elevon.admin.v1.CacheDifference\x12\r\n\x05later\x18\x04 \x01(\x08\"\x89\x02\n\x0f\x43\x61\x63heDifference\x12\x33\n\x04kind\x18\x01 \x01(\x0e\x32%.elevon.admin.v1.CacheDifference.Kind\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0c\n\x04here\x18\x03 \x01(\t\x12\r\n\x05there\x18\x04 \x01(\t\"\x95\x01\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x16\n\x12KIND_CACHE_VERSION\x10\x01\x12\x18\n\x14KIND_INPUT_INTERFACE\x10\x02\x12\x19\n\x15KIND_OUTPUT_INTERFACE\x10\x03\x12\x14\n\x10KIND_INPUT_VALUE\x10\x04\x12\x14\n\x10KIND_SOURCE_GONE\x10\x05\"i\n\x10\x45victNodeRequest\x12\x33\n\x02id\x18\x01 \x01(\x0b\x32\'.elevon.core.v1.NodeExecutionIdentifier\x12\x14\n\x07\x65lement\x18\x02 \x01(\rH\x00\x88\x01\x01\x42\n\n\x08_element\"H\n\x11\x45victNodeResponse\x12\x13\n\x0b\x61rtifact_id\x18\x01 \x01(\t\x12\r\n\x05\x61sked\x18\x02 \x01(\r\x12\x0f\n\x07\x65victed\x18\x03 \x01(\r2\xc2\x01\n\x12MemoizationService\x12X\n\x0b\x45xplainNode\x12#.elevon.admin.v1.ExplainNodeRequest\x1a$.elevon.admin.v1.ExplainNodeResponse\x12R\n\tEvictNode\x12!.elevon.admin.v1.EvictNodeRequest\x1a\".elevon.admin.v1.EvictNodeResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,19 +35,21 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'elevon_idl.admin.v1.memoiza
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_EXPLAINNODEREQUEST']._serialized_start=158
-  _globals['_EXPLAINNODEREQUEST']._serialized_end=231
-  _globals['_EXPLAINNODERESPONSE']._serialized_start=234
-  _globals['_EXPLAINNODERESPONSE']._serialized_end=498
-  _globals['_NEARBYENTRY']._serialized_start=501
-  _globals['_NEARBYENTRY']._serialized_end=665
-  _globals['_CACHEDIFFERENCE']._serialized_start=668
-  _globals['_CACHEDIFFERENCE']._serialized_end=933
-  _globals['_CACHEDIFFERENCE_KIND']._serialized_start=784
-  _globals['_CACHEDIFFERENCE_KIND']._serialized_end=933
-  _globals['_EVICTNODEREQUEST']._serialized_start=935
-  _globals['_EVICTNODEREQUEST']._serialized_end=1006
-  _globals['_EVICTNODERESPONSE']._serialized_start=1008
-  _globals['_EVICTNODERESPONSE']._serialized_end=1048
-  _globals['_MEMOIZATIONSERVICE']._serialized_start=1051
-  _globals['_MEMOIZATIONSERVICE']._serialized_end=1245
+  _globals['_EXPLAINNODEREQUEST']._serialized_end=265
+  _globals['_EXPLAINNODERESPONSE']._serialized_start=268
+  _globals['_EXPLAINNODERESPONSE']._serialized_end=627
+  _globals['_ELEMENTCACHE']._serialized_start=629
+  _globals['_ELEMENTCACHE']._serialized_end=716
+  _globals['_NEARBYENTRY']._serialized_start=719
+  _globals['_NEARBYENTRY']._serialized_end=898
+  _globals['_CACHEDIFFERENCE']._serialized_start=901
+  _globals['_CACHEDIFFERENCE']._serialized_end=1166
+  _globals['_CACHEDIFFERENCE_KIND']._serialized_start=1017
+  _globals['_CACHEDIFFERENCE_KIND']._serialized_end=1166
+  _globals['_EVICTNODEREQUEST']._serialized_start=1168
+  _globals['_EVICTNODEREQUEST']._serialized_end=1273
+  _globals['_EVICTNODERESPONSE']._serialized_start=1275
+  _globals['_EVICTNODERESPONSE']._serialized_end=1347
+  _globals['_MEMOIZATIONSERVICE']._serialized_start=1350
+  _globals['_MEMOIZATIONSERVICE']._serialized_end=1544
 # @@protoc_insertion_point(module_scope)

@@ -29,6 +29,9 @@ class ExplainNodeRequest(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     ID_FIELD_NUMBER: builtins.int
+    ELEMENT_FIELD_NUMBER: builtins.int
+    element: builtins.int
+    """Of an array node, the element that is meant; without it the answer is about all of them."""
     @property
     def id(self) -> elevon_idl.core.v1.identifier_pb2.NodeExecutionIdentifier:
         """A node execution."""
@@ -37,9 +40,11 @@ class ExplainNodeRequest(google.protobuf.message.Message):
         self,
         *,
         id: elevon_idl.core.v1.identifier_pb2.NodeExecutionIdentifier | None = ...,
+        element: builtins.int | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["id", b"id"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["id", b"id"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_element", b"_element", "element", b"element", "id", b"id"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_element", b"_element", "element", b"element", "id", b"id"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["_element", b"_element"]) -> typing.Literal["element"] | None: ...
 
 global___ExplainNodeRequest = ExplainNodeRequest
 
@@ -55,12 +60,17 @@ class ExplainNodeResponse(google.protobuf.message.Message):
     PRESENT_FIELD_NUMBER: builtins.int
     EXPLANATION_FIELD_NUMBER: builtins.int
     NEARBY_FIELD_NUMBER: builtins.int
+    COMPARED_NEWEST_FIELD_NUMBER: builtins.int
+    ELEMENTS_FIELD_NUMBER: builtins.int
+    INNER_NODES_FIELD_NUMBER: builtins.int
     cache_status: elevon_idl.core.v1.catalog_pb2.CatalogCacheStatus.ValueType
     """What the engine reported of the look-up and of keeping the outputs."""
     present: builtins.bool
     """True when the entry is in the catalog now."""
     explanation: builtins.str
     """One sentence for people."""
+    compared_newest: builtins.int
+    """How many entries of the dataset were compared, when there are more: the newest ones. 0 when all were."""
     @property
     def id(self) -> elevon_idl.core.v1.identifier_pb2.NodeExecutionIdentifier:
         """The node asked about."""
@@ -71,7 +81,17 @@ class ExplainNodeResponse(google.protobuf.message.Message):
 
     @property
     def nearby(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___NearbyEntry]:
-        """What the catalog holds of the same task besides that entry, the most alike first; at most five."""
+        """What the catalog holds of the same task besides that entry; at most five. Entries of the same dataset come first,
+        the most alike before the others, then datasets of other versions, then what was written after the look-up.
+        """
+
+    @property
+    def elements(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___ElementCache]:
+        """What became of the elements of an array node, when none is asked about."""
+
+    @property
+    def inner_nodes(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Nodes below this one that are looked up in its place, when it is not looked up itself."""
 
     def __init__(
         self,
@@ -82,11 +102,36 @@ class ExplainNodeResponse(google.protobuf.message.Message):
         present: builtins.bool = ...,
         explanation: builtins.str = ...,
         nearby: collections.abc.Iterable[global___NearbyEntry] | None = ...,
+        compared_newest: builtins.int = ...,
+        elements: collections.abc.Iterable[global___ElementCache] | None = ...,
+        inner_nodes: collections.abc.Iterable[builtins.str] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["entry", b"entry", "id", b"id"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["cache_status", b"cache_status", "entry", b"entry", "explanation", b"explanation", "id", b"id", "nearby", b"nearby", "present", b"present"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["cache_status", b"cache_status", "compared_newest", b"compared_newest", "elements", b"elements", "entry", b"entry", "explanation", b"explanation", "id", b"id", "inner_nodes", b"inner_nodes", "nearby", b"nearby", "present", b"present"]) -> None: ...
 
 global___ExplainNodeResponse = ExplainNodeResponse
+
+@typing.final
+class ElementCache(google.protobuf.message.Message):
+    """What became of one element's look-up."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    INDEX_FIELD_NUMBER: builtins.int
+    CACHE_STATUS_FIELD_NUMBER: builtins.int
+    index: builtins.int
+    """Counted from 0."""
+    cache_status: elevon_idl.core.v1.catalog_pb2.CatalogCacheStatus.ValueType
+    """What the engine reported of the look-up and of keeping the outputs."""
+    def __init__(
+        self,
+        *,
+        index: builtins.int = ...,
+        cache_status: elevon_idl.core.v1.catalog_pb2.CatalogCacheStatus.ValueType = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["cache_status", b"cache_status", "index", b"index"]) -> None: ...
+
+global___ElementCache = ElementCache
 
 @typing.final
 class NearbyEntry(google.protobuf.message.Message):
@@ -97,6 +142,9 @@ class NearbyEntry(google.protobuf.message.Message):
     ENTRY_FIELD_NUMBER: builtins.int
     CREATED_AT_FIELD_NUMBER: builtins.int
     DIFFERENCES_FIELD_NUMBER: builtins.int
+    LATER_FIELD_NUMBER: builtins.int
+    later: builtins.bool
+    """True when it was written, or written anew, after the node had looked: it was not there to be found."""
     @property
     def entry(self) -> elevon_idl.core.v1.catalog_pb2.CatalogMetadata:
         """The dataset, and the entry with its source where the difference is in the inputs."""
@@ -115,9 +163,10 @@ class NearbyEntry(google.protobuf.message.Message):
         entry: elevon_idl.core.v1.catalog_pb2.CatalogMetadata | None = ...,
         created_at: google.protobuf.timestamp_pb2.Timestamp | None = ...,
         differences: collections.abc.Iterable[global___CacheDifference] | None = ...,
+        later: builtins.bool = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["created_at", b"created_at", "entry", b"entry"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["created_at", b"created_at", "differences", b"differences", "entry", b"entry"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["created_at", b"created_at", "differences", b"differences", "entry", b"entry", "later", b"later"]) -> None: ...
 
 global___NearbyEntry = NearbyEntry
 
@@ -193,6 +242,9 @@ class EvictNodeRequest(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     ID_FIELD_NUMBER: builtins.int
+    ELEMENT_FIELD_NUMBER: builtins.int
+    element: builtins.int
+    """Of an array node, the element that is meant; without it all of them."""
     @property
     def id(self) -> elevon_idl.core.v1.identifier_pb2.NodeExecutionIdentifier:
         """A node execution."""
@@ -201,9 +253,11 @@ class EvictNodeRequest(google.protobuf.message.Message):
         self,
         *,
         id: elevon_idl.core.v1.identifier_pb2.NodeExecutionIdentifier | None = ...,
+        element: builtins.int | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["id", b"id"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["id", b"id"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_element", b"_element", "element", b"element", "id", b"id"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_element", b"_element", "element", b"element", "id", b"id"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["_element", b"_element"]) -> typing.Literal["element"] | None: ...
 
 global___EvictNodeRequest = EvictNodeRequest
 
@@ -214,13 +268,23 @@ class EvictNodeResponse(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     ARTIFACT_ID_FIELD_NUMBER: builtins.int
+    ASKED_FIELD_NUMBER: builtins.int
+    EVICTED_FIELD_NUMBER: builtins.int
     artifact_id: builtins.str
-    """Id of the artifact that went with the entry; empty when there was no entry any more, or another entry shares it."""
+    """Id of the artifact that went with the entry; empty when there was no entry any more, or another entry shares it.
+    Empty as well for all elements of an array node.
+    """
+    asked: builtins.int
+    """How many entries were looked for: one, or those of an array node's elements."""
+    evicted: builtins.int
+    """How many of them went."""
     def __init__(
         self,
         *,
         artifact_id: builtins.str = ...,
+        asked: builtins.int = ...,
+        evicted: builtins.int = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["artifact_id", b"artifact_id"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["artifact_id", b"artifact_id", "asked", b"asked", "evicted", b"evicted"]) -> None: ...
 
 global___EvictNodeResponse = EvictNodeResponse

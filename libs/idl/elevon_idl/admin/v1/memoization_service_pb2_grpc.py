@@ -54,7 +54,7 @@ class MemoizationServiceServicer(object):
     def ExplainNode(self, request, context):
         """Says why a node found, missed or did not look for outputs in the catalog.
 
-        Reads only. NOT_FOUND when there is no such node; FAILED_PRECONDITION when admin was not told where the catalog is;
+        Reads only. NOT_FOUND when there is no such node or element; FAILED_PRECONDITION when admin was not told where the catalog is;
         UNAVAILABLE while the catalog is out of reach.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -66,7 +66,7 @@ class MemoizationServiceServicer(object):
 
         Idempotent: an entry that is gone is no error. NOT_FOUND when there is no such node; FAILED_PRECONDITION when it is
         not cached, has stored and found nothing, or admin was not told where the catalog is; UNAVAILABLE while the catalog
-        is out of reach.
+        is out of reach. Of an array node without `element`, the entries of all elements that found or left one go.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

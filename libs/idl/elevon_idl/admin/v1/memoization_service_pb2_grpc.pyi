@@ -27,7 +27,7 @@ class MemoizationServiceStub:
     ]
     """Says why a node found, missed or did not look for outputs in the catalog.
 
-    Reads only. NOT_FOUND when there is no such node; FAILED_PRECONDITION when admin was not told where the catalog is;
+    Reads only. NOT_FOUND when there is no such node or element; FAILED_PRECONDITION when admin was not told where the catalog is;
     UNAVAILABLE while the catalog is out of reach.
     """
 
@@ -39,7 +39,7 @@ class MemoizationServiceStub:
 
     Idempotent: an entry that is gone is no error. NOT_FOUND when there is no such node; FAILED_PRECONDITION when it is
     not cached, has stored and found nothing, or admin was not told where the catalog is; UNAVAILABLE while the catalog
-    is out of reach.
+    is out of reach. Of an array node without `element`, the entries of all elements that found or left one go.
     """
 
 class MemoizationServiceAsyncStub:
@@ -51,7 +51,7 @@ class MemoizationServiceAsyncStub:
     ]
     """Says why a node found, missed or did not look for outputs in the catalog.
 
-    Reads only. NOT_FOUND when there is no such node; FAILED_PRECONDITION when admin was not told where the catalog is;
+    Reads only. NOT_FOUND when there is no such node or element; FAILED_PRECONDITION when admin was not told where the catalog is;
     UNAVAILABLE while the catalog is out of reach.
     """
 
@@ -63,7 +63,7 @@ class MemoizationServiceAsyncStub:
 
     Idempotent: an entry that is gone is no error. NOT_FOUND when there is no such node; FAILED_PRECONDITION when it is
     not cached, has stored and found nothing, or admin was not told where the catalog is; UNAVAILABLE while the catalog
-    is out of reach.
+    is out of reach. Of an array node without `element`, the entries of all elements that found or left one go.
     """
 
 class MemoizationServiceServicer(metaclass=abc.ABCMeta):
@@ -77,7 +77,7 @@ class MemoizationServiceServicer(metaclass=abc.ABCMeta):
     ) -> typing.Union[elevon_idl.admin.v1.memoization_service_pb2.ExplainNodeResponse, collections.abc.Awaitable[elevon_idl.admin.v1.memoization_service_pb2.ExplainNodeResponse]]:
         """Says why a node found, missed or did not look for outputs in the catalog.
 
-        Reads only. NOT_FOUND when there is no such node; FAILED_PRECONDITION when admin was not told where the catalog is;
+        Reads only. NOT_FOUND when there is no such node or element; FAILED_PRECONDITION when admin was not told where the catalog is;
         UNAVAILABLE while the catalog is out of reach.
         """
 
@@ -91,7 +91,7 @@ class MemoizationServiceServicer(metaclass=abc.ABCMeta):
 
         Idempotent: an entry that is gone is no error. NOT_FOUND when there is no such node; FAILED_PRECONDITION when it is
         not cached, has stored and found nothing, or admin was not told where the catalog is; UNAVAILABLE while the catalog
-        is out of reach.
+        is out of reach. Of an array node without `element`, the entries of all elements that found or left one go.
         """
 
 def add_MemoizationServiceServicer_to_server(servicer: MemoizationServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...
