@@ -109,6 +109,7 @@ PROJECT_BODIES = {
     '{"project": {"domains": 5}}': "invalid value for project.domains: '5': it must be a list",
     '{"project": {"domains": [null]}}': "invalid value for project.domains[0]: 'null': it must be an object",
     '{"project": {"state": "BOGUS"}}': "invalid value for project.state: 'BOGUS': it must be one of ACTIVE (0), ",
+    '{"project": {"state": "\\ud800"}}': "project.state: '\\ud800': it must be one of ACTIVE (0)",
     '{"project": {"state": [1]}}': "project.state: '[1]': it must be one of ACTIVE (0)",
     '{"project": {"state": 9999999999}}': "out of range",
     '{"project": {"state": true}}': "project.state: 'true': it must be one of ACTIVE (0)",

@@ -104,7 +104,7 @@ def _enum(field: FieldDescriptor, value: Any) -> str:
     enum = field.enum_type
     assert enum is not None
     if isinstance(value, str):
-        known = value in enum.values_by_name or INTEGER.fullmatch(value) is not None
+        known = _is_text(value) and (value in enum.values_by_name or INTEGER.fullmatch(value) is not None)
         return "" if known else enum_rule(enum)
     return "" if _is_whole(value) else enum_rule(enum)
 
