@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 from elevon_core.errors import InvalidArgument
@@ -48,6 +49,7 @@ def check_object(document: Any, descriptor: Descriptor, *, strict: bool, path: s
             raise _refused(place, value, f"{descriptor.full_name} has no such field")
 
 
+@cache
 def fields_by_name(descriptor: Descriptor) -> dict[str, FieldDescriptor]:
     """Fields by both spellings of their names."""
     fields = descriptor.fields
