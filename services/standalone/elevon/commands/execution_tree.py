@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 HIDDEN = frozenset({"start-node", "end-node"})
 MOST_ROWS = 500
-"""Most nodes drawn below one parent; the rest is counted."""
+"""Most nodes looked at below one parent, those that have failed or not ended first; the rest is counted."""
 
 WAITING_ANNOTATION = "elevon/waiting"
 """What admin says about an execution that waits for a place."""
@@ -35,7 +35,10 @@ _ENDED = frozenset({Phase.SUCCEEDED, Phase.FAILED, Phase.ABORTED, Phase.SKIPPED,
 
 @dataclass(slots=True)
 class NodeView:
-    """One node execution, what it is called, and what is below it; `reason` is that of its newest attempt."""
+    """One node execution, what it is called, and what is below it; `reason` is that of its newest attempt.
+
+    Nodes below it that are `left_out` are known and not looked at.
+    """
 
     execution: admin.NodeExecution
     name: str
@@ -43,6 +46,7 @@ class NodeView:
     reason: str = ""
     attempts: int = 0
     children: list[NodeView] = field(default_factory=list)
+    left_out: Sequence[admin.NodeExecution] = ()
 
     @property
     def phase(self) -> str:
@@ -52,7 +56,7 @@ class NodeView:
     @property
     def ended(self) -> bool:
         """Whether it will not change any more."""
-        return self.execution.closure.phase in _ENDED
+        return has_ended(self.execution)
 
     def all(self) -> Iterator[NodeView]:
         """This node and all below it."""
@@ -67,6 +71,7 @@ class ExecutionView:
 
     execution: admin.Execution
     nodes: list[NodeView]
+    left_out: Sequence[admin.NodeExecution] = ()
 
     @property
     def phase(self) -> str:
@@ -76,7 +81,8 @@ class ExecutionView:
     def progress(self) -> tuple[int, int]:
         """How many of the nodes known so far have ended, and how many there are."""
         every = [node for top in self.nodes for node in top.all()]
-        return sum(node.ended for node in every), len(every)
+        others = [*self.left_out, *(other for node in every for other in node.left_out)]
+        return sum(node.ended for node in every) + sum(map(has_ended, others)), len(every) + len(others)
 
 
 class ExecutionReader:
@@ -95,8 +101,8 @@ class ExecutionReader:
         execution = await self._client.execution(self._key)
         if self._closure is None:
             self._closure = await self._workflow(execution.closure.workflow_id)
-        nodes = await self._below("", self._closure.primary.template.nodes, self._closure)
-        return ExecutionView(execution, nodes)
+        nodes, left_out = await self._below("", self._closure.primary.template.nodes, self._closure)
+        return ExecutionView(execution, nodes, left_out)
 
     async def _workflow(self, workflow: core.Identifier) -> core.CompiledWorkflowClosure:
         try:
@@ -107,15 +113,16 @@ class ExecutionReader:
 
     async def _below(
         self, parent: str, templates: Iterable[core.Node], closure: core.CompiledWorkflowClosure
-    ) -> list[NodeView]:
+    ) -> tuple[list[NodeView], Sequence[admin.NodeExecution]]:
         by_id = {template.id: template for template in templates}
         found = [
             node
             async for node in self._client.node_executions(self._key, parent=parent)
             if node.metadata.spec_node_id not in HIDDEN and node.id.node_id not in HIDDEN
         ]
-        shown = in_order(found)[:MOST_ROWS]
-        return list(await asyncio.gather(*(self._view(node, by_id, closure) for node in shown)))
+        told = sorted(found, key=lambda node: has_ended(node) and not node.closure.HasField("error"))
+        shown, left_out = in_order(told[:MOST_ROWS]), told[MOST_ROWS:]
+        return list(await asyncio.gather(*(self._view(node, by_id, closure) for node in shown))), left_out
 
     async def _view(
         self, node: admin.NodeExecution, by_id: Mapping[str, core.Node], closure: core.CompiledWorkflowClosure
@@ -127,7 +134,7 @@ class ExecutionReader:
         view = NodeView(node, name, template)
         if node.metadata.is_parent_node or (template is not None and template.HasField("branch_node")):
             templates, inner = await self._inside(node, template, closure)
-            view.children = await self._below(node.id.node_id, templates, inner)
+            view.children, view.left_out = await self._below(node.id.node_id, templates, inner)
         else:
             view.reason, view.attempts = await self._newest_attempt(view)
         if template is not None and template.HasField("gate_node"):
@@ -175,6 +182,11 @@ async def whole(client: Client, node: admin.NodeExecution) -> admin.NodeExecutio
     if not node.closure.HasField("error"):
         return node
     return await client.admin.GetNodeExecution(admin.NodeExecutionGetRequest(id=node.id))
+
+
+def has_ended(node: admin.NodeExecution) -> bool:
+    """Whether a node will not change any more."""
+    return node.closure.phase in _ENDED
 
 
 def in_order(nodes: Iterable[admin.NodeExecution]) -> list[admin.NodeExecution]:
@@ -228,6 +240,7 @@ def drawn(view: ExecutionView) -> Tree:
         tree.add(f"[dim]{escaped(reason)}[/]")
     for node in view.nodes:
         _draw(node, tree)
+    _tell(view.left_out, tree)
     return tree
 
 
@@ -241,7 +254,7 @@ def drawn_within(view: ExecutionView, height: int) -> RenderableType:
         return drawn(view)
     room = max(height - len(waiting) - 3, 1)  # the headline, the last line, and one for the cursor
     lines = [_headline(view), *waiting, *(line(node) for node in sorted(every, key=_urgency)[:room])]
-    lines.append(f"[dim]… {len(every) - room} more[/]")
+    lines.append(f"[dim]… {view.progress()[1] - room} more[/]")
     return Group(*(_one_line(text) for text in lines))
 
 
@@ -282,6 +295,13 @@ def _draw(node: NodeView, tree: Tree) -> None:
     branch = tree.add(line(node))
     for child in node.children:
         _draw(child, branch)
+    _tell(node.left_out, branch)
+
+
+def _tell(left_out: Sequence[admin.NodeExecution], tree: Tree) -> None:
+    if left_out:
+        ended = sum(map(has_ended, left_out))
+        tree.add(f"[dim]… {len(left_out)} more nodes, {ended} of them ended: elevon get nodes lists them[/]")
 
 
 def line(node: NodeView) -> str:
