@@ -98,12 +98,12 @@ class Bench:
         """Have cached results point at what executions have written."""
         self.results.places += [naming.attempt_name(PROJECT, DOMAIN, name, "n0", 0) for name in names]
 
-    async def caching(self, name: str) -> None:
-        """An execution that has ended, and whose node has stored its result in the cache."""
+    async def caching(self, name: str, status: int = catalog_pb2.CACHE_POPULATED) -> None:
+        """An execution that has ended, and whose node has stored its result in the cache, or found it there."""
         await self.keeper.ended(name)
         key = execution_id(name)
         of_task = events.TaskNodeMetadata(
-            cache_status=catalog_pb2.CACHE_POPULATED, catalog_key=catalog_pb2.CatalogMetadata(artifact_tag=ARTIFACT)
+            cache_status=status, catalog_key=catalog_pb2.CatalogMetadata(artifact_tag=ARTIFACT)
         )
         await self.keeper.admin.report_node(key, "n1", NODE.RUNNING)
         await self.keeper.admin.report_node(key, "n1", NODE.SUCCEEDED, 1, task_node_metadata=of_task)
@@ -223,10 +223,12 @@ async def test_files_stay_after_an_eviction_by_hand(bench: Bench) -> None:
     assert bench.files.gone["x"] - began >= SETTLE * 0.9
 
 
-async def test_nobody_waits_for_what_was_never_cached(bench: Bench) -> None:
+async def test_nobody_waits_for_what_has_stored_nothing(bench: Bench) -> None:
     await bench.keeper.ended("x")
+    await bench.caching("hit", catalog_pb2.CACHE_HIT)
     async with asyncio.timeout(30):
-        await bench.retention(settle=60).delete_execution(deletion("x"))
+        for name in ("x", "hit"):
+            await bench.retention(settle=60).delete_execution(deletion(name))
 
 
 # -- runs that end early
@@ -257,11 +259,12 @@ async def test_a_run_whose_process_was_killed(bench: Bench) -> None:
 async def test_the_right_to_apply_a_rule_is_renewed(bench: Bench) -> None:
     await bench.keeper.ended("x")
     await bench.keeper.put(executions_max_age=1)
-    bench.files.seconds = 2.0
-    run = asyncio.create_task(applied(bench.retention(lease=0.6)))
+    bench.files.seconds = 3.0
+    run = asyncio.create_task(applied(bench.retention(lease=1.0)))
     while not run.done():
         await asyncio.sleep(0.1)
-        assert run.done() or not await bench.retention(lease=0.6).apply_if_due(PROJECT, DOMAIN, BY_SCHEDULE)
+        taken = await bench.retention().apply_if_due(PROJECT, DOMAIN, BY_SCHEDULE)
+        assert run.done() or not taken
     assert (await run).counts.executions == 1
 
 

@@ -24,6 +24,9 @@ _LONGEST_YEARS = 292
 """An age is nanoseconds of 64 bits."""
 
 _LONGEST_SECONDS = _LONGEST_YEARS * 365 * 86_400
+STORES_NOTHING = (core.CACHE_DISABLED, core.CACHE_HIT)
+"""Cache statuses of those who have stored no result of their own."""
+
 _AGES = ("executions_max_age", "data_max_age", "cache_max_age")
 
 
@@ -189,6 +192,6 @@ def attempts_of(node_id: str, attempt: int, metadata: event.TaskExecutionMetadat
     return found
 
 
-def touches_cache(metadata: event.TaskExecutionMetadata) -> bool:
+def may_have_stored(metadata: event.TaskExecutionMetadata) -> bool:
     """Whether elements of an array may have stored results in the cache."""
-    return any(resource.cache_status != core.CACHE_DISABLED for resource in metadata.external_resources)
+    return any(each.cache_status not in STORES_NOTHING for each in metadata.external_resources)

@@ -6,18 +6,20 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from elevon_idl.admin import v1 as admin
+from elevon_idl.core import v1 as core
 from elevon_kit.sqlalchemy_asyncio import AsyncConnection
-from sqlalchemy import Row, and_, delete, func, insert, or_, select, text, update
+from sqlalchemy import Row, and_, case, delete, func, insert, or_, select, text, update
 
 from elevon_admin.domain.records import ExecutionKey
 from elevon_admin.domain.retention import (
+    STORES_NOTHING,
     Counts,
     Fate,
     Remains,
     RetentionRule,
     StoredRun,
     attempts_of,
-    touches_cache,
+    may_have_stored,
 )
 from elevon_admin.retention_ports import Kept
 from elevon_admin.store.data_references import SqlReferences, referring
@@ -252,9 +254,10 @@ async def _remains(connection: AsyncConnection, row: Row[*tuple[Any, ...]]) -> R
     for task in await connection.execute(tasks.order_by(columns.retry_attempt)):
         closure = admin.TaskExecutionClosure.FromString(task.closure)
         attempts |= attempts_of(task.node_id, task.retry_attempt, closure.metadata)
-        caches = caches or touches_cache(closure.metadata)
+        caches = caches or may_have_stored(closure.metadata)
     nodes = node_executions.c
-    counting = select(func.count(), func.count(nodes.cache_status)).where(nodes.execution_id == row.id)
+    storing = case((nodes.cache_status.not_in(map(core.CatalogCacheStatus.Name, STORES_NOTHING)), 1))
+    counting = select(func.count(), func.count(storing)).where(nodes.execution_id == row.id)
     counted, cached = (await connection.execute(counting)).one()
     spec = admin.ExecutionSpec.FromString(row.spec)
     return Remains(
