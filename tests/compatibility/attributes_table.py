@@ -100,8 +100,8 @@ def project(identifier: str, **changes: Any) -> dict[str, Any]:
 def bad_projects(wrap: bool) -> tuple[Case, ...]:
     """Projects that can be neither registered nor updated to."""
     wrong: tuple[tuple[str, Json, str], ...] = (
-        ("a bad label", {"labels": {"values": {"a b": "c"}}}, "a b"),
-        ("a bad value of a label", {"labels": {"values": {"a": "c d"}}}, "c d"),
+        ("a bad label", {"labels": {"values": {"a b": "c"}}}, "invalid label key [a b]"),
+        ("a bad value of a label", {"labels": {"values": {"a": "c d"}}}, "invalid label value [c d]"),
         ("too many labels", {"labels": {"values": {f"l{each}": "x" for each in range(17)}}}, "label"),
         ("a name that is too long", {"name": "x" * 65}, "at most 64 bytes"),
         ("a description that is too long", {"description": "x" * 301}, "at most 300 bytes"),
@@ -122,13 +122,14 @@ PROJECTS = (
         "RegisterProject",
         (
             Case("a new one", project("new"), again=EXISTS),
-            Case("one that exists", project("flytesnacks"), EXISTS),
+            Case("one that exists", project("flytesnacks"), EXISTS, "project [flytesnacks] already exists"),
             Case("nothing", {}, INVALID, "missing project"),
             Case("no id", project(""), INVALID, "missing project_id"),
             Case("no name", {"project": {"id": "nameless"}}, INVALID, "missing project_name"),
             Case("an id that is none", project("Not An Id"), INVALID, "Not An Id"),
             *bad_projects(wrap=True),
         ),
+        alone=True,
     ),
     Rpc(
         "UpdateProject",
@@ -161,8 +162,12 @@ PROJECTS = (
                 answer={"projects": [{"id": "flytesnacks", "domains": DOMAINS}]},
             ),
             Case("those put away", {"filters": "eq(state,1)"}, answer={"projects": [{"id": "closed"}]}),
-            Case("all", {}, answer={}),
-            Case("a page", {"limit": 1}, answer={"projects": [{}], "token": "1"}),
+            Case(
+                "all but those",
+                {},
+                answer={"projects": [{"id": f"flyte{each}"} for each in ("examples", "snacks", "tester")]},
+            ),
+            Case("a page", {"limit": 1}, answer={"projects": [...], "token": "1"}),
             Case("an unknown column", {"limit": 10, "filters": "eq(nonsense,1)"}, INVALID, "is invalid filter"),
             Case("a filter that is none", {"limit": 10, "filters": "nonsense"}, INVALID, "invalid value for filters"),
             Case("an unknown sort key", {"sortBy": {"key": "nonsense"}}, INVALID, "invalid sort key 'nonsense'"),

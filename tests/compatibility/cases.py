@@ -84,7 +84,14 @@ def judge(case: Case, reply: Reply, *, repeated: bool) -> None:
 
 
 def holds(whole: Any, part: Any) -> bool:
-    """Whether a JSON value has all that another one has; lists have the same length."""
+    """Whether a JSON value has all that another one has, where `...` stands for anything.
+
+    Lists have the same length, and nothing is in what is empty.
+    """
+    if part is ...:
+        return True
+    if isinstance(part, Mapping) and not part:
+        return bool(whole == {})
     if isinstance(part, Mapping):
         return isinstance(whole, Mapping) and all(name in whole and holds(whole[name], part[name]) for name in part)
     if isinstance(part, list):

@@ -55,7 +55,7 @@ CATALOG = Service(
             "CreateDataset",
             (
                 Case("a new one", {"dataset": {"id": dataset("new")}}, again=EXISTS),
-                Case("one that exists", {"dataset": {"id": dataset()}}, EXISTS),
+                Case("one that exists", {"dataset": {"id": dataset()}}, EXISTS, "value with matching already exists"),
                 Case("no name", {"dataset": {"id": dataset("")}}, INVALID, "name"),
                 Case("nothing", {}, INVALID, "missing"),
             ),
@@ -64,7 +64,7 @@ CATALOG = Service(
             "GetDataset",
             (
                 Case("one that exists", {"dataset": dataset()}, answer={"dataset": {"id": {"name": "d"}}}),
-                Case("one that does not exist", {"dataset": dataset("absent")}, MISSING),
+                Case("one that does not exist", {"dataset": dataset("absent")}, MISSING, "missing entity of type"),
                 Case("nothing", {}, INVALID, "missing"),
             ),
         ),
@@ -73,16 +73,21 @@ CATALOG = Service(
             (
                 Case("by tag", {"dataset": dataset(), "tagName": "t"}, answer=FOUND),
                 Case("by id", {"dataset": dataset(), "artifactId": "a"}, answer=FOUND),
-                Case("a tag that does not exist", {"dataset": dataset(), "tagName": "absent"}, MISSING),
-                Case("neither tag nor id", {"dataset": dataset()}, INVALID),
+                Case(
+                    "a tag that does not exist",
+                    {"dataset": dataset(), "tagName": "absent"},
+                    MISSING,
+                    "missing entity of type",
+                ),
+                Case("neither tag nor id", {"dataset": dataset()}, INVALID, "missing one of artifactID/tagName"),
             ),
         ),
         Rpc(
             "CreateArtifact",
             (
                 Case("a new one", artifact("new"), again=EXISTS),
-                Case("one that exists", artifact("a"), EXISTS),
-                Case("in a dataset that does not exist", artifact("new", "absent"), MISSING),
+                Case("one that exists", artifact("a"), EXISTS, "value with matching already exists"),
+                Case("in a dataset that does not exist", artifact("new", "absent"), MISSING, "missing entity of type"),
                 Case("nothing", {}, INVALID, "missing"),
             ),
         ),
@@ -90,22 +95,29 @@ CATALOG = Service(
             "AddTag",
             (
                 Case("a new one", tag("new"), again=EXISTS),
-                Case("one that exists", tag("t"), EXISTS),
-                Case("of an artifact that does not exist", tag("new2", "absent"), MISSING),
+                Case("one that exists", tag("t"), EXISTS, "value with matching already exists"),
+                Case("of an artifact that does not exist", tag("new2", "absent"), MISSING, "missing entity of type"),
                 Case("nothing", {}, INVALID, "missing"),
             ),
         ),
         Rpc(
             "ListArtifacts",
             (
-                Case("a page", {"dataset": dataset(), "pagination": {"limit": 1}}, answer={"artifacts": [{}]}),
-                Case("in a dataset that does not exist", {"dataset": dataset("absent")}, MISSING),
+                Case("a page", {"dataset": dataset(), "pagination": {"limit": 1}}, answer={"artifacts": [...]}),
+                Case(
+                    "in a dataset that does not exist",
+                    {"dataset": dataset("absent")},
+                    MISSING,
+                    "missing entity of type",
+                ),
             ),
         ),
         Rpc(
             "ListDatasets",
             (
-                Case("by name", {"filter": {"filters": [{"datasetFilter": {"name": "d"}}]}}, answer={"datasets": [{}]}),
+                Case(
+                    "by name", {"filter": {"filters": [{"datasetFilter": {"name": "d"}}]}}, answer={"datasets": [...]}
+                ),
                 Case("a token that is none", {"pagination": {"limit": 1, "token": "x"}}, INVALID, "token"),
             ),
         ),
@@ -117,8 +129,9 @@ CATALOG = Service(
                     "one that does not exist",
                     {"dataset": dataset(), "tagName": "absent", "data": [{"name": "o0", "value": ONE}]},
                     MISSING,
+                    "missing entity of type",
                 ),
-                Case("no data", {"dataset": dataset(), "tagName": "t"}, INVALID),
+                Case("no data", {"dataset": dataset(), "tagName": "t"}, INVALID, "missing artifactData"),
             ),
             better="Values are replaced at once: nobody reads half of the old and half of the new.",
         ),
@@ -150,24 +163,24 @@ CACHE = Service(
                 Case(
                     "a key that exists", {"key": "k"}, answer={"output": {"outputLiterals": {"literals": {"o0": ONE}}}}
                 ),
-                Case("a key that does not exist", {"key": "absent"}, MISSING),
-                Case("no key", {}, INVALID),
+                Case("a key that does not exist", {"key": "absent"}, MISSING, "missing entity of type"),
+                Case("no key", {}, INVALID, "missing key"),
             ),
         ),
         Rpc(
             "Put",
             (
                 Case("a new key", output("new"), again=EXISTS),
-                Case("a key that exists", output("k"), EXISTS),
+                Case("a key that exists", output("k"), EXISTS, "value with matching already exists"),
                 Case("a key that exists, overwritten", output("k", overwrite=True)),
-                Case("no key", output(""), INVALID),
+                Case("no key", output(""), INVALID, "missing key"),
             ),
         ),
         Rpc(
             "Delete",
             (
                 Case("a key that exists", {"key": "k"}, again=MISSING),
-                Case("a key that does not exist", {"key": "absent"}, MISSING),
+                Case("a key that does not exist", {"key": "absent"}, MISSING, "missing entity of type"),
             ),
             alone=True,
         ),
@@ -175,12 +188,15 @@ CACHE = Service(
             "GetOrExtendReservation",
             (
                 Case("a free one", {"key": "r", "ownerId": "me", "heartbeatInterval": "10s"}),
-                Case("no owner", {"key": "r", "heartbeatInterval": "10s"}, INVALID),
+                Case("no owner", {"key": "r", "heartbeatInterval": "10s"}, INVALID, "missing owner_id"),
             ),
         ),
         Rpc(
             "ReleaseReservation",
-            (Case("one's own", {"key": "r", "ownerId": "me"}), Case("no key", {"ownerId": "me"}, INVALID)),
+            (
+                Case("one's own", {"key": "r", "ownerId": "me"}),
+                Case("no key", {"ownerId": "me"}, INVALID, "missing key"),
+            ),
         ),
     ),
 )

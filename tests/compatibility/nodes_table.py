@@ -97,9 +97,17 @@ EVENTS = (
             ),
             Case("of no execution", event({}, "RUNNING"), INVALID, "execution_id"),
             Case("no time", {"event": {"executionId": execution("y"), "phase": "FAILED"}}, INVALID, "occurred_at"),
-            Case("queued after it ran", event({"executionId": execution("y")}, "QUEUED"), PRECONDITION),
             Case(
-                "anything but an end of an abort", event({"executionId": execution("ending")}, "RUNNING"), PRECONDITION
+                "queued after it ran",
+                event({"executionId": execution("y")}, "QUEUED"),
+                PRECONDITION,
+                "QUEUED cannot follow",
+            ),
+            Case(
+                "anything but an end of an abort",
+                event({"executionId": execution("ending")}, "RUNNING"),
+                PRECONDITION,
+                "RUNNING cannot follow",
             ),
             Case("the end of an abort", event({"executionId": execution("ending")}, "ABORTED"), again=EXISTS),
         ),
@@ -321,7 +329,9 @@ READING = (
                 answer={"taskExecutions": [{"closure": {"phase": "RUNNING"}}]},
             ),
             Case(
-                "a page", {"nodeExecutionId": node("failed"), "limit": 1}, answer={"taskExecutions": [{}], "token": "1"}
+                "a page",
+                {"nodeExecutionId": node("failed"), "limit": 1},
+                answer={"taskExecutions": [...], "token": "1"},
             ),
             Case("of a node that has none", {"nodeExecutionId": node("done", "dynamic"), "limit": 10}, answer={}),
             *unidentified_node({"limit": 10}, "nodeExecutionId"),

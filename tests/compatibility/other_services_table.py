@@ -51,8 +51,15 @@ SIGNALS = Service(
             (
                 Case("one that exists", GO, answer=GO),
                 Case("a new one", signal("new", "y", type=BOOLEAN), answer=signal("new", "y", type=BOOLEAN)),
-                Case("one of another type", signal("go", type={"simple": "INTEGER"}), EXISTS),
-                Case("in what does not exist", signal("s", "absent", type=BOOLEAN), MISSING),
+                Case(
+                    "one of another type", signal("go", type={"simple": "INTEGER"}), EXISTS, "exists with another type"
+                ),
+                Case(
+                    "in what does not exist",
+                    signal("s", "absent", type=BOOLEAN),
+                    MISSING,
+                    "missing entity of type execution",
+                ),
                 Case("no type", signal("s"), INVALID, "missing type"),
                 *unidentified({"type": BOOLEAN}),
             ),
@@ -66,7 +73,7 @@ SIGNALS = Service(
                 Case(
                     "a page",
                     {**LISTED, "workflowExecutionId": execution("failed"), "limit": 1},
-                    answer={"signals": [{}], "token": "1"},
+                    answer={"signals": [...], "token": "1"},
                 ),
                 Case("of an execution that has none", {**LISTED, "workflowExecutionId": execution("done")}, answer={}),
                 Case("no execution", {"limit": 10}, INVALID, "missing execution_id"),
@@ -111,6 +118,8 @@ def deck(**changes: Any) -> dict[str, Any]:
     return {"artifactType": "ARTIFACT_TYPE_DECK", "nodeExecutionId": node("done"), **changes}
 
 
+PLACED: Json = {"signedUrl": ..., "nativeUrl": ..., "expiresAt": ...}
+
 STORED = "{store}/there/f"
 """A file that the world has."""
 
@@ -121,8 +130,8 @@ DATA = Service(
             "CreateUploadLocation",
             (
                 Case("a file", upload(), answer={"headers": {"Content-MD5": "1B2M2Y8AsgTpgAmY7PhCfg=="}}),
-                Case("a file of a folder", upload(filenameRoot="r"), answer={}),
-                Case("without a name", upload(filename=""), answer={}),
+                Case("a file of a folder", upload(filenameRoot="r"), answer=PLACED),
+                Case("without a name", upload(filename=""), answer=PLACED),
                 bad_upload("no project", "missing project", project=""),
                 bad_upload("no domain", "missing domain", domain=""),
                 bad_upload("neither digest nor folder", "content_md5 or filename_root is required", contentMd5=""),
@@ -135,8 +144,9 @@ DATA = Service(
                     "what is there with other content",
                     upload(filenameRoot="there", contentMd5="AAAAAAAAAAAAAAAAAAAAAA=="),
                     EXISTS,
+                    "not with the content that is to be uploaded",
                 ),
-                Case("what is there with the same content", upload(filenameRoot="there"), answer={}),
+                Case("what is there with the same content", upload(filenameRoot="there"), answer=PLACED),
             ),
             better="Local folders need no object store: signed HTTP addresses of Elevon itself. Names that lead out of "
             "their folder are refused; no wrong `Content-Length` is asked for.",
@@ -144,7 +154,7 @@ DATA = Service(
         Rpc(
             "CreateDownloadLocation",
             (
-                Case("a file", {"nativeUrl": STORED}, answer={}),
+                Case("a file", {"nativeUrl": STORED}, answer={"signedUrl": ..., "expiresAt": ...}),
                 Case("no address", {}, INVALID, "missing native_url"),
                 Case("a place outside of the store", {"nativeUrl": "s3://elsewhere/x"}, INVALID, "storage"),
                 Case("for too long", {"nativeUrl": STORED, "expiresIn": "7200s"}, INVALID, "expires_in"),
@@ -154,7 +164,7 @@ DATA = Service(
         Rpc(
             "CreateDownloadLink",
             (
-                Case("a deck", deck(), answer={"preSignedUrls": {}}),
+                Case("a deck", deck(), answer={"preSignedUrls": {"signedUrl": [...], "expiresAt": ...}}),
                 Case(
                     "of a node that has none", deck(nodeExecutionId=node("x")), MISSING, "no deckUrl found for request"
                 ),
@@ -179,7 +189,7 @@ DATA = Service(
                 Case("one output of a node", address("done/n0/o/o0"), answer={"literal": integer(7)}),
                 Case("outputs of an attempt", address("done/n0/0/o"), answer={"literalMap": literals(o0=integer(7))}),
                 Case("one output of an attempt", address("done/n0/0/o/o0"), answer={"literal": integer(7)}),
-                Case("a deck", address("done/n0/d"), answer={"preSignedUrls": {}}),
+                Case("a deck", address("done/n0/d"), answer={"preSignedUrls": {"signedUrl": [...], "expiresAt": ...}}),
                 Case("no address", {}, INVALID, "missing flyte_url"),
                 Case("another kind of address", {"flyteUrl": "s3://bucket/x"}, INVALID, "flyte_url"),
                 Case("an address that is none", {"flyteUrl": "flyte://v1/nonsense"}, INVALID, "flyte_url"),
@@ -193,12 +203,13 @@ DATA = Service(
 )
 
 IDENTITY = Service(
-    "flyteidl.service.IdentityService", (Rpc("UserInfo", (Case("authentication is off", {}, UNIMPLEMENTED),)),)
+    "flyteidl.service.IdentityService",
+    (Rpc("UserInfo", (Case("authentication is off", {}, UNIMPLEMENTED, "authentication is off"),)),),
 )
 AUTHENTICATION = Service(
     "flyteidl.service.AuthMetadataService",
     (
-        Rpc("GetOAuth2Metadata", (Case("authentication is off", {}, UNIMPLEMENTED),)),
-        Rpc("GetPublicClientConfig", (Case("authentication is off", {}, UNIMPLEMENTED),)),
+        Rpc("GetOAuth2Metadata", (Case("authentication is off", {}, UNIMPLEMENTED, "authentication is off"),)),
+        Rpc("GetPublicClientConfig", (Case("authentication is off", {}, UNIMPLEMENTED, "authentication is off"),)),
     ),
 )

@@ -143,7 +143,11 @@ WORKFLOWS = (
             bad_workflow("no template", {}, "missing"),
             bad_workflow("one of an unknown task", workflow_spec("n", task_node(task="absent")), "absent"),
             bad_workflow("one that does not compile", workflow_spec("n", task_node(bound="z")), "failed to compile"),
-            bad_workflow("one whose nodes have one id", workflow_spec("n", task_node(), task_node()), "n0"),
+            bad_workflow(
+                "one whose nodes have one id",
+                workflow_spec("n", task_node(), task_node()),
+                "Code: DuplicateId, Node Id: n0",
+            ),
             bad_workflow(
                 "a circle",
                 workflow_spec("n", task_node("n0", upstream="n1"), task_node("n1", upstream="n0")),
@@ -203,11 +207,17 @@ PLANS = (
             *elsewhere(create("LAUNCH_PLAN", "n", plan_spec())),
             Case("no spec", create("LAUNCH_PLAN", "n", None), INVALID, "missing"),
             Case("no workflow", create("LAUNCH_PLAN", "n", {}), INVALID, "missing"),
-            bad_plan("a label that is none", "a b", labels={"values": {"a b": "c"}}),
+            bad_plan("a label that is none", "invalid label key [a b]", labels={"values": {"a b": "c"}}),
             bad_plan("too many labels", "label", labels={"values": {f"l{each}": "x" for each in range(17)}}),
-            bad_plan("a fixed input of the wrong type", "a", fixedInputs=literals(a=text())),
-            bad_plan("a fixed input without a value", "a", fixedInputs=literals(a={})),
-            bad_plan("a fixed input without a name", "key", fixedInputs={"literals": {"": integer()}}),
+            bad_plan(
+                "a fixed input of the wrong type",
+                "invalid fixed_input a: expected type int, but got str",
+                fixedInputs=literals(a=text()),
+            ),
+            bad_plan("a fixed input without a value", "missing value of fixed_inputs[a]", fixedInputs=literals(a={})),
+            bad_plan(
+                "a fixed input without a name", "missing key of fixed_inputs", fixedInputs={"literals": {"": integer()}}
+            ),
             bad_plan(
                 "a fixed input that nobody expects", "unexpected fixed_input z", fixedInputs=literals(z=integer())
             ),
@@ -216,7 +226,11 @@ PLANS = (
                 "unexpected default_input z",
                 defaultInputs=defaulted("z", required=True),
             ),
-            bad_plan("a default of the wrong type", "a", defaultInputs=defaulted(default=text())),
+            bad_plan(
+                "a default of the wrong type",
+                "invalid default_input a: expected type int, but got str",
+                defaultInputs=defaulted(default=text()),
+            ),
             bad_plan("a default without type", "type", defaultInputs={"parameters": {"a": {"required": True}}}),
             bad_plan("a default that is neither given nor required", "default", defaultInputs=defaulted()),
             bad_plan(
@@ -224,7 +238,7 @@ PLANS = (
             ),
             bad_plan(
                 "an input both fixed and defaulted",
-                "a",
+                "invalid fixed_input a: it has a default as well",
                 fixedInputs=literals(a=integer()),
                 defaultInputs=defaulted(default=integer()),
             ),

@@ -70,3 +70,10 @@ def test_every_case_has_a_title_of_its_own() -> None:
     for _, rpc in ALL:
         titles = [case.title for case in rpc.cases]
         assert sorted(titles) == sorted(set(titles)), rpc.name
+
+
+def test_every_refusal_is_told_from_others() -> None:
+    for _, rpc in ALL:
+        for case in rpc.cases:
+            if case.code != "OK":
+                assert len(case.words) > 3 or case.detail, f"{rpc.name}: {case.title}"
