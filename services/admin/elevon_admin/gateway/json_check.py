@@ -39,11 +39,14 @@ def check_object(document: Any, descriptor: Descriptor, *, strict: bool, path: s
         return
     if not isinstance(document, dict):
         raise _refused(path, document, "it must be an object")
-    names = fields_by_name(descriptor)
+    names, given = fields_by_name(descriptor), set[str]()
     for name, value in document.items():
         place = f"{path}.{name}" if path else name
         field = names.get(name)
         if field is not None:
+            if field.name in given:
+                raise _refused(place, "twice", "a member can be given only once, in one of its spellings")
+            given.add(field.name)
             _check_field(field, value, strict, place)
         elif strict or not _is_text(name):
             raise _refused(place, value, f"{descriptor.full_name} has no such field")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -91,8 +92,8 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """An object of members; which of two with one name counts would be anybody's guess."""
     members = dict(pairs)
     if len(members) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in members if names.count(name) > 1)
+        counted = Counter(name for name, _ in pairs)
+        twice = next(name for name, count in counted.items() if count > 1)
         raise InvalidArgument.invalid(twice, "twice", "a member can be given only once")
     return members
 
