@@ -45,16 +45,24 @@ class Deleting:
         self._settle_seconds = settle_seconds
 
     async def delete(
-        self, some: Sequence[Remains], kept: Kept, counts: Counts, needs: Needs, written: Callable[[], Awaitable[None]]
+        self,
+        some: Sequence[Remains],
+        kept: Kept,
+        counts: Counts,
+        needs: Needs,
+        written: Callable[[], Awaitable[None]],
+        begun: int,
     ) -> Deleted:
         """Whatever is left at any moment points at something that is there; `written` keeps the counts so far.
+
+        `begun` is when the whole began of which this is a part.
 
         A row that is left finds its files again; files that are left would be found by nobody.
         """
         going, still = await needs.sorted_out(some)
         if going and self._cache is not None:
             remaining = [remains for remains, _ in going]
-            if await self._evict(self._cache, remaining, counts, written):
+            if await self._evict(self._cache, remaining, counts, written, begun):
                 going, more = await needs.sorted_out(remaining)
                 still += more
         done = Deleted(kept=still)
@@ -90,7 +98,12 @@ class Deleting:
         return doomed
 
     async def _evict(
-        self, cache: CachedResults, some: Sequence[Remains], counts: Counts, written: Callable[[], Awaitable[None]]
+        self,
+        cache: CachedResults,
+        some: Sequence[Remains],
+        counts: Counts,
+        written: Callable[[], Awaitable[None]],
+        begun: int,
     ) -> bool:
         """Evict what points at executions and wait until hits that were found before are reported; False if at once.
 
@@ -106,8 +119,8 @@ class Deleting:
             await written()
         until = await self._repository.files_stay_until(rows)
         if any(remains.caches for remains in some):
-            # Somebody may have evicted by hand, a moment ago, what these had stored.
-            until = max(until, self._in(settle))
+            # Somebody may have evicted by hand, a moment before all this began, what these had stored.
+            until = max(until, begun + round(settle * NANOSECONDS))
         wait = min((until - self._clock()) / NANOSECONDS, settle + EVICTING_SECONDS)
         if settle and wait > 0:
             await asyncio.sleep(wait)

@@ -148,7 +148,8 @@ class Retention:
             raise needed(key, need)
         async with self._recording(key.project, key.domain, key.name, principal, counts) as written:
             others = await self._repository.remains(sorted(need.group - {remains.row_id}, reverse=True))
-            done = await self._deleting.delete([*others, remains], Kept.NOTHING, counts, needs, written)
+            whole = [*others, remains]
+            done = await self._deleting.delete(whole, Kept.NOTHING, counts, needs, written, self._clock())
             if done.kept:
                 raise FailedPrecondition(f"execution {key} is kept: others have begun to refer to it")
             if remains.row_id not in done.rows:
@@ -202,18 +203,22 @@ class Retention:
     async def _claimed(
         self, rule: RetentionRule, domain: str, owner: str, principal: str
     ) -> AsyncGenerator[Progress, None]:
-        counts, project = Counts(), rule.project
+        counts, project, begun = Counts(), rule.project, self._clock()
         what = f"the retention policy of {project}/{domain}"
-        every = self._times.lease / NANOSECONDS / RENEWALS
+        length = self._times.lease / NANOSECONDS
+
+        async def claim() -> bool:
+            return await self._claim(project, domain, owner, forced=True)
+
         try:
             async with (
-                renewing(what, lambda: self._claim(project, domain, owner, forced=True), every) as lease,
+                renewing(what, claim, length / RENEWALS, length) as lease,
                 self._recording(project, domain, "", principal, counts) as written,
             ):
 
                 async def delete(some: Sequence[Remains], kept: Kept, counts: Counts, needs: Needs) -> Deleted:
                     lease.check()
-                    return await self._deleting.delete(some, kept, counts, needs, written)
+                    return await self._deleting.delete(some, kept, counts, needs, written, begun)
 
                 async for progress in self._steps(rule, domain, counts, delete, dry_run=False):
                     await written()
