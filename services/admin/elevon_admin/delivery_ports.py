@@ -43,8 +43,11 @@ class DeliveryRepository(Protocol):
         """Write that a receiver takes nothing, since now unless it was known before."""
         ...
 
-    async def receiver_works(self, receiver: str) -> None:
-        """Write that a receiver takes what it is sent."""
+    async def receiver_works(self, receiver: str, now: int, outage: int) -> None:
+        """Write that a receiver takes what it is sent.
+
+        After an outage that was at least so long, in nanoseconds, what has waited for it is due at once.
+        """
         ...
 
     async def forget(self, before: int, limit: int) -> int:

@@ -135,5 +135,20 @@ async def test_how_receivers_do(database: Database, repository: SqlDeliveries) -
         ReceiverStatus("a", 1, 1, 100, 300, "still down"),
         ReceiverStatus("b", 1, 0, 100),
     ]
-    await repository.receiver_works("a")
+    await repository.receiver_works("a", 500, 100)
     assert (await repository.receivers())[0] == ReceiverStatus("a", 1, 1, 100)
+
+
+async def test_after_an_outage_what_was_held_back_is_due_at_once(database: Database, repository: SqlDeliveries) -> None:
+    await owe(database, "a", "a", "b")
+    await repository.lease("a", "x", 1, 2)
+    first, second = await rows(repository)
+    await repository.postpone(first, 10_000, "down", holds=True)
+    await repository.postpone(second, 10_000, "refused", holds=False)
+    await repository.receiver_failing("a", 300, "down")
+    await repository.receiver_works("a", 399, 100)
+    assert [each.row for each in await repository.waiting("a", 399, 10)] == [], "that was no outage"
+    await repository.receiver_failing("a", 300, "down")
+    await repository.receiver_works("a", 400, 100)
+    assert [each.row for each in await repository.waiting("a", 400, 10)] == [first]
+    assert (await repository.receivers())[0].failing_since is None

@@ -104,10 +104,18 @@ class SqlDeliveries:
         since = func.coalesce(_RECEIVERS.failing_since, now)
         await self._change(change.values(failing_since=since, error=error[:LONGEST_ERROR]))
 
-    async def receiver_works(self, receiver: str) -> None:
+    async def receiver_works(self, receiver: str, now: int, outage: int) -> None:
         """See DeliveryRepository."""
-        change = update(delivery_receivers).where(_RECEIVERS.name == receiver)
-        await self._change(change.values(failing_since=None, error=""))
+        this = _RECEIVERS.name == receiver
+        was_away = exists().where(this, _RECEIVERS.failing_since <= now - outage)
+        held = update(deliveries).where(_COLUMNS.receiver == receiver, _WAITING, text(HOLDING), was_away)
+        works = update(delivery_receivers).where(this).values(failing_since=None, error="")
+
+        async def work(connection: AsyncConnection) -> None:
+            await connection.execute(held.values(try_at=now))
+            await connection.execute(works)
+
+        await self._database.write(work)
 
     async def forget(self, before: int, limit: int) -> int:
         """See DeliveryRepository."""

@@ -156,7 +156,8 @@ class ReceiverQueue:
         self._pause.succeeded()
         if self._works is not True:
             self._works = True
-            await self._repository.receiver_works(self.receiver)
+            outage = round(self._settings.longest_pause * SECOND)
+            await self._repository.receiver_works(self.receiver, self._clock(), outage)
 
     async def _unavailable(self, delivery: StoredDelivery, error: str) -> None:
         """Leave the receiver in peace for a while; what waits for it too long is given up.
