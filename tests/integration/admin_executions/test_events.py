@@ -234,14 +234,6 @@ async def test_what_is_too_large_for_an_answer_is_told_as_an_address(admin: Admi
     assert (await read(whole.outputs.url)).status_code == 404
 
 
-async def test_outputs_told_inline_lie_where_the_closure_says(admin: Admin) -> None:
-    identifier = await launched(admin)
-    await admin.report(identifier, WORKFLOW.SUCCEEDED, 1, output_data=literals(o0=5))
-    uri = (await admin.get(identifier)).closure.outputs.uri
-    content = Path(uri.removeprefix("file://")).read_bytes()
-    assert literals_pb2.LiteralMap.FromString(content) == literals(o0=5)
-
-
 async def test_unreadable_outputs_are_answered_empty(admin: Admin) -> None:
     identifier = await launched(admin)
     await admin.report(identifier, WORKFLOW.SUCCEEDED, 1, output_uri="file:///nowhere/outputs.pb")

@@ -59,17 +59,13 @@ class LiteralStore:
             raise ResourceExhausted(f"{what} has {size} bytes, at most {self._read_limit} are accepted inline")
 
     async def keep(self, data: bytes, execution: ExecutionKey, *parts: str) -> StoredLiterals:
-        """Keep serialized bytes in the row, or in a file if they are large."""
+        """Keep serialized bytes; a file's name ends with a digest of them, so that nothing is ever overwritten."""
         if self.fits_inline(len(data)):
             return StoredLiterals(data=data)
-        return StoredLiterals(uri=await self.write(data, execution, *parts))
-
-    async def write(self, data: bytes, execution: ExecutionKey, *parts: str) -> str:
-        """Write a file and answer its URI; the name ends with a digest of it, so that nothing is ever overwritten."""
         digest = hashlib.sha256(data).hexdigest()[:32]
         uri = self.place(execution, *parts, f"{digest}.pb")
         await self._blobs.write(uri, data)
-        return uri
+        return StoredLiterals(uri=uri)
 
     async def read(self, stored: StoredLiterals | None, limit: int | None = None) -> core.LiteralMap:
         """The literals, from the row or the object store; raises what reading raises."""

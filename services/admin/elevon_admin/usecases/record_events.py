@@ -107,12 +107,7 @@ class RecordEvents:
     async def _workflow_data(self, key: ExecutionKey, reported: event.WorkflowExecutionEvent) -> EventData:
         if not reported.HasField("output_data"):
             return NO_DATA
-        outputs = await self._keep(reported.output_data, key, "offloaded_outputs")
-        # The closure names the outputs by URI in any case: clients cannot read them inside it.
-        if outputs.data is not None:
-            uri = await self._literals.write(outputs.data, key, "offloaded_outputs")
-            outputs = StoredLiterals(uri, outputs.data)
-        return EventData(outputs=outputs)
+        return EventData(outputs=await self._keep(reported.output_data, key, "offloaded_outputs"))
 
     async def _node_data(self, key: ExecutionKey, reported: event.NodeExecutionEvent) -> EventData:
         dynamic = reported.HasField("task_node_metadata") and reported.task_node_metadata.HasField("dynamic_workflow")
