@@ -54,26 +54,27 @@ class Gathered(Generic[Item, Outcome]):
         if not group:
             return
         try:
-            await self._work_together(group)
-        except Exception as error:
-            if len(group) == 1 or isinstance(error, OF_ALL):
-                _settle([(future, error) for _, future in group])
-            else:
-                await self._work_apart(group)
+            await self._work_on(group)
         except BaseException as error:
             _settle([(future, error) for _, future in group])
             raise
 
+    async def _work_on(self, group: Sequence[tuple[Item, asyncio.Future[Outcome]]]) -> None:
+        try:
+            await self._work_together(group)
+        except Exception as error:
+            if len(group) == 1 or isinstance(error, OF_ALL):
+                _settle([(future, error) for _, future in group])
+                return
+        else:
+            return
+        for each in group:
+            if not each[1].done():
+                await self._work_on([each])
+
     async def _work_together(self, group: Sequence[tuple[Item, asyncio.Future[Outcome]]]) -> None:
         outcomes = await self._perform([item for item, _ in group])
         _settle([(future, outcome) for (_, future), outcome in zip(group, outcomes, strict=True)])
-
-    async def _work_apart(self, group: Sequence[tuple[Item, asyncio.Future[Outcome]]]) -> None:
-        for item, future in group:
-            try:
-                await self._work_together([(item, future)])
-            except Exception as error:
-                _settle([(future, error)])
 
 
 def _settle(outcomes: Sequence[tuple[asyncio.Future[Outcome], Outcome | BaseException]]) -> None:

@@ -58,6 +58,26 @@ async def test_what_breaks_a_group_reaches_who_brought_it_and_nobody_else() -> N
     assert await double(5) == 10
 
 
+async def test_nobody_waits_for_ever_when_the_work_is_cancelled_while_items_are_done_apart() -> None:
+    began = asyncio.Event()
+
+    async def behind(items: Sequence[int]) -> Sequence[int]:
+        if len(items) > 1:
+            raise ArithmeticError("together")
+        began.set()
+        await asyncio.sleep(3600)
+        return items
+
+    gathered: Gathered[int, int] = Gathered(behind)
+    callers = [asyncio.ensure_future(gathered(number)) for number in range(4)]
+    await began.wait()
+    assert gathered._working is not None
+    gathered._working.cancel()
+    async with asyncio.timeout(5):
+        outcomes = await asyncio.gather(*callers, return_exceptions=True)
+    assert {type(outcome) for outcome in outcomes} == {asyncio.CancelledError}
+
+
 async def test_an_outage_reaches_the_whole_group_and_is_asked_about_once() -> None:
     behind = Doubling()
     double = Gathered(behind, most=3)
