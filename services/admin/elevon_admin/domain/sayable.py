@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
+from functools import cache
 
 from elevon_core.errors import InvalidArgument
 from elevon_idl.core import v1 as core
+from google.protobuf.descriptor import Descriptor
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
-from google.protobuf.struct_pb2 import Value
+from google.protobuf.struct_pb2 import Struct, Value
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from elevon_admin.domain.times import check_timestamp
@@ -19,6 +22,27 @@ LONGEST_SECONDS = 315_576_000_000
 _NANOSECONDS = 1_000_000_000
 _VALUES = frozenset({core.Literal.DESCRIPTOR.full_name, core.LiteralMap.DESCRIPTOR.full_name})
 """What tasks compute: it is taken as it is, and has rules of its own."""
+
+
+_MAY_BE_ENDLESS = re.compile(rb"\x11.{6}[\xf0-\xff][\x7f\xff]", re.DOTALL)
+"""What a number within a Struct is serialized to that is infinite or none; other bytes may look like it.
+
+A field `number_value` is a 1-byte tag and 8 bytes, the lowest first; the 11 bits behind the sign are all set.
+"""
+
+_ODD = frozenset(kind.DESCRIPTOR.full_name for kind in (Timestamp, Duration, Struct, Value))
+
+
+@cache
+def _is_looked_into(descriptor: Descriptor, within: tuple[str, ...] = ()) -> bool:
+    """Whether a message of this kind can hold anything that has no JSON form; most cannot, however large they are."""
+    if descriptor.full_name in _ODD:
+        return True
+    if descriptor.full_name in _VALUES or descriptor.full_name in within:
+        return False
+    below = (*within, descriptor.full_name)
+    kinds = [field.message_type for field in descriptor.fields if field.message_type is not None]
+    return any(_is_looked_into(kind, below) for kind in kinds)
 
 
 def check_sayable(message: Message, field: str) -> None:
@@ -31,10 +55,13 @@ def check_sayable(message: Message, field: str) -> None:
         check_timestamp(message, field)
     elif isinstance(message, Duration):
         check_duration(message, field)
+    elif isinstance(message, Struct):
+        if _MAY_BE_ENDLESS.search(message.SerializeToString()):
+            _check_fields(message, field)
     elif isinstance(message, Value) and message.HasField("number_value"):
         if not math.isfinite(message.number_value):
             raise InvalidArgument.invalid(field, message.number_value, "must be a finite number")
-    else:
+    elif _is_looked_into(message.DESCRIPTOR):
         _check_fields(message, field)
 
 
@@ -48,12 +75,13 @@ def check_duration(duration: Duration, field: str) -> None:
 
 def _check_fields(message: Message, field: str) -> None:
     for descriptor, value in message.ListFields():
-        if descriptor.message_type is None or descriptor.message_type.full_name in _VALUES:
+        kind = descriptor.message_type
+        if kind is None or kind.full_name in _VALUES or not _is_looked_into(kind):
             continue
         place = f"{field}.{descriptor.name}"
         if isinstance(value, Message):
             check_sayable(value, place)
-        elif descriptor.message_type.GetOptions().map_entry:
+        elif kind.GetOptions().map_entry:
             for key, each in value.items():
                 if isinstance(each, Message):
                     check_sayable(each, f"{place}[{key}]")
