@@ -16,6 +16,7 @@ import shutil
 import stat
 from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
+from functools import partial
 from typing import TypeVar
 
 from elevon_core.errors import ElevonError, FailedPrecondition, PermissionDenied, ResourceExhausted, Unavailable
@@ -23,6 +24,9 @@ from elevon_core.errors import ElevonError, FailedPrecondition, PermissionDenied
 from elevon_kit.blobs import BlobNotFound, BlobTooLarge, Method, parse
 
 T = TypeVar("T")
+PIECE = 8 * 1024 * 1024
+"""Bytes of a file that are read at a time where it need not be in memory as a whole."""
+
 SMALL = 256 * 1024
 PENDING = ".elevon-write-"
 """Start of a temporary file's name: a reader of folders leaves such files out."""
@@ -57,8 +61,13 @@ class LocalBlobStore:
     async def has_md5(self, uri: str, digest: bytes) -> bool:
         """Compare a file's MD5."""
         path = local_path(uri)
+        found = hashlib.md5(usedforsecurity=False)
         with _translated(uri):
-            return await _run(os.stat(path).st_size, lambda: _md5(path)) == digest
+            size = os.stat(path).st_size
+            # In pieces, so that a caller who goes away ends it.
+            for start in range(0, size, PIECE):
+                await _run(size, partial(_take_piece, path, start, found.update))
+        return found.digest() == digest
 
     async def delete(self, uri: str) -> None:
         """Delete a file."""
@@ -101,9 +110,10 @@ def _size(path: str) -> int | None:
     return None if stat.S_ISDIR(status.st_mode) else status.st_size
 
 
-def _md5(path: str) -> bytes:
+def _take_piece(path: str, start: int, take: Callable[[bytes], None]) -> None:
     with open(path, "rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).digest()
+        file.seek(start)
+        take(file.read(PIECE))
 
 
 def _read(path: str) -> bytes:

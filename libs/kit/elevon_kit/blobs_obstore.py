@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import hashlib
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -78,7 +79,7 @@ class ObjectBlobStore:
                 return True
             found = hashlib.md5(usedforsecurity=False)
             async for chunk in answer.stream():
-                found.update(chunk)
+                await asyncio.to_thread(found.update, chunk)
             return found.digest() == digest
 
     async def delete(self, uri: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import secrets
 from collections.abc import Callable
@@ -26,6 +27,8 @@ from elevon_admin.usecases.execution_queries import ExecutionQueries
 from elevon_admin.usecases.links import LOCAL, Links
 
 _MD5_BYTES = 16
+COMPARED_AT_ONCE = 2
+"""Files whose content is compared with a promised MD5 at the same time; each is read as a whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,7 @@ class DataProxy:
         self._settings = settings
         self._clock = clock
         self._randomness = randomness
+        self._comparing = asyncio.Semaphore(COMPARED_AT_ONCE)
 
     async def upload_location(self, request: admin.CreateUploadLocationRequest) -> admin.CreateUploadLocationResponse:
         """A URL to PUT one file to.
@@ -165,8 +169,9 @@ class DataProxy:
         """A file that is there may be uploaded again only with the content it has."""
         if await self._blobs.size(uri) is None:
             return
-        if content_md5 and await self._blobs.has_md5(uri, content_md5):
-            return
+        async with self._comparing:
+            if content_md5 and await self._blobs.has_md5(uri, content_md5):
+                return
         raise AlreadyExists(f"{uri} exists, and not with the content that is to be uploaded")
 
     def _end_of(self, expires: timedelta) -> Timestamp:
@@ -222,4 +227,6 @@ def _lifetime(request: _Expiring, longest: timedelta) -> timedelta:
     if not 0 <= duration_nanoseconds(asked) <= most:
         rule = f"must be at least 0 and at most {longest.total_seconds():g} seconds"
         raise InvalidArgument.invalid("expires_in", asked.ToJsonString(), rule)
-    return asked.ToTimedelta() or longest
+    if duration_nanoseconds(asked) == 0:
+        return longest
+    return max(asked.ToTimedelta(), timedelta(microseconds=1))
