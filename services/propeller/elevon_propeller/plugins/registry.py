@@ -8,10 +8,13 @@ from importlib.metadata import EntryPoint, entry_points
 from elevon_core.errors import InvalidArgument, Unavailable
 from elevon_idl.admin import v1 as admin
 from elevon_idl.core import v1 as core
+from elevon_kit.logging import get_logger
 
 from elevon_propeller.plugins import reports
 from elevon_propeller.plugins.clock import Clock, system_clock
 from elevon_propeller.plugins.contract import Attempt, KeepsRecords, Plugin, ReportSink
+
+log = get_logger("plugins")
 
 ENTRY_POINT_GROUP = "elevon.plugins"
 """Third parties announce plugins under this group; see `installed_plugins`."""
@@ -82,13 +85,19 @@ class Registry:
             await plugin.close()
 
     async def forget(self, names: Sequence[str]) -> None:
-        """Have every plugin delete what it keeps of attempts after their end. Raises Unavailable when one cannot."""
+        """Have every plugin delete what it keeps of attempts after their end.
+
+        Raises Unavailable when one cannot at the moment. What else goes wrong is told in the log: records that stay
+        must not keep an execution from being deleted.
+        """
         for plugin in self.plugins:
             if isinstance(plugin, KeepsRecords):
                 try:
                     await plugin.forget(names)
+                except Unavailable:
+                    raise
                 except Exception as error:
-                    raise Unavailable(f"plugin {plugin.id} cannot forget attempts: {error}") from error
+                    log.error("records of attempts stay", plugin=plugin.id, exc_info=error)
 
     def _known(self, plugin_id: str, field: str) -> Plugin:
         plugin = self._plugins.get(plugin_id)

@@ -112,7 +112,7 @@ class ForkServers:
             if server is not None:
                 return server
             # One that is leaving answers nobody any more and holds its lock until it has left.
-            await asyncio.to_thread(_dies_or_stays, folder, LEAVING_SECONDS)
+            await _gone(folder, LEAVING_SECONDS)
         await self._spawn_to_the_end(python, folder)
         server = await self._adopt(folder)
         if server is None:
@@ -271,6 +271,14 @@ def _is_alive(folder: Path) -> bool:
     finally:
         os.close(lock)
     return False
+
+
+async def _gone(folder: Path, seconds: float) -> None:
+    """Wait until a server has left, so long at most."""
+    for _ in range(round(seconds / 0.01)):
+        if not _is_alive(folder):
+            return
+        await asyncio.sleep(0.01)
 
 
 def _dies_or_stays(folder: Path, seconds: float = 0.2) -> bool:
