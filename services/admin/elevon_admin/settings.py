@@ -100,7 +100,9 @@ class AdminSettings(ServiceSettings):
         "", description="Host and port of catalog's gRPC server, for explaining and evicting cached results."
     )
     public_url: str = Field(
-        "", description="Where clients reach the HTTP server, such as `http://host:30080`; its own address when empty."
+        "",
+        description="Where clients reach the HTTP server, such as `http://host:30080`; uploads, downloads and large "
+        "outputs are told as addresses below it. Its own address when empty, which leads nowhere if it listens on all.",
     )
     signing_key_file: Path | None = Field(
         None, description="File with the key that signs local uploads and downloads; made when absent."
@@ -126,6 +128,14 @@ class AdminSettings(ServiceSettings):
     notifications: NotificationSettings = NotificationSettings()
     cloud_events: CloudEventSettings = CloudEventSettings()
     gateway: GatewaySettings = GatewaySettings()
+
+    @model_validator(mode="after")
+    def _one_body_fits_among_the_unfinished(self) -> AdminSettings:
+        least = self.grpc.max_message_bytes
+        if self.gateway.unfinished_bytes < least:
+            given = self.gateway.unfinished_bytes
+            raise ValueError(f"gateway.unfinished_bytes is {given}, less than grpc.max_message_bytes, {least}")
+        return self
 
     @model_validator(mode="after")
     def _receivers_have_names_of_their_own(self) -> AdminSettings:
