@@ -138,6 +138,7 @@ def test_signatures() -> None:
             "two receivers",
         ),
         ({"schedules": {"time_zone": "Mars/Olympus"}}, "unknown time zone"),
+        ({"gateway": {"unfinished_bytes": 2048}}, "unfinished_bytes is 2048, less than grpc.max_message_bytes"),
     ],
 )
 def test_settings_that_cannot_work_are_refused(flags: dict[str, Any], words: str) -> None:
