@@ -85,7 +85,12 @@ class SendSettings(SettingsGroup):
         30.0, gt=0, description="After how many seconds another replica sends for one that died."
     )
     timeout_seconds: float = Field(10.0, gt=0, description="How long a receiver may take to answer, in seconds.")
-    longest_pause_seconds: float = Field(60.0, gt=0, description="Longest pause between attempts, in seconds.")
+    longest_pause_seconds: float = Field(
+        60.0,
+        gt=0,
+        description="Longest pause of a receiver between attempts, in seconds. A message that failed waits up to five "
+        "times as long while its receiver takes others, and no longer than the receiver after an outage.",
+    )
     give_up_seconds: float = Field(
         259_200.0, gt=0, description="Age at which a message that is not acknowledged is given up, in seconds."
     )
