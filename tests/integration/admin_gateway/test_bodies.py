@@ -49,8 +49,8 @@ async def test_a_body_that_is_announced_too_large_is_not_waited_for(tmp_path: Pa
 
 
 async def test_the_oldest_makes_room_when_unfinished_bodies_hold_too_much(tmp_path: Path) -> None:
-    async with world(tmp_path, gateway={"unfinished_bytes": 300_000}) as small:
-        slow = [await Client(small).send(MEBIBYTE, bytes(100_000)) for _ in range(3)]
+    async with world(tmp_path, gateway={"unfinished_bytes": 300_000}, grpc={"max_message_bytes": 300_000}) as small:
+        slow = [await Client(small).send(290_000, bytes(100_000)) for _ in range(3)]
         await asyncio.sleep(0.2)
         padded = PROJECT + b" " * 90_000
         code, _ = await (await Client(small).send(len(padded), padded)).answer()
