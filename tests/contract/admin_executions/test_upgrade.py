@@ -10,9 +10,10 @@ from elevon_core import naming, places
 from elevon_idl.admin import v1 as admin
 from elevon_idl.core import v1 as core
 from elevon_kit.database import Database
-from sqlalchemy import LargeBinary, Table, insert, text
+from sqlalchemy import insert, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from tests.contract.admin_executions.rows import filled
 from tests.contract.admin_schedules.test_upgrade import earlier
 
 MADE = naming.attempt_name("p", "d", "maker", "n0", 0)
@@ -48,22 +49,12 @@ async def _before(connection: AsyncConnection) -> None:
     rows |= {"hit": {}, "told": {}, "large": {"inputs_uri": "file:///d/metadata/p/d/maker/inputs/1.pb"}}
     for number, (name, given) in enumerate(rows.items(), 1):
         key = {"id": number, "project": "p", "domain": "d", "name": name}
-        await connection.execute(insert(executions).values({**_filled(executions), **key, **given}))
+        await connection.execute(insert(executions).values({**filled(executions), **key, **given}))
     for owner, node in ((1, "n0"), (4, "n0")):
         node_row = {"execution_id": owner, "node_id": node, "outputs": values}
-        await connection.execute(insert(node_executions).values({**_filled(node_executions), **node_row}))
+        await connection.execute(insert(node_executions).values({**filled(node_executions), **node_row}))
     signal = {"execution_id": 5, "value": value.SerializeToString()}
-    await connection.execute(insert(signals).values({**_filled(signals), **signal}))
-
-
-def _filled(table: Table) -> dict[str, object]:
-    """Something for every column that must not be empty."""
-    columns = [column for column in table.columns if not column.nullable and not column.primary_key]
-    empty = {True: b"", False: ""}
-    return {
-        column.name: 0 if column.type.python_type is int else empty[isinstance(column.type, LargeBinary)]
-        for column in columns
-    }
+    await connection.execute(insert(signals).values({**filled(signals), **signal}))
 
 
 async def test_tags_learn_where_and_when_their_executions_were_created(database_url: str, tmp_path: Path) -> None:
@@ -82,7 +73,7 @@ async def test_tags_learn_where_and_when_their_executions_were_created(database_
 
 
 async def _tagged(connection: AsyncConnection) -> None:
-    values = {**_filled(executions), "id": 7, "project": "p", "domain": "d", "name": "n", "created_at": 700}
+    values = {**filled(executions), "id": 7, "project": "p", "domain": "d", "name": "n", "created_at": 700}
     await connection.execute(insert(executions).values(values))
     for key, value in (("team", "x"), ("nightly", "")):
         tag = text("INSERT INTO execution_tags (execution_id, key, value) VALUES (7, :key, :value)")

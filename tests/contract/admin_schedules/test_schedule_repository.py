@@ -11,14 +11,19 @@ from elevon_admin.app import MIGRATIONS
 from elevon_admin.domain.catch_up import Decision, SkippedTicks
 from elevon_admin.domain.entities import EntityKey, EntityScope
 from elevon_admin.domain.paging import Page
+from elevon_admin.domain.records import ExecutionKey
 from elevon_admin.domain.scheduled_executions import StoredSchedule, TickStatus
 from elevon_admin.domain.timetables import Tick
 from elevon_admin.schedule_ports import ScheduleRepository
+from elevon_admin.store.execution_tables import executions
 from elevon_admin.store.launch_plans import SqlLaunchPlans
 from elevon_admin.store.schedules import SqlSchedules
 from elevon_admin.store.schedules_memory import MemorySchedules
 from elevon_kit.database import Database
+from elevon_kit.sqlalchemy_asyncio import AsyncConnection
+from sqlalchemy import insert
 
+from tests.contract.admin_executions.rows import filled
 from tests.contract.admin_schedules.plans import add_plan, cron
 
 pytestmark = pytest.mark.schema(MIGRATIONS)
@@ -55,6 +60,18 @@ class Kept:
             kept[each.row] = replace(each, ended_at=now, superseded=True, due_at=now)
         row = max(kept, default=0) + 1
         kept[row] = StoredSchedule(row, row, key(name, version), SPEC, now, now, now)
+
+    async def launched(self, execution: ExecutionKey) -> None:
+        if self.database is None:
+            assert isinstance(self.repository, MemorySchedules)
+            self.repository.executions.add(execution)
+            return
+        row = insert(executions).values({**filled(executions), **execution._asdict()})
+
+        async def work(connection: AsyncConnection) -> None:
+            await connection.execute(row)
+
+        await self.database.write(work)
 
     async def deactivate(self, name: str, now: int) -> None:
         if self.database is not None:
@@ -191,6 +208,19 @@ async def test_what_was_decided_is_skipped_once_the_plan_is_deactivated(kept: Ke
         ("LAUNCHED", ""),
         ("SKIPPED", "the launch plan was deactivated"),
     ]
+
+
+async def test_what_was_launched_without_saying_so_is_known_when_the_plan_is_deactivated(kept: Kept) -> None:
+    second = 1_000_000_000
+    await kept.activate("a", second)
+    moments = [(number + 2) * second for number in range(4)]
+    decided = await kept.repository.decide(await only(kept, 10 * second), launching(*moments, until=6 * second), 500)
+    assert decided is not None
+    for tick in decided[1::2]:
+        await kept.launched(tick.execution)
+    await kept.deactivate("a", 20 * second)
+    reason = "the launch plan was deactivated"
+    assert [told[1:] for told in reversed(await statuses(kept))] == [("SKIPPED", reason), ("LAUNCHED", "")] * 2
 
 
 async def test_what_was_decided_is_launched_when_another_version_takes_over(kept: Kept) -> None:

@@ -29,9 +29,10 @@ from elevon_admin.domain.entities import EntityKey, EntityScope
 from elevon_admin.domain.paging import Page
 from elevon_admin.domain.scheduled_executions import DEACTIVATED, StoredSchedule, StoredTick, TickStatus
 from elevon_admin.domain.timetables import Tick
+from elevon_admin.store.execution_tables import executions
 from elevon_admin.store.registry_tables import ACTIVE, launch_plans
 from elevon_admin.store.schedule_tables import OPEN, WAITING, schedule_ticks, schedules
-from elevon_admin.store.versioned import in_scope, insert_missing
+from elevon_admin.store.versioned import KEYS_AT_ONCE, in_scope, insert_missing
 
 _PLAN = (launch_plans.c.project, launch_plans.c.domain, launch_plans.c.name, launch_plans.c.version)
 _SCHEDULES = select(*schedules.c, *_PLAN, launch_plans.c.spec).join_from(
@@ -206,14 +207,31 @@ async def begin_schedule(connection: AsyncConnection, plan_row: int, now: int) -
 async def end_schedule(connection: AsyncConnection, plan_row: int, now: int, *, superseded: bool) -> None:
     """Let the schedule of a version end, if it has one; the scheduler decides about what was due before.
 
-    What was decided already is launched if another version takes over, and skipped if none does.
+    What was decided already is launched if another version takes over, and skipped if none does, but for what was
+    launched by somebody who had no time to say so.
     """
     change = update(schedules).where(schedules.c.launch_plan_id == plan_row, text(OPEN))
     await connection.execute(change.values(ended_at=now, superseded=superseded, due_at=now))
     if not superseded:
         # After the schedule, whose row makes decisions that are being written finish first.
-        waiting = update(schedule_ticks).where(schedule_ticks.c.launch_plan_id == plan_row, text(WAITING))
-        await connection.execute(waiting.values(status=int(TickStatus.SKIPPED), reason=DEACTIVATED))
+        waiting = and_(schedule_ticks.c.launch_plan_id == plan_row, text(WAITING))
+        found = [_tick(row) for row in await connection.execute(_TICKS.where(waiting))]
+        for start in range(0, len(found), KEYS_AT_ONCE):
+            launched = schedule_ticks.c.id.in_(await _launched(connection, found[start : start + KEYS_AT_ONCE]))
+            await connection.execute(update(schedule_ticks).where(launched).values(_values(TickStatus.LAUNCHED, "")))
+        await connection.execute(update(schedule_ticks).where(waiting).values(_values(TickStatus.SKIPPED, DEACTIVATED)))
+
+
+async def _launched(connection: AsyncConnection, ticks: Sequence[StoredTick]) -> list[int]:
+    """The rows of those ticks whose executions exist."""
+    rows = {tick.execution.name: tick.row for tick in ticks}
+    place, columns = ticks[0].execution, executions.c
+    here = and_(columns.project == place.project, columns.domain == place.domain, columns.name.in_(rows))
+    return [rows[name] for name in await connection.scalars(select(columns.name).where(here))]
+
+
+def _values(status: TickStatus, reason: str) -> dict[str, Any]:
+    return {"status": int(status), "reason": reason}
 
 
 async def _advance(connection: AsyncConnection, schedule: StoredSchedule, decision: Decision) -> bool:

@@ -25,10 +25,14 @@ class _Waiting:
 
 
 class MemorySchedules:
-    """A ScheduleRepository; schedules are put into `kept` and superseded there, by their row."""
+    """A ScheduleRepository; schedules are put into `kept` and superseded there, by their row.
+
+    `executions` are those that exist.
+    """
 
     def __init__(self) -> None:
         self.kept: dict[int, StoredSchedule] = {}
+        self.executions: set[ExecutionKey] = set()
         self._ticks: dict[int, StoredTick] = {}
         self._waiting: dict[int, _Waiting] = {}
         self._decided: set[tuple[int, int]] = set()
@@ -93,7 +97,10 @@ class MemorySchedules:
         ended = self.kept[row] = replace(self.kept[row], ended_at=now, due_at=now)
         for waiting in [each for each in self._waiting if self._ticks[each].key == ended.key]:
             del self._waiting[waiting]
-            self._ticks[waiting] = replace(self._ticks[waiting], status=TickStatus.SKIPPED, reason=DEACTIVATED)
+            tick = self._ticks[waiting]
+            launched = tick.execution in self.executions
+            status, reason = (TickStatus.LAUNCHED, "") if launched else (TickStatus.SKIPPED, DEACTIVATED)
+            self._ticks[waiting] = replace(tick, status=status, reason=reason)
 
     async def is_due(self, row: int) -> bool:
         """See ScheduleRepository."""
