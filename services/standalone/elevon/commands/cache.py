@@ -8,6 +8,7 @@ import typer
 
 from elevon.commands.connection import DOMAIN, PROJECT, Domain, Execution, Project, Target, execution_id, run
 from elevon.commands.printing import Format, Output, as_data, console, escaped, moment, show_data
+from elevon.commands.walking import every_node
 
 if TYPE_CHECKING:
     from elevon_client import Client
@@ -111,7 +112,7 @@ def evict(
     key = execution_id(execution, project, domain)
 
     async def ask(client: Client) -> None:
-        names = [node] if node else await _cached(client, key)
+        names = [node] if node else await cached(client, key)
         if not names:
             typer.echo("no node of this execution is cached")
         for name in names:
@@ -135,16 +136,17 @@ async def _evict(client: Client, key: core.WorkflowExecutionIdentifier, name: st
         typer.echo(f"{title}: evicted" if answer.evicted else f"{title}: nothing was there any more")
 
 
-async def _cached(client: Client, key: core.WorkflowExecutionIdentifier) -> list[str]:
-    from elevon.commands.execution_tree import ExecutionReader
+async def cached(client: Client, key: core.WorkflowExecutionIdentifier) -> list[str]:
+    """The ids of all nodes of an execution that have looked something up, or elements of which have."""
+    from elevon.commands.execution_tree import node_names
 
-    view = await ExecutionReader(client, key).read()
-    nodes = (node.execution for top in view.nodes for node in top.all())
-    return [
-        node.id.node_id
-        for node in nodes
-        if node.closure.task_node_metadata.catalog_key.dataset_id.name or await _has_cached_elements(client, node)
-    ]
+    return node_names(
+        [
+            node.id.node_id
+            async for node in every_node(client, key)
+            if node.closure.task_node_metadata.catalog_key.dataset_id.name or await _has_cached_elements(client, node)
+        ]
+    )
 
 
 async def _has_cached_elements(client: Client, node: admin.NodeExecution) -> bool:

@@ -23,10 +23,10 @@ from elevon.commands.connection import (
     run,
 )
 from elevon.commands.printing import console, escaped
+from elevon.commands.walking import every_node
 
 if TYPE_CHECKING:
     from elevon_client import Client
-    from elevon_idl.admin import v1 as admin
     from elevon_idl.core import v1 as core
 
 CHUNK = 256 * 1024
@@ -96,7 +96,7 @@ class Logs:
             raise CommandFailed(f"{of} has no attempt {self._attempt}; there are: {attempts}")
 
     async def _links(self) -> AsyncIterator[tuple[str, str]]:
-        async for node in self._nodes(""):
+        async for node in every_node(self._client, self._key):
             asked = not self._node or self._node in (node.id.node_id, node.metadata.spec_node_id)
             self._nodes_seen[node.id.node_id] = asked
             if not asked:
@@ -109,14 +109,6 @@ class Logs:
                     for resource in task.closure.metadata.external_resources:
                         for link in resource.logs:
                             yield f"{node.id.node_id}[{resource.index}], attempt {resource.retry_attempt}", link.uri
-
-    async def _nodes(self, parent: str) -> AsyncIterator[admin.NodeExecution]:
-        async for node in self._client.node_executions(self._key, parent=parent):
-            yield node
-            leaf = node.metadata.is_array or node.closure.WhichOneof("target_metadata") is not None
-            if node.metadata.is_parent_node or not leaf:  # branches do not say that they have nodes below them
-                async for below in self._nodes(node.id.node_id):
-                    yield below
 
     def _show(self, title: str, uri: str) -> None:
         address = urlparse(uri)
