@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 from urllib.parse import unquote, urlparse
@@ -27,6 +27,7 @@ from elevon.commands.walking import every_node
 
 if TYPE_CHECKING:
     from elevon_client import Client
+    from elevon_idl.admin import v1 as admin
     from elevon_idl.core import v1 as core
 
 CHUNK = 256 * 1024
@@ -102,13 +103,11 @@ class Logs:
             if not asked:
                 continue
             async for task in self._client.task_executions(node.id):
-                self._attempts_seen.add(task.id.retry_attempt)
-                if self._attempt in (None, task.id.retry_attempt):
-                    for link in task.closure.logs:
-                        yield f"{node.id.node_id}, attempt {task.id.retry_attempt}", link.uri
-                    for resource in task.closure.metadata.external_resources:
-                        for link in resource.logs:
-                            yield f"{node.id.node_id}[{resource.index}], attempt {resource.retry_attempt}", link.uri
+                for title, number, links in attempts_of(task):
+                    self._attempts_seen.add(number)
+                    if self._attempt in (None, number):
+                        for link in links:
+                            yield f"{title}, attempt {number}", link.uri
 
     def _show(self, title: str, uri: str) -> None:
         address = urlparse(uri)
@@ -129,3 +128,19 @@ class Logs:
         if self._last != title:
             self._last = title
             self._terminal.print(f"[bold]── {escaped(title)}")
+
+
+def attempts_of(task: admin.TaskExecution) -> Iterator[tuple[str, int, Sequence[core.TaskLog]]]:
+    """What ran in an attempt, by its name, its number and its logs: it alone, or the attempts of an array's elements.
+
+    The attempts of elements are counted by themselves: an array that never failed has elements with several.
+    """
+    node, number, resources = (
+        task.id.node_execution_id.node_id,
+        task.id.retry_attempt,
+        task.closure.metadata.external_resources,
+    )
+    if task.closure.logs or not resources:
+        yield node, number, task.closure.logs
+    for resource in resources:
+        yield f"{node}[{resource.index}]", resource.retry_attempt, resource.logs
