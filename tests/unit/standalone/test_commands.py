@@ -191,13 +191,13 @@ def test_a_tree_taller_than_the_screen_leaves_what_matters() -> None:
         for number in range(20)
     ]
     view = execution_tree.ExecutionView(admin.Execution(id=core.WorkflowExecutionIdentifier(name="it")), nodes)
-    whole = printed(execution_tree.drawn_within(view, 50), 200)
+    whole = printed(execution_tree.drawn_within(view, Console(width=200, height=50)), 200)
     assert len(whole) == 21
     assert "├── long" in whole[1]
-    cropped = printed(execution_tree.drawn_within(view, 8), 200)
+    cropped = printed(execution_tree.drawn_within(view, Console(width=200, height=8)), 200)
     assert [line.split()[20] for line in cropped[1:4]] == ["n7", "n8", "n3"]
     assert (len(cropped), cropped[-1]) == (7, "… 15 more")
-    narrow = printed(execution_tree.drawn_within(view, 8), 40)
+    narrow = printed(execution_tree.drawn_within(view, Console(width=40, height=8)), 40)
     assert len(narrow) == 7
 
 

@@ -17,7 +17,7 @@ from grpc.aio import AioRpcError
 from elevon.commands.printing import coloured, escaped, readable, seconds
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
+    from rich.console import Console, RenderableType
     from rich.text import Text
     from rich.tree import Tree
 
@@ -244,17 +244,19 @@ def drawn(view: ExecutionView) -> Tree:
     return tree
 
 
-def drawn_within(view: ExecutionView, height: int) -> RenderableType:
-    """What a terminal of this many lines can show at once: the tree, else the nodes that matter most, a line each."""
+def drawn_within(view: ExecutionView, terminal: Console) -> RenderableType:
+    """What a terminal can show at once: the tree, else the nodes that matter most, a line each."""
     from rich.console import Group
 
-    every = [node for top in view.nodes for node in top.all()]
+    every, height = [node for top in view.nodes for node in top.all()], terminal.height
+    if len(every) < height and len(terminal.render_lines(tree := drawn(view), pad=False)) < height:
+        return tree
     waiting = [f"[dim]{escaped(reason)}[/]" for reason in (waiting_reason(view.execution),) if reason]
-    if len(every) + len(waiting) + 1 < height:
-        return drawn(view)
     room = max(height - len(waiting) - 3, 1)  # the headline, the last line, and one for the cursor
-    lines = [_headline(view), *waiting, *(line(node) for node in sorted(every, key=_urgency)[:room])]
-    lines.append(f"[dim]… {view.progress()[1] - room} more[/]")
+    shown = sorted(every, key=_urgency)[:room]
+    lines = [_headline(view), *waiting, *map(line, shown)]
+    if more := view.progress()[1] - len(shown):
+        lines.append(f"[dim]… {more} more[/]")
     return Group(*(_one_line(text) for text in lines))
 
 

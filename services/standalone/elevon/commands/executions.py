@@ -111,23 +111,27 @@ async def follow(client: Client, key: core.WorkflowExecutionIdentifier, interval
     from elevon.commands.following import views
 
     changes = views(client, key, interval, PATIENCE_SECONDS)
-    view = await (_live(changes) if sys.stdout.isatty() else _line_by_line(changes))
+    view = await (live(changes) if sys.stdout.isatty() else _line_by_line(changes))
     show_error(console(), view.execution.closure)
     return view.execution.closure.phase == core.WorkflowExecution.SUCCEEDED
 
 
-async def _live(changes: AsyncIterator[ExecutionView]) -> ExecutionView:
+async def live(changes: AsyncIterator[ExecutionView]) -> ExecutionView:
+    """Draw each view over the one before; in the end the whole tree of the last one, which is returned."""
     from rich.live import Live
 
     from elevon.commands.execution_tree import drawn, drawn_within
 
     view, terminal = await anext(changes), console()
     # What is taller than the screen cannot be drawn over again: it would be left in the history with each change.
-    with Live(console=terminal, auto_refresh=False, vertical_overflow="crop") as live:
-        live.update(drawn_within(view, terminal.height), refresh=True)
+    with Live(console=terminal, auto_refresh=False, vertical_overflow="crop") as screen:
+        screen.update(drawn_within(view, terminal), refresh=True)
         async for view in changes:
-            live.update(drawn_within(view, terminal.height), refresh=True)
-        live.transient = True  # the whole tree takes its place; who interrupts keeps what was last seen
+            screen.update(drawn_within(view, terminal), refresh=True)
+        # The whole tree takes its place; who interrupts keeps what was last seen. Live ends by drawing once more, be it
+        # taller than the screen: nothing is left for it to draw.
+        screen.update("", refresh=True)
+        screen.transient = True
     terminal.print(drawn(view))
     return view
 
