@@ -62,6 +62,7 @@ class Logs:
         self._read: dict[str, int] = {}
         self._nodes_seen: dict[str, bool] = {}
         self._attempts_seen = set[int]()
+        self._hinted = False
         self._last = ""
         self._terminal = console()
 
@@ -71,18 +72,32 @@ class Logs:
 
         while True:
             execution = await self._client.execution(self._key)
+            last = not following or is_terminal(execution)
             async for title, uri in self._links():
-                self._show(title, uri)
-            if not following or is_terminal(execution):
+                self._show(title, uri, last)
+            if last:
                 break
+            self._hint()
             await asyncio.sleep(FOLLOW_SECONDS)
         if not self._read:
-            self._check_names()
-            asked = [f"attempt {self._attempt}"] if self._attempt is not None else []
-            asked += [f"node {escaped(self._node)}"] if self._node else []
-            self._terminal.print(
-                f"[dim]{' of '.join(asked) or f'execution {escaped(self._key.name)}'} has logged nothing"
-            )
+            self._say_why_nothing(execution)
+
+    def _hint(self) -> None:
+        """Say once of what is waited for that it is not there: it may be still to come, or misspelt."""
+        known = not self._node or any(self._nodes_seen.values())
+        if not self._hinted and not (known and self._attempt in (None, *self._attempts_seen)):
+            typer.echo(f"no attempt {self._attempt} so far" if known else f"no node {self._node} so far", err=True)
+        self._hinted = True
+
+    def _say_why_nothing(self, execution: admin.Execution) -> None:
+        from elevon_client import is_terminal
+
+        if is_terminal(execution) and not self._nodes_seen:
+            raise CommandFailed(without_nodes(execution))
+        self._check_names()
+        asked = [f"attempt {self._attempt}"] if self._attempt is not None else []
+        asked += [f"node {escaped(self._node)}"] if self._node else []
+        self._terminal.print(f"[dim]{' of '.join(asked) or f'execution {escaped(self._key.name)}'} has logged nothing")
 
     def _check_names(self) -> None:
         """Raise CommandFailed when what was asked for is not there, which is not the same as nothing logged."""
@@ -109,13 +124,15 @@ class Logs:
                         for link in links:
                             yield f"{title}, attempt {number}", link.uri
 
-    def _show(self, title: str, uri: str) -> None:
+    def _show(self, title: str, uri: str, last: bool) -> None:
         address = urlparse(uri)
         path = Path(unquote(address.path))
-        if address.scheme not in ("", "file") or not path.is_file():
-            if uri not in self._read:
-                self._read[uri] = 0
-                self._terminal.print(f"[bold]{escaped(title)}[/] {escaped(uri)}", soft_wrap=True)
+        if address.scheme not in ("", "file"):
+            self._name(title, uri)
+            return
+        if not path.is_file():
+            if last:  # one that is followed may be named before it is begun
+                self._name(title, f"{uri} is not there any more, or is on another machine")
             return
         with path.open("rb") as log:
             log.seek(self._read.setdefault(uri, 0))
@@ -123,6 +140,11 @@ class Logs:
                 self._head(title)
                 self._read[uri] += len(chunk)
                 typer.echo(chunk, nl=False)
+
+    def _name(self, title: str, where: str) -> None:
+        if where not in self._read:
+            self._read[where] = 0
+            self._terminal.print(f"[bold]{escaped(title)}[/] {escaped(where)}", soft_wrap=True)
 
     def _head(self, title: str) -> None:
         if self._last != title:
@@ -144,3 +166,13 @@ def attempts_of(task: admin.TaskExecution) -> Iterator[tuple[str, int, Sequence[
         yield node, number, task.closure.logs
     for resource in resources:
         yield f"{node}[{resource.index}]", resource.retry_attempt, resource.logs
+
+
+def without_nodes(execution: admin.Execution) -> str:
+    """What has become of an execution that has ended and of which no node is known."""
+    from elevon_idl.core import v1 as core
+
+    name = execution.id.name
+    if execution.closure.phase == core.WorkflowExecution.SUCCEEDED:
+        return f"the data of execution {name} was deleted: neither its nodes nor their logs are left"
+    return f"execution {name} has no nodes: none had begun when it ended, or its data was deleted"
