@@ -204,12 +204,14 @@ def test_a_tree_taller_than_the_screen_leaves_what_matters() -> None:
 def test_what_is_too_much_to_look_at_is_counted() -> None:
     ended, waits = node("n8"), node("n9")
     ended.closure.phase, waits.closure.phase = core.NodeExecution.SUCCEEDED, core.NodeExecution.QUEUED
+    for each in (ended, waits):
+        each.id.execution_id.name = "e"
     parent = execution_tree.NodeView(ended, "parent", left_out=[ended, waits])
     view = execution_tree.ExecutionView(admin.Execution(), [parent], left_out=[waits])
     assert view.progress() == (2, 4)
     lines = printed(execution_tree.drawn(view), 200)
-    assert "… 2 more nodes, 1 of them ended" in lines[2]
-    assert "… 1 more nodes, 0 of them ended" in lines[3]
+    assert "… 2 more nodes, 1 of them ended: elevon get nodes e --parent n8 lists them" in lines[2]
+    assert "… 1 more nodes, 0 of them ended: elevon get nodes e lists them" in lines[3]
     assert execution_tree.has_ended(ended)
     assert not execution_tree.has_ended(waits)
 

@@ -297,13 +297,14 @@ def _draw(node: NodeView, tree: Tree) -> None:
     branch = tree.add(line(node))
     for child in node.children:
         _draw(child, branch)
-    _tell(node.left_out, branch)
+    _tell(node.left_out, branch, node.execution.id.node_id)
 
 
-def _tell(left_out: Sequence[admin.NodeExecution], tree: Tree) -> None:
+def _tell(left_out: Sequence[admin.NodeExecution], tree: Tree, parent: str = "") -> None:
     if left_out:
-        ended = sum(map(has_ended, left_out))
-        tree.add(f"[dim]… {len(left_out)} more nodes, {ended} of them ended: elevon get nodes lists them[/]")
+        ended, name = sum(map(has_ended, left_out)), left_out[0].id.execution_id.name
+        command = f"elevon get nodes {name}" + (f" --parent {parent}" if parent else "")
+        tree.add(f"[dim]… {len(left_out)} more nodes, {ended} of them ended: {escaped(command)} lists them[/]")
 
 
 def line(node: NodeView) -> str:
