@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from elevon.commands.connection import DOMAIN, PROJECT, CommandFailed, Domain, Project, Target, execution_id, run
+from elevon.commands.connection import (
+    DOMAIN,
+    PROJECT,
+    CommandFailed,
+    Domain,
+    Project,
+    Target,
+    check_scope,
+    execution_id,
+    run,
+)
 from elevon.commands.printing import Format, Output, as_data, console, escaped, moment, seconds, show_data, show_list
 
 if TYPE_CHECKING:
@@ -108,15 +118,31 @@ def remove_rule(
     project: Project = PROJECT, domain: Domain = DOMAIN, all_domains: AllDomains = False, target: Target = ""
 ) -> None:
     """Remove the rule of a project and domain."""
+    scope = "" if all_domains else domain
+    there_was = run(target, lambda client: removed(client, project, scope))
+    typer.echo(removal(project, scope, there_was))
+
+
+async def removed(client: Client, project: str, domain: str) -> bool:
+    """Remove a rule and say whether there was one. Raises CommandFailed where no rule can be."""
     from elevon_idl.admin import v1 as admin
 
-    request = admin.DeleteRetentionPolicyRequest(project=project, domain="" if all_domains else domain)
+    rules = (await client.retention.ListRetentionPolicies(admin.ListRetentionPoliciesRequest())).policies
+    there_was = any((rule.project, rule.domain) == (project, domain) for rule in rules)
+    if not there_was:
+        await check_scope(client, project, domain)
+    await client.retention.DeleteRetentionPolicy(admin.DeleteRetentionPolicyRequest(project=project, domain=domain))
+    return there_was
 
-    async def ask(client: Client) -> None:
-        await client.retention.DeleteRetentionPolicy(request)
 
-    run(target, ask)
-    typer.echo(f"removed; {project}/{request.domain or '(others)'} has no rule of its own")
+def removal(project: str, domain: str, there_was: bool) -> str:
+    """What the removal of a rule has changed."""
+    if not domain:
+        whose = f"the domains of project {project} that have no rule of their own"
+        return f"removed; nothing is deleted of {whose}" if there_was else f"there was no rule for {whose}"
+    if there_was:
+        return f"removed; {project}/{domain} has no rule of its own"
+    return f"there was nothing to remove: {project}/{domain} has no rule of its own"
 
 
 @application.command()
