@@ -20,9 +20,7 @@ class Rules:
         self.rules = list(rules)
         self.admin = self.retention = self
 
-    async def ListRetentionPolicies(
-        self, _: admin.ListRetentionPoliciesRequest
-    ) -> admin.ListRetentionPoliciesResponse:
+    async def ListRetentionPolicies(self, _: admin.ListRetentionPoliciesRequest) -> admin.ListRetentionPoliciesResponse:
         policies = [admin.RetentionPolicy(project=project, domain=domain) for project, domain in self.rules]
         return admin.ListRetentionPoliciesResponse(policies=policies)
 

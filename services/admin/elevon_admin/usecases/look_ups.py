@@ -16,6 +16,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from elevon_admin.domain.array_nodes import FoundArray, find_array
 from elevon_admin.domain.entities import EntityKey
 from elevon_admin.domain.executions import StoredNode
+from elevon_admin.ports import MemoEntry
 from elevon_admin.usecases.execution_queries import ExecutionQueries
 from elevon_admin.usecases.literals import LiteralStore
 from elevon_admin.usecases.registry_reads import RegistryReads
@@ -30,9 +31,10 @@ Status: TypeAlias = core.CatalogCacheStatus.ValueType
 
 @dataclass(frozen=True, slots=True)
 class LookUp:
-    """One look-up: `key` names the dataset, and the entry that was found or kept; `at` is when it was over.
+    """One look-up: `key` names the dataset, and the entry that was found or kept; `at` is when it was.
 
-    Without a dataset the outputs are not cached. An element's may be taken for later than it was.
+    Without a dataset the outputs are not cached. Nobody tells when an element was looked up: its `at` is when the array
+    began, `over` when the array had ended. What its `siblings` keep, whose ids begin so, it was not to find.
     """
 
     status: Status
@@ -40,6 +42,8 @@ class LookUp:
     inputs: core.LiteralMap = field(default_factory=core.LiteralMap)
     ignored: Collection[str] = ()
     at: Timestamp | None = None
+    over: Timestamp | None = None
+    siblings: core.NodeExecutionIdentifier | None = None
 
     @property
     def is_cached(self) -> bool:
@@ -49,6 +53,17 @@ class LookUp:
     def tag(self) -> str:
         """The tag that leads to an entry for these inputs."""
         return self.key.artifact_tag.name or cache_tag(self.inputs, self.ignored)
+
+    def precedes(self, entry: MemoEntry) -> bool:
+        """Whether an entry was written, or written anew, after the look-up."""
+        source, own = entry.source.node_execution_id, self.siblings
+        if own is not None and source.execution_id == own.execution_id and source.node_id.startswith(own.node_id):
+            return True
+        return _is_after(entry, self.at)
+
+    def may_have_met(self, entry: MemoEntry) -> bool:
+        """Whether an entry may be the one that was found or kept."""
+        return not _is_after(entry, self.over or self.at)
 
 
 class Elements:
@@ -62,7 +77,7 @@ class Elements:
         self._task = found.task
         self._dataset = None if found.task is None else element_dataset(found.task, found.array)
         self._items = Items(inputs, found.array.bound_inputs)
-        self._at = attempt.closure.updated_at
+        self._attempt = attempt
 
     def inputs(self, index: int) -> core.LiteralMap:
         """What one element was given. Raises NotFound."""
@@ -77,10 +92,19 @@ class Elements:
         if self._task is None or self._dataset is None:
             return LookUp(status, core.CatalogMetadata())
         key = core.CatalogMetadata(dataset_id=self._dataset)
-        look_up = LookUp(status, key, inputs, self._task.metadata.cache_ignore_input_vars, self._at)
+        closure = self._attempt.closure
+        ignored = self._task.metadata.cache_ignore_input_vars
+        look_up = LookUp(status, key, inputs, ignored, closure.created_at, closure.updated_at, self._siblings())
         if status in FOUND_OR_KEPT:
             key.artifact_tag.name = look_up.tag()
         return look_up
+
+    def _siblings(self) -> core.NodeExecutionIdentifier:
+        """The beginning that the ids of the attempt's elements share."""
+        node = self._key.identifier()
+        return core.NodeExecutionIdentifier(
+            execution_id=node.execution_id, node_id=f"{node.node_id}-{self._attempt.id.retry_attempt}-n"
+        )
 
 
 class LookUps:
@@ -191,6 +215,10 @@ class LookUps:
 def _may_be_branch(node: admin.NodeExecution) -> bool:
     """Whether there may be nodes below one that does not say so: nothing in a branch's own events tells what it is."""
     return not node.metadata.is_array and node.closure.WhichOneof("target_metadata") is None
+
+
+def _is_after(entry: MemoEntry, moment: Timestamp | None) -> bool:
+    return moment is not None and entry.created_at.ToNanoseconds() > moment.ToNanoseconds()
 
 
 def _statuses(attempt: admin.TaskExecution) -> Mapping[int, Status]:

@@ -145,7 +145,7 @@ class Memoization:
         if not key.artifact_tag.name:
             return False
         found = await self._catalog.entry(key.dataset_id, key.artifact_tag.name)
-        if found is not None and not key.artifact_tag.artifact_id and not _is_later(found, look_up):
+        if found is not None and not key.artifact_tag.artifact_id and look_up.may_have_met(found):
             key.artifact_tag.artifact_id = found.artifact_id
             key.source_task_execution.CopyFrom(found.source)
         return found is not None
@@ -201,7 +201,7 @@ async def _compared(look_up: LookUp, entry: MemoEntry, sources: _Sources) -> adm
         )
     )
     told.created_at.CopyFrom(entry.created_at)
-    told.later = _is_later(entry, look_up)
+    told.later = look_up.precedes(entry)
     try:
         theirs = await sources.inputs_of(entry.source.node_execution_id)
     except (NotFound, InvalidArgument, FailedPrecondition):
@@ -209,11 +209,6 @@ async def _compared(look_up: LookUp, entry: MemoEntry, sources: _Sources) -> adm
         return told
     told.differences.extend(input_differences(look_up.inputs, theirs, look_up.ignored))
     return told
-
-
-def _is_later(entry: MemoEntry, look_up: LookUp) -> bool:
-    """Whether an entry was written, or written anew, after the look-up."""
-    return look_up.at is not None and entry.created_at.ToNanoseconds() > look_up.at.ToNanoseconds()
 
 
 async def _some_at_once(work: Iterable[Awaitable[Result]]) -> list[Result]:
