@@ -251,8 +251,8 @@ def test_elements_are_explained_and_evicted_one_by_one(plane: Plane, kept: list[
     factors = numbers(2, 3)
     first = launched(plane, "scaled_wf", numbers=numbers(1, 2), factors=factors)
     second = launched(plane, "scaled_wf", numbers=numbers(2, 3, 1), factors=factors)
-    assert "elements: 2 populated." in elevon(plane, "cache", "explain", first, "n0")
-    assert "elements: 2 hit, 1 populated." in elevon(plane, "cache", "explain", second, "n0")
+    assert "by itself: 2 populated." in elevon(plane, "cache", "explain", first, "n0")
+    assert "by itself: 2 hit, 1 populated." in elevon(plane, "cache", "explain", second, "n0")
     hit = elevon(plane, "cache", "explain", second, "n0", "--element", "0")
     assert hit.startswith(f"CACHE_HIT  The outputs were found: node n0-0-n1 of execution {first} had kept them.")
     made = elevon(plane, "cache", "explain", second, "n0", "--element", "1")
@@ -266,7 +266,7 @@ def test_elements_are_explained_and_evicted_one_by_one(plane: Plane, kept: list[
     assert elevon(plane, "cache", "evict", second) == "n0: 2 of 3 elements evicted\n"
     assert elevon(plane, "cache", "evict", second, "n0") == "n0: 0 of 3 elements evicted\n"
     again = launched(plane, "scaled_wf", numbers=numbers(2, 3, 1), factors=factors)
-    assert "elements: 3 populated." in elevon(plane, "cache", "explain", again, "n0")
+    assert "by itself: 3 populated." in elevon(plane, "cache", "explain", again, "n0")
     assert "is no array node" in elevon(plane, "cache", "explain", kept[0].name, "n0", "--element", "0", code=1)
     assert "needs the node" in elevon(plane, "cache", "evict", first, "--element", "0", code=2)
 

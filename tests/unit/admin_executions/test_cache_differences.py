@@ -117,9 +117,9 @@ def test_nobody_is_named_whom_nobody_knows() -> None:
 @pytest.mark.parametrize(
     ("statuses", "told"),
     [
-        ([core.CACHE_HIT, core.CACHE_POPULATED, core.CACHE_HIT], "elements: 2 hit, 1 populated."),
-        ([core.CACHE_DISABLED, core.CACHE_LOOKUP_FAILURE], "elements: 1 lookup failure, 1 not looked up."),
-        ([], "elements: none so far."),
+        ([core.CACHE_HIT, core.CACHE_POPULATED, core.CACHE_HIT], "by itself: 2 hit, 1 populated."),
+        ([core.CACHE_DISABLED, core.CACHE_LOOKUP_FAILURE], "by itself: 1 lookup failure, 1 not looked up."),
+        ([], "by itself: none so far."),
     ],
 )
 def test_elements_are_counted(statuses: list[core.CatalogCacheStatus.ValueType], told: str) -> None:
@@ -129,6 +129,8 @@ def test_elements_are_counted(statuses: list[core.CatalogCacheStatus.ValueType],
 def test_parents_name_those_that_are_looked_up() -> None:
     assert parent_explanation(["a", "b"], "").endswith("nodes below it are: a, b.")
     assert parent_explanation(["a"] * 22, "").endswith("a, a, 2 more.")
+    many = [f"n0-dn{number}" for number in sorted(range(22), key=str)]
+    assert parent_explanation(many, "").endswith("n0-dn9, n0-dn10, " + ", ".join(many[3:12]) + ", 2 more.")
     assert "it runs execution x" in parent_explanation([], "x")
     assert parent_explanation([], "") == "Neither the node nor one of those below it is cached."
 

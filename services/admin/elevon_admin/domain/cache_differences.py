@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
@@ -137,7 +138,7 @@ def elements_explanation(statuses: Collection[core.CatalogCacheStatus.ValueType]
     told["CACHE_DISABLED"] = "not looked up"
     counts = Counter(told[names[status]] for status in statuses)
     counted = ", ".join(f"{count} {text}" for text, count in sorted(counts.items())) or "none so far"
-    return f"Each element is looked up by itself, elements: {counted}."
+    return f"Each element is looked up by itself: {counted}."
 
 
 def parent_explanation(inner: Sequence[str], child: str) -> str:
@@ -146,5 +147,12 @@ def parent_explanation(inner: Sequence[str], child: str) -> str:
         return f"The node is not looked up itself: it runs execution {child}, whose nodes are."
     if not inner:
         return "Neither the node nor one of those below it is cached."
-    told = [*inner[:_TOLD_NODES], f"{len(inner) - _TOLD_NODES} more"] if len(inner) > _TOLD_NODES else inner
+    told = sorted(inner, key=_counted_up)
+    if len(told) > _TOLD_NODES:
+        told[_TOLD_NODES:] = [f"{len(told) - _TOLD_NODES} more"]
     return f"The node is not looked up itself, but nodes below it are: {', '.join(told)}."
+
+
+def _counted_up(name: str) -> list[tuple[str, int]]:
+    """The key by which names are sorted as people count: `dn10` after `dn2`."""
+    return [(text, int(digits or -1)) for text, digits in re.findall(r"([^0-9]*)([0-9]*)", name)]
