@@ -250,6 +250,24 @@ def test_lines_of_a_pipe_are_not_folded(capsys: pytest.CaptureFixture[str]) -> N
     assert len(capsys.readouterr().out.splitlines()) == 2
 
 
+def test_lines_of_a_piped_table_end_with_what_they_say(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [("a", "short"), ("b", "long " * 9), ("c", "")]
+    printing.show_list([], printing.Format.TABLE, ("name", "error"), rows)
+    assert capsys.readouterr().out.splitlines() == ["name  error", "a     short", "b     " + "long " * 8 + "long", "c"]
+
+
+@pytest.mark.parametrize("width", range(38, 90))
+def test_no_word_is_broken_in_what_fits(width: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Console(file=io.StringIO(), width=width, highlight=False)
+    monkeypatch.setattr(printing, "console", lambda: terminal)
+    row = ["flytesnacks", "much longer than it needs to be " * 2, "[green]x[/]", "development"]
+    printing.show_list([], printing.Format.TABLE, ("a b", "c", "d e f g", "h"), [row])
+    assert isinstance(terminal.file, io.StringIO)
+    said = terminal.file.getvalue()
+    assert all(len(line) <= width for line in said.splitlines())
+    assert {"flytesnacks", "development", "longer"} <= set(said.split())
+
+
 def test_what_nodes_hold() -> None:
     def named(name: str) -> core.Node:
         return core.Node(id=name)

@@ -91,7 +91,9 @@ def show_list(
         if title is None or fits(terminal, drawn):
             break
         shown.remove(title)
-    terminal.print(drawn)
+    if title is not None or fits(terminal, drawn):
+        keep_words_whole(terminal, drawn)
+    show_table(terminal, drawn)
 
 
 def table(columns: Sequence[int], header: Sequence[str], rows: Iterable[Sequence[str]], whole: bool) -> Table:
@@ -115,6 +117,35 @@ def fits(terminal: Console, drawn: Table) -> bool:
 
     unlimited = terminal.options.update(width=PIPE_WIDTH)
     return Measurement.get(terminal, unlimited, drawn).minimum <= terminal.width
+
+
+def keep_words_whole(terminal: Console, drawn: Table) -> None:
+    """Set the widths of a table that fits: left alone, rich narrows all columns alike, whatever their words need."""
+    from rich.measure import Measurement
+
+    unlimited = terminal.options.update(width=PIPE_WIDTH)
+    spare = terminal.width - Measurement.get(terminal, unlimited, drawn).minimum
+    least, missing = list[int](), list[int]()
+    for column in drawn.columns:
+        cells = [Measurement.get(terminal, unlimited, cell) for cell in (column.header, *column.cells)]
+        most = max(cell.maximum for cell in cells)
+        least.append(most if column.no_wrap else max(cell.minimum for cell in cells))
+        missing.append(most - least[-1])
+    for done, place in enumerate(sorted(range(len(least)), key=missing.__getitem__)):
+        given = min(missing[place], spare // (len(least) - done))
+        drawn.columns[place].width = least[place] + given
+        spare -= given
+
+
+def show_table(terminal: Console, drawn: Table) -> None:
+    """Print a table; lines of a pipe end with what they say."""
+    if terminal.is_terminal:
+        terminal.print(drawn)
+        return
+    with terminal.capture() as captured:
+        terminal.print(drawn)
+    lines = captured.get().removesuffix("\n").split("\n")
+    typer.echo("\n".join(line.rstrip(" ") for line in lines), file=terminal.file)
 
 
 def coloured(phase: str) -> str:
