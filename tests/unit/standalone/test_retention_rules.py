@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import io
 from typing import cast
 
 import grpc
 import pytest
-from elevon.commands import retention
+from elevon.commands import printing, retention
 from elevon.commands.connection import CommandFailed
 from elevon_client import Client
 from elevon_idl.admin import v1 as admin
 from grpc.aio import AioRpcError, Metadata
+from rich.console import Console
 
 
 class Rules:
@@ -60,6 +62,23 @@ async def test_the_rule_of_a_domain_that_is_gone_can_be_removed() -> None:
 async def test_where_no_rule_can_be(project: str, domain: str, told: str) -> None:
     with pytest.raises(CommandFailed, match=told):
         await retention.removed(cast("Client", Rules()), project, domain)
+
+
+@pytest.mark.parametrize(
+    ("width", "shown"), [(80, ["beyond", "cache", "data"]), (55, ["beyond", "data"]), (50, ["beyond"]), (40, [])]
+)
+def test_rules_on_a_narrow_terminal(width: int, shown: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    rule = admin.RetentionPolicy(project="flytesnacks", domain="development")
+    rule.executions_max_age.FromSeconds(86_400)
+    answer = admin.ListRetentionPoliciesResponse(policies=[rule])
+    terminal = Console(file=io.StringIO(), width=width, highlight=False)
+    monkeypatch.setattr(printing, "console", lambda: terminal)
+    monkeypatch.setattr(retention, "run", lambda target, ask: answer)
+    retention.list_rules(output=printing.Format.TABLE)
+    assert isinstance(terminal.file, io.StringIO)
+    lines = terminal.file.getvalue().splitlines()
+    assert sorted({"beyond", "cache", "data"} & set(" ".join(lines[:-1]).split())) == shown
+    assert lines[-1].split() == ["flytesnacks", "development", "1d"]
 
 
 def test_what_is_said_of_a_removal() -> None:

@@ -138,7 +138,7 @@ def projects(target: Target = "", output: Output = Format.TABLE) -> None:
         )
         for project in found
     )
-    show_list(found, output, ("project", "name", "domains", "description"), rows)
+    show_list(found, output, ("project", "name", "domains", "description"), rows, ("description", "name"))
 
 
 @application.command()

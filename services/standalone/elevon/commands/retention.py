@@ -90,7 +90,7 @@ def list_rules(target: Target = "", output: Output = Format.TABLE) -> None:
         return await client.retention.ListRetentionPolicies(admin.ListRetentionPoliciesRequest())
 
     found = run(target, ask).policies
-    rows = (
+    rows = [
         (
             rule.project,
             rule.domain or "(others)",
@@ -100,9 +100,11 @@ def list_rules(target: Target = "", output: Output = Format.TABLE) -> None:
             days(rule.cache_max_age.ToSeconds()),
         )
         for rule in found
-    )
+    ]
     header = ("project", "domain", "executions older than", "executions beyond", "data older than", "cache older than")
-    show_list(found, output, header, rows)
+    # Where there is no room, what no rule says goes first.
+    optional = sorted(header[:1:-1], key=lambda title: any(row[header.index(title)] for row in rows))
+    show_list(found, output, header, rows, optional)
 
 
 def days(length: int) -> str:
@@ -217,7 +219,7 @@ def runs(
     found = run(target, ask).runs
     rows = ((moment(each.started_at), each.principal, each.project, each.domain, *_done(each)) for each in found)
     header = ("started (UTC)", "by", "project", "domain", "what", "took", "deleted", "error")
-    show_list(found, output, header, rows)
+    show_list(found, output, header, rows, ("by", "took", "what", "error"))
 
 
 def _done(each: admin.RetentionRun) -> tuple[str, str, str, str]:
