@@ -24,8 +24,8 @@ Target = Annotated[
     typer.Option(
         "--target",
         envvar="ELEVON_TARGET",
-        help=f"The control plane, HOST:PORT or HOST for port {DEFAULT_PORT}; FLYTE_PLATFORM_URL counts when neither is "
-        "given.",
+        help=f"The control plane, HOST:PORT or HOST for port {DEFAULT_PORT}, http://HOST for 80, https://HOST for 443; "
+        "FLYTE_PLATFORM_URL counts when neither is given.",
     ),
 ]
 Project = Annotated[str, typer.Option("--project", "-p", envvar="ELEVON_PROJECT", help="Project id.")]
@@ -44,19 +44,22 @@ class CommandFailed(Exception):
 
 def address(target: str) -> str:
     """The `host:port` to call: the one given, else the one flytekit uses, else the local default."""
-    chosen = target or os.environ.get("FLYTE_PLATFORM_URL", "") or DEFAULT_TARGET
-    for scheme in ("http://", "https://", "dns:///"):
-        chosen = chosen.removeprefix(scheme)
-    return with_port(chosen.rstrip("/"))
+    chosen, port = target or os.environ.get("FLYTE_PLATFORM_URL", "") or DEFAULT_TARGET, DEFAULT_PORT
+    for scheme, of_scheme in (("http://", 80), ("https://", 443), ("dns:///", DEFAULT_PORT)):
+        if chosen.startswith(scheme):
+            chosen, port = chosen.removeprefix(scheme), of_scheme
+    return with_port(chosen.rstrip("/"), port)
 
 
-def with_port(host: str) -> str:
-    """The address with a port: the local default's for a host alone, since nothing here listens on gRPC's own, 443."""
-    if host.startswith("[") and host.endswith("]"):
-        return f"{host}:{DEFAULT_PORT}"
-    if host.count(":") > 1 and set(host) <= set("0123456789abcdefABCDEF:."):
-        return f"[{host}]:{DEFAULT_PORT}"
-    return host if ":" in host else f"{host}:{DEFAULT_PORT}"
+def with_port(host: str, port: int = DEFAULT_PORT) -> str:
+    """The address with a port: this one for a host alone, be it an IPv6 address with or without brackets."""
+    if host.startswith("["):
+        return f"{host.removesuffix(':')}:{port}" if host.endswith(("]", "]:")) else host
+    numbers = host.partition("%")[0]
+    if numbers.count(":") > 1 and set(numbers) <= set("0123456789abcdefABCDEF:."):
+        return f"[{host}]:{port}"
+    name, _, given = host.partition(":")
+    return host if given else f"{name}:{port}"
 
 
 def run(target: str, work: Callable[[Client], Awaitable[Result]]) -> Result:
