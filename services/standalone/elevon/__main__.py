@@ -8,6 +8,7 @@ import signal
 import sys
 import time
 from collections.abc import Coroutine
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -223,8 +224,25 @@ def welcome(settings: StandaloneSettings, port: int, seconds: float) -> None:
 
 
 def main() -> None:
-    """Run the command."""
-    application()
+    """Run the command; what cannot be written is said in one line, and not at all when nobody reads it any more."""
+    try:
+        try:
+            application()
+        finally:
+            if sys.stdout:
+                sys.stdout.flush()
+    except BrokenPipeError:
+        give_up_output()
+        sys.exit(1)
+    except OSError as error:
+        give_up_output()
+        fail(": ".join(filter(None, (error.filename, error.strerror))) or str(error))
+
+
+def give_up_output() -> None:
+    """Send what is still to be written to nowhere: Python would try it once more as it ends, and complain."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":
