@@ -20,6 +20,7 @@ from elevon.commands.connection import (
     run,
 )
 from elevon.commands.printing import Format, Output, coloured, escaped, moment, seconds, show_list
+from elevon.commands.walking import all_whole
 
 if TYPE_CHECKING:
     from elevon_client import Client
@@ -95,7 +96,7 @@ def nodes(
     """List the nodes of an execution."""
     from elevon_idl.core import v1 as core
 
-    from elevon.commands.execution_tree import first_line, in_order, whole
+    from elevon.commands.execution_tree import first_line, in_order
 
     key = execution_id(execution, project, domain)
 
@@ -104,7 +105,7 @@ def nodes(
         if parent:
             await check_node(client, key, parent)
         found = in_order([node async for node in client.node_executions(key, parent=parent)])
-        return [await whole(client, node) for node in found]
+        return await all_whole(client, found)
 
     found = run(target, ask)
     rows = (
