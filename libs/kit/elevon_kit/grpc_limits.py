@@ -10,8 +10,9 @@ has further ones refused. Other services are never held back.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any, TypeAlias, TypeVar
@@ -57,6 +58,8 @@ def service_agent(key: str) -> str:
 @dataclass(slots=True)
 class Caller:
     """What is remembered of a connection: its calls under way, and when its next call is due at the steady rate.
+
+    Those that wait do so for the rate or for a turn.
 
     Whether its first call was a service's decides only if it counts as one that calls beside others.
     """
@@ -168,7 +171,8 @@ class CallLimits:
             raise self._too_often(name, wait)
         caller.due = due + self._interval
         self._waits.add(1, {"reason": "rate"})
-        await asyncio.sleep(wait)
+        with self._held_back(caller):
+            await asyncio.sleep(wait)
 
     async def _take_turn(self, context: Context, name: str, place: Place) -> None:
         caller = place.caller
@@ -179,22 +183,31 @@ class CallLimits:
                 await self._detain()
                 raise self._too_many(name)
             self._waits.add(1, {"reason": "concurrency"})
+        with self._held_back(caller):
+            await caller.turns.acquire()
+        place.has_turn = True
+
+    @contextlib.contextmanager
+    def _held_back(self, caller: Caller) -> Iterator[None]:
+        self._watch(caller)
         caller.waiting += 1
         try:
-            await caller.turns.acquire()
+            yield
         finally:
             caller.waiting -= 1
-        place.has_turn = True
+
+    def _watch(self, caller: Caller) -> None:
+        """Have the patience with a connection begin anew when few of its calls wait, or nobody else calls."""
+        if caller.waiting < max(self._crowd // 2, 1) or not self._sharing.is_needed():
+            caller.crowded_since = self._clock()
 
     def _is_crowded(self, caller: Caller) -> bool:
         """Whether a connection keeps half of what it may have open waiting, and has done so, beside others, for long.
 
         That is for as long as its bucket lasts: many calls in a short time are no flood.
         """
-        now = self._clock()
-        if caller.waiting < max(self._crowd // 2, 1) or not self._sharing.is_needed():
-            caller.crowded_since = now
-        return caller.waiting >= self._crowd and now - caller.crowded_since > self._ahead
+        self._watch(caller)
+        return caller.waiting >= self._crowd and self._clock() - caller.crowded_since > self._ahead
 
     async def _share(self, context: Context, name: str, place: Place) -> None:
         """Have a connection leave others their time."""

@@ -192,3 +192,26 @@ async def test_patience_has_a_beginning_however_few_calls_may_be_open(streams: i
         await asyncio.sleep(0.005)
     for call in calls:
         limits.leave(await call)
+
+
+async def test_calls_that_wait_for_the_rate_are_a_crowd_too() -> None:
+    clock = Clock()
+    settings = LimitSettings(calls_per_second=10, burst_calls=11, wait_seconds=30, turns=2, streams=8)
+    limits = CallLimits(settings, clock)
+    peer = "ipv4:127.0.0.1:1"
+    assert await passes(limits, "ipv4:127.0.0.1:2")
+    assert [await passes(limits, peer) for _ in range(9)] == [True] * 9
+    working = [await limits.enter(LocalContext((), peer)) for _ in range(settings.turns)]
+    waiting = [asyncio.create_task(limits.enter(LocalContext((), peer))) for _ in range(4)]
+    await asyncio.sleep(0)
+    assert limits.calls == settings.turns + len(waiting)
+    clock.now += 1.5
+    assert await passes(limits, "ipv4:127.0.0.1:2")
+    with pytest.raises(ResourceExhausted, match="4 or more have been waiting for over 1 s while others call"):
+        await limits.enter(LocalContext((), peer))
+    for call in waiting:
+        call.cancel()
+    await asyncio.wait(waiting)
+    for place in working:
+        limits.leave(place)
+    assert limits.calls == 0
