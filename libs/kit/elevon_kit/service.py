@@ -11,12 +11,13 @@ import signal
 import sys
 import tempfile
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Protocol, TypeVar
 
 from elevon_core.errors import ElevonError, InvalidArgument
 
+from elevon_kit.collections_apart import collections_apart
 from elevon_kit.database_errors import SchemaMismatch
 from elevon_kit.logging import configure_logging, get_logger
 from elevon_kit.open_files import allow_open_files
@@ -52,11 +53,18 @@ S = TypeVar("S", bound=ServiceSettings)
 Build = Callable[[S], Awaitable[App]]
 
 
-def run_service(service: str, settings_type: type[S], build: Build[S], arguments: Sequence[str] | None = None) -> int:
+def run_service(
+    service: str,
+    settings_type: type[S],
+    build: Build[S],
+    arguments: Sequence[str] | None = None,
+    *,
+    remembers: bool = False,
+) -> int:
     """Run a service until SIGTERM or SIGINT and answer its exit code, for `sys.exit`.
 
     0 after a drain, 1 when something failed, 2 for bad settings, 3 for a schema that needs `elevon migrate`. A second
-    signal ends the process at once.
+    signal ends the process at once. A service that `remembers` much for long has its garbage collected apart from that.
     """
     try:
         settings = settings_type.load(sys.argv[1:] if arguments is None else arguments)
@@ -67,14 +75,14 @@ def run_service(service: str, settings_type: type[S], build: Build[S], arguments
     configure_logging(settings.log, service)
     allow_open_files()
     try:
-        return asyncio.run(_run(service, settings, build))
+        return asyncio.run(_run(service, settings, build, remembers=remembers))
     except KeyboardInterrupt:
         return EXIT_FAILED
     finally:
         telemetry.stop()
 
 
-async def _run(service: str, settings: S, build: Build[S]) -> int:
+async def _run(service: str, settings: S, build: Build[S], *, remembers: bool) -> int:
     stop = _listen_for_signals()
     if settings.ready_file is not None:
         settings.ready_file.unlink(missing_ok=True)  # what a former process said is not true any more
@@ -89,7 +97,8 @@ async def _run(service: str, settings: S, build: Build[S]) -> int:
             gc.enable()  # the entry point turns it off while it imports
             give_back_memory()
             announce(app, settings.ready_file)
-            await stop.wait()
+            with collections_apart() if remembers else nullcontext():
+                await stop.wait()
         log.info("stopping", service=service)
     except SchemaMismatch as error:
         log.error("wrong schema", reason=error.message)

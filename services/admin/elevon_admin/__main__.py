@@ -14,7 +14,7 @@ def main() -> None:
     from elevon_admin.app import build
     from elevon_admin.settings import AdminSettings
 
-    sys.exit(run_service("admin", AdminSettings, build))
+    sys.exit(run_service("admin", AdminSettings, build, remembers=True))
 
 
 if __name__ == "__main__":
