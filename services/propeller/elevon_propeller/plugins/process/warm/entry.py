@@ -13,6 +13,8 @@ import traceback
 import types
 from typing import Any
 
+from .controllers import end_controllers, mend_controllers
+
 _ENTRY_POINTS = {"pyflyte-execute": "execute_task_cmd", "pyflyte-map-execute": "map_execute_task_cmd"}
 
 
@@ -22,6 +24,7 @@ def run_entry_point(entry: str, arguments: list[str]) -> int:
     try:
         forget_the_server(entry, arguments)
         module = importlib.import_module("flytekit.bin.entrypoint")
+        mend_controllers()
         getattr(module, _ENTRY_POINTS[entry]).main(args=arguments, prog_name=entry)
     except SystemExit as leaving:
         code = exit_code(leaving)
@@ -44,6 +47,7 @@ def exit_code(leaving: SystemExit) -> int:
 def wind_down(code: int) -> int:
     """What the interpreter does at its end: wait for threads, run what was registered, write out what was printed."""
     try:
+        end_controllers()
         threading._shutdown()  # type: ignore[attr-defined]  # what the interpreter itself calls
         atexit._run_exitfuncs()
         sys.stdout.flush()
