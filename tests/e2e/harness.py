@@ -15,7 +15,7 @@ from typing import Any, TypeAlias, TypeVar
 import grpc
 from elevon.control_plane import ControlPlane
 from elevon.settings import StandaloneSettings
-from flyteidl.admin import execution_pb2, node_execution_pb2, task_execution_pb2
+from flyteidl.admin import common_pb2, execution_pb2, node_execution_pb2, task_execution_pb2
 from flyteidl.core import execution_pb2 as core_execution_pb2
 from flyteidl.core import identifier_pb2, literals_pb2
 from flyteidl.service import admin_pb2_grpc
@@ -110,16 +110,20 @@ class Plane:
             "PATH": f"{self.python.parent}:{os.environ['PATH']}",
             **environment,
         }
-        done = subprocess.run(
-            command,
-            env=variables,
-            input=given,
-            capture_output=True,
-            text=True,
-            timeout=280,
-            check=False,
-            cwd=Path(__file__).parent / "project",
-        )
+        try:
+            done = subprocess.run(
+                command,
+                env=variables,
+                input=given,
+                capture_output=True,
+                text=True,
+                timeout=280,
+                check=False,
+                cwd=Path(__file__).parent / "project",
+            )
+        except subprocess.TimeoutExpired as stuck:
+            errors = (stuck.stderr or b"").decode()
+            raise AssertionError(f"{command} has not ended in {stuck.timeout} s\n{errors}\n{self.unended()}") from None
         if check:
             assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
         return done
@@ -172,6 +176,16 @@ class Plane:
         request = task_execution_pb2.TaskExecutionListRequest(node_execution_id=node.id, limit=100)
         found = list(self.admin.ListTaskExecutions(request).task_executions)
         return sorted(found, key=lambda attempt: attempt.id.retry_attempt)
+
+    def unended(self) -> str:
+        """The executions that have not ended and their nodes, for the report of a test that waited in vain."""
+        request = common_pb2.ResourceListRequest(
+            id=common_pb2.NamedEntityIdentifier(project=PROJECT, domain=DOMAIN),
+            limit=100,
+            filters="value_in(phase,QUEUED;RUNNING;SUCCEEDING;FAILING;ABORTING)",
+        )
+        running = self.admin.ListExecutions(request).executions
+        return "\n".join(f"{execution}\n{self.nodes(execution.id)}" for execution in running)
 
     def outputs(self, execution: Id) -> Mapping[str, literals_pb2.Literal]:
         """The outputs of an execution."""
