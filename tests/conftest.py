@@ -28,6 +28,11 @@ from tests.servers import LOOPBACK, end, free_port, wait_until
 
 FreshDatabase = Callable[[], str]
 
+if (
+    signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+):  # as in jobs of a shell's background; tests interrupt what they begin
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 LONG = ("tests/simulation/", "tests/e2e/", "tests/load/", "tests/packaging/", "tests/integration/standalone/")
 """Where a file can take a minute or more."""
 
