@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import grpc
 from elevon_idl.admin import v1 as admin
 from elevon_kit.blobs import BlobStore
 from elevon_kit.blobs_obstore import open_blob_store
 from elevon_kit.database import Database
-from elevon_kit.grpc_client import channel
 from elevon_kit.grpc_server import GrpcServer
 from elevon_kit.logging import get_logger
 from starlette.routing import BaseRoute
@@ -20,10 +18,9 @@ from elevon_admin.domain.concurrency import PlanName
 from elevon_admin.domain.dispatches import Dispatch
 from elevon_admin.domain.execution_queues import ExecutionQueues
 from elevon_admin.domain.records import ExecutionKey
-from elevon_admin.drivers.catalog_client import GrpcMemoCatalog
-from elevon_admin.drivers.engine_client import PropellerEngine
 from elevon_admin.drivers.left_files import EngineAndOwnFiles
 from elevon_admin.execution_ports import Engine, Outbox
+from elevon_admin.peers import Peers, connect_peers
 from elevon_admin.ports import Clock
 from elevon_admin.registry import Registry, config_defaults, resource_spec
 from elevon_admin.retaining import Retaining, build_retaining
@@ -100,8 +97,8 @@ class Executions:
     routes: list[BaseRoute]
     signing_key: SigningKey
     blobs: BlobStore
+    peers: Peers
     dispatcher: Dispatcher | None = None
-    channels: Sequence[grpc.aio.Channel] = ()
 
     def add_to(self, server: GrpcServer) -> None:
         """Serve the services besides AdminService."""
@@ -130,8 +127,7 @@ class Executions:
         await self.admission.stop()
         if self.dispatcher is not None:
             await self.dispatcher.stop()
-        for channel_to_service in self.channels:
-            await channel_to_service.close()
+        await self.peers.close()
         await self.blobs.close()
 
 
@@ -159,21 +155,13 @@ def build_executions(
     executions = SqlExecutions(database)
     measurements = ExecutionMeasurements()
     record_events = RecordEvents(SqlEvents(database, clock, announcements), literals, measurements)
-    channels = []
-    to_engine = None
-    if engine is None and settings.propeller_address:
-        to_engine = channel(settings.propeller_address)
-        channels.append(to_engine)
-        engine = PropellerEngine(to_engine, settings.delivery.timeout_seconds)
-    memo_catalog = None
-    if settings.catalog_address:
-        channels.append(channel(settings.catalog_address))
-        memo_catalog = GrpcMemoCatalog(channels[-1])
+    peers = connect_peers(settings, engine)
+    memo_catalog = peers.memo_catalog
     dispatcher = None
-    if engine is not None:
+    if peers.engine is not None:
         delivery = _delivery(settings)
         dispatcher = Dispatcher(
-            SqlDispatches(database), engine, closures, literals, record_events, clock, measurements, delivery
+            SqlDispatches(database), peers.engine, closures, literals, record_events, clock, measurements, delivery
         )
     watch_hub = WatchHub(settings.watch.max_streams)
     record_events.tell(watch_hub.recorded)
@@ -218,7 +206,7 @@ def build_executions(
             SqlRetention(database),
             registry.project_repository,
             domains,
-            EngineAndOwnFiles(to_engine, blobs, literals),
+            EngineAndOwnFiles(peers.to_engine, blobs, literals),
             memo_catalog,
             clock,
         ),
@@ -228,8 +216,8 @@ def build_executions(
         routes=access.routes,
         signing_key=access.signing_key,
         blobs=blobs,
+        peers=peers,
         dispatcher=dispatcher,
-        channels=channels,
     )
 
 

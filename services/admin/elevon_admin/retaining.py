@@ -12,13 +12,12 @@ from elevon_kit.logging import get_logger
 from elevon_kit.tasks import BackgroundTasks
 
 from elevon_admin.domain.retention import BY_SCHEDULE
+from elevon_admin.domain.times import NANOSECONDS
 from elevon_admin.ports import Clock, ProjectRepository
 from elevon_admin.retention_ports import CachedResults, LeftFiles, RetentionRepository
 from elevon_admin.retention_settings import RetentionSettings
 from elevon_admin.rpc.retention import RETENTION_SERVICE, RetentionServicer
 from elevon_admin.usecases.retention import Retention, RetentionTimes
-
-NANOSECONDS = 1_000_000_000
 
 log = get_logger("retention")
 

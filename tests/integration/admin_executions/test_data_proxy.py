@@ -301,16 +301,21 @@ async def test_data_by_flyte_url(admin: Admin, tmp_path: Path) -> None:
     )
 
 
-async def test_an_object_store_signs_for_itself(
-    sqlite_url: str, tmp_path: Path, s3_endpoint: str, s3_bucket: str
-) -> None:
-    blobs = {
+@pytest.fixture
+def in_bucket(s3_endpoint: str, s3_bucket: str) -> Mapping[str, str]:
+    """Settings of blobs in an object store."""
+    return {
         "container": f"s3://{s3_bucket}/base",
         "s3_endpoint": s3_endpoint,
         "s3_access_key_id": "test",
         "s3_secret_access_key": "test",
     }
-    async with serving(sqlite_url, tmp_path, blobs=blobs) as admin:
+
+
+async def test_an_object_store_signs_for_itself(
+    sqlite_url: str, tmp_path: Path, in_bucket: Mapping[str, str], s3_bucket: str
+) -> None:
+    async with serving(sqlite_url, tmp_path, blobs=in_bucket) as admin:
         location = await admin.data.CreateUploadLocation(upload())
         assert location.native_url.startswith(f"s3://{s3_bucket}/base/flytesnacks/")
         assert (await put(location.signed_url, CONTENT, dict(location.headers))).status_code == 200
@@ -323,15 +328,9 @@ async def test_an_object_store_signs_for_itself(
 
 
 async def test_large_outputs_in_an_object_store_are_downloaded_from_there(
-    sqlite_url: str, tmp_path: Path, s3_endpoint: str, s3_bucket: str
+    sqlite_url: str, tmp_path: Path, in_bucket: Mapping[str, str]
 ) -> None:
-    blobs = {
-        "container": f"s3://{s3_bucket}/base",
-        "s3_endpoint": s3_endpoint,
-        "s3_access_key_id": "test",
-        "s3_secret_access_key": "test",
-    }
-    async with serving(sqlite_url, tmp_path, blobs=blobs, data={"max_literal_bytes": 1024}) as admin:
+    async with serving(sqlite_url, tmp_path, blobs=in_bucket, data={"max_literal_bytes": 1024}) as admin:
         large = literals_pb2.LiteralMap()
         large.literals["o0"].scalar.primitive.string_value = "x" * 5000
         content = large.SerializeToString()

@@ -15,14 +15,12 @@ from google.protobuf.message import Message
 from google.protobuf.struct_pb2 import Struct, Value
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from elevon_admin.domain.times import check_timestamp
+from elevon_admin.domain.times import NANOSECONDS, check_timestamp
 
 LONGEST_SECONDS = 315_576_000_000
 """What a google.protobuf.Duration may last, either way: about ten thousand years."""
-_NANOSECONDS = 1_000_000_000
 _VALUES = frozenset({core.Literal.DESCRIPTOR.full_name, core.LiteralMap.DESCRIPTOR.full_name})
 """What tasks compute: it is taken as it is, and has rules of its own."""
-
 
 _MAY_BE_ENDLESS = re.compile(rb"\x11.{6}[\xf0-\xff][\x7f\xff]", re.DOTALL)
 """What a number within a Struct is serialized to that is infinite or none; other bytes may look like it.
@@ -68,7 +66,7 @@ def check_sayable(message: Message, field: str) -> None:
 def check_duration(duration: Duration, field: str) -> None:
     """Raise InvalidArgument unless seconds and nanoseconds are in range and have one sign."""
     seconds, nanos = duration.seconds, duration.nanos
-    if abs(seconds) > LONGEST_SECONDS or abs(nanos) >= _NANOSECONDS or seconds * nanos < 0:
+    if abs(seconds) > LONGEST_SECONDS or abs(nanos) >= NANOSECONDS or seconds * nanos < 0:
         rule = f"a duration of at most {LONGEST_SECONDS} seconds is needed, with nanoseconds of the same sign"
         raise InvalidArgument.invalid(field, f"{seconds}s {nanos}ns", rule)
 
@@ -76,7 +74,7 @@ def check_duration(duration: Duration, field: str) -> None:
 def _check_fields(message: Message, field: str) -> None:
     for descriptor, value in message.ListFields():
         kind = descriptor.message_type
-        if kind is None or kind.full_name in _VALUES or not _is_looked_into(kind):
+        if kind is None or not _is_looked_into(kind):
             continue
         place = f"{field}.{descriptor.name}"
         if isinstance(value, Message):

@@ -10,6 +10,9 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from elevon_admin.domain import times
+from elevon_admin.domain.sayable import LONGEST_SECONDS
+
 NANOSECONDS = {
     "h": 3_600_000_000_000,
     "m": 60_000_000_000,
@@ -22,8 +25,7 @@ NANOSECONDS = {
 }
 PART = re.compile(r"([0-9]+\.?[0-9]*|\.[0-9]+)(h|ms|m|s|us|µs|μs|ns)")
 WHOLE = re.compile(rf"([+-]?)((?:{PART.pattern})+)")
-LONGEST = 315_576_000_000 * 1_000_000_000
-"""Ten thousand years, which protobuf takes as the most."""
+LONGEST = LONGEST_SECONDS * times.NANOSECONDS
 
 
 def set_duration(target: Message, name: str, text: str) -> None:

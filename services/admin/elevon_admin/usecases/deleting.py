@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from elevon_admin.domain.retention import Counts, Fate, Remains, StillNeeded
+from elevon_admin.domain.times import NANOSECONDS
 from elevon_admin.ports import Clock
 from elevon_admin.retention_ports import CachedResults, Kept, LeftFiles, RetentionRepository
 from elevon_admin.usecases.needs import Needs
@@ -14,7 +15,6 @@ from elevon_admin.usecases.needs import Needs
 FILES_AT_ONCE = 8
 """Executions whose files are deleted at the same time."""
 
-NANOSECONDS = 1_000_000_000
 EVICTING_SECONDS = 60.0
 """How long it may take to evict cached results; who finds that somebody was at it waits for so long."""
 

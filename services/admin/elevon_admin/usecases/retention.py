@@ -23,9 +23,10 @@ from elevon_admin.domain.retention import (
     parse_policy,
 )
 from elevon_admin.domain.stored_text import check_text
+from elevon_admin.domain.times import NANOSECONDS
 from elevon_admin.ports import Clock, ProjectRepository
 from elevon_admin.retention_ports import CachedResults, Kept, LeftFiles, RetentionRepository
-from elevon_admin.usecases.deleting import NANOSECONDS, Deleted, Deleting
+from elevon_admin.usecases.deleting import Deleted, Deleting
 from elevon_admin.usecases.leasing import renewing
 from elevon_admin.usecases.needs import Needs, goes_by, needed
 
