@@ -44,6 +44,10 @@ class Gathered(Generic[Item, Outcome]):
         try:
             while self._waiting:
                 await self._work_group()
+        except BaseException as error:
+            _settle([(future, error) for _, future in self._waiting])
+            self._waiting.clear()
+            raise
         finally:
             self._working = None
 

@@ -58,7 +58,8 @@ async def test_what_breaks_a_group_reaches_who_brought_it_and_nobody_else() -> N
     assert await double(5) == 10
 
 
-async def test_nobody_waits_for_ever_when_the_work_is_cancelled_while_items_are_done_apart() -> None:
+@pytest.mark.parametrize("most", [4, 2])
+async def test_nobody_waits_for_ever_when_the_work_is_cancelled_while_items_are_done_apart(most: int) -> None:
     began = asyncio.Event()
 
     async def behind(items: Sequence[int]) -> Sequence[int]:
@@ -68,7 +69,7 @@ async def test_nobody_waits_for_ever_when_the_work_is_cancelled_while_items_are_
         await asyncio.sleep(3600)
         return items
 
-    gathered: Gathered[int, int] = Gathered(behind)
+    gathered: Gathered[int, int] = Gathered(behind, most)
     callers = [asyncio.ensure_future(gathered(number)) for number in range(4)]
     await began.wait()
     assert gathered._working is not None
