@@ -194,6 +194,7 @@ async def test_patience_has_a_beginning_however_few_calls_may_be_open(streams: i
         limits.leave(await call)
 
 
+@pytest.mark.looptime  # who is refused is kept for minutes before
 async def test_calls_that_wait_for_the_rate_are_a_crowd_too() -> None:
     clock = Clock()
     settings = LimitSettings(calls_per_second=10, burst_calls=11, wait_seconds=30, turns=2, streams=8)
