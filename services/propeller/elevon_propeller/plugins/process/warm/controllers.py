@@ -63,6 +63,8 @@ def _shows_executions(render: Any) -> Any:
 
 
 def _leave(code: int) -> NoReturn:
+    if threading.current_thread() is threading.main_thread():  # the handler of signals, which is to end as ever
+        sys.exit(code)
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)
