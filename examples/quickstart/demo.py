@@ -226,7 +226,9 @@ def show_next_steps(data_dir: Path, execution: admin.Execution) -> None:
     console.rule("look further")
     console.print("  make up                      # the control plane, to stay; then, in another shell:")
     console.print("  export FLYTE_PLATFORM_URL=localhost:30080 FLYTE_PLATFORM_INSECURE=true")
-    console.print("  pyflyte run --remote --wait --poll-interval 1 examples/quickstart/workflows.py flowers --count 300")
+    console.print(
+        "  pyflyte run --remote --wait --poll-interval 1 examples/quickstart/workflows.py flowers --count 300"
+    )
     console.print(f"  ls {data_dir}    # the data of this demonstration; its last execution was {execution.id.name}")
 
 
