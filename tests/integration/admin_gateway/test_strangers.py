@@ -72,6 +72,8 @@ async def test_names_that_anybody_may_point_here_are_refused(tmp_path: Path, pat
             "localhost.example.com",
             "a@localhost",
             "127.1",
+            "[1:2:3]:80",
+            "[127.0.0.1]",
         ):
             answer = await strict.http.get(path, headers={"Host": name, "Accept": JSON})
             refused(answer, "Host", name, "admin.gateway.allowed_hosts")

@@ -27,6 +27,7 @@ log = get_logger("gateway")
 ANY = "*"
 LOOPBACK = "loopback"
 LOOPBACK_ORIGIN = r"https?://(?:localhost|127\.0\.0\.1|\[::1\])(?::[0-9]{1,5})?"
+AUTHORITY = re.compile(r"(?:[A-Za-z0-9._~%-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{0,5})?")
 CHANGING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 
@@ -69,7 +70,7 @@ class Guard:
         """Raise PermissionDenied for a name that may be anybody's; only browsers matter, and they always send one."""
         if self._any_host or not given:
             return
-        host = _plain(urlsplit(f"//{given}").hostname or "") if _is_authority(given) else ""
+        host = _host_of(given)
         if host in self._hosts and host:
             return
         if host == "localhost" or host.endswith(".localhost") or _is_address(host):
@@ -102,8 +103,14 @@ def _plain(host: str) -> str:
     return host.lower().rstrip(".")
 
 
-def _is_authority(given: str) -> bool:
-    return re.fullmatch(r"(?:[A-Za-z0-9._~%-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{0,5})?", given) is not None
+def _host_of(given: str) -> str:
+    """The name or address of a Host header, without its port; empty when it is none."""
+    if AUTHORITY.fullmatch(given) is None:
+        return ""
+    try:
+        return _plain(urlsplit(f"//{given}").hostname or "")
+    except ValueError:  # brackets around what is no address
+        return ""
 
 
 def _is_address(host: str) -> bool:
