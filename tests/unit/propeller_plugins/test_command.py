@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from elevon_idl.core import v1 as core
 from elevon_propeller.plugins.contract import Attempt
+from elevon_propeller.plugins.process import warm
 from elevon_propeller.plugins.process.command import Command, container_of, image_of, parse, runnable
 from elevon_propeller.plugins.process.refusal import Refusal
 from google.protobuf import json_format
@@ -70,7 +71,7 @@ def test_an_absent_program_is_named(program: str) -> None:
 
 def test_a_variable_for_interpreters_forces_a_new_one() -> None:
     command = runnable(parse(["pyflyte-execute", "a"]), PYTHON, PATH | {"PYTHONHASHSEED": "1"})
-    assert command == Command("", (str(PYTHON), "-m", "flytekit.bin.entrypoint", "pyflyte-execute", "a"))
+    assert command == Command("", (str(PYTHON), warm.RUN, warm.ANEW, "pyflyte-execute", "a"))
     assert runnable(parse(["pyflyte-execute", "a"]), PYTHON, PATH | {"PYTHONPATH": "/x"}).entry == "pyflyte-execute"
 
 

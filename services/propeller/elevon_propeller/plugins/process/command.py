@@ -13,6 +13,7 @@ from elevon_idl.core import v1 as core
 from google.protobuf import struct_pb2
 
 from elevon_propeller.plugins.contract import Attempt
+from elevon_propeller.plugins.process import warm
 from elevon_propeller.plugins.process.refusal import Refusal
 
 ENTRY_POINTS = frozenset({"pyflyte-execute", "pyflyte-map-execute"})
@@ -86,7 +87,7 @@ def runnable(command: Command, python: Path, environment: Mapping[str, str], ima
     if command.entry:
         if not any(_READ_AT_START.fullmatch(name) for name in environment):
             return command
-        words = (str(python), "-m", "flytekit.bin.entrypoint", command.entry, *command.arguments)
+        words = (str(python), warm.RUN, warm.ANEW, command.entry, *command.arguments)
         return replace(command, entry="", arguments=words)
     program, rest = command.arguments[0], command.arguments[1:]
     located = _located(program, python, environment["PATH"])

@@ -28,7 +28,6 @@ from elevon_propeller.plugins.settings import ProcessSettings
 
 log = get_logger("fork servers")
 
-_SCRIPT = Path(warm.__file__).with_name("run.py")
 _LONGEST_SOCKET_PATH = 100
 LEAVING_SECONDS = 5.0
 """How long a server that is told to leave may take to be gone."""
@@ -150,7 +149,7 @@ class ForkServers:
             "--spares": self._settings.spares,
         }
         words = [str(word) for option in options.items() for word in option]
-        command = [str(python), str(_SCRIPT), *words, "--preload", *self._settings.preload]
+        command = [str(python), warm.RUN, *words, "--preload", *self._settings.preload]
         try:
             with (folder / "log").open("ab") as output:
                 subprocess.run(  # noqa: S603  # the command is configuration
@@ -253,7 +252,7 @@ def python_of(settings: ProcessSettings) -> Path:
 @cache
 def _digest_of_script() -> bytes:
     digest = hashlib.sha256()
-    for file in sorted(_SCRIPT.parent.glob("*.py")):
+    for file in sorted(Path(warm.RUN).parent.glob("*.py")):
         digest.update(file.read_bytes())
     return digest.digest()
 

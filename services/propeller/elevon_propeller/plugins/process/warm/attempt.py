@@ -11,6 +11,7 @@ import sys
 import time
 from typing import Any, NoReturn
 
+from . import ANEW, RUN
 from .entry import run_entry_point
 from .kernel import write_durably
 from .preloaded import Preloaded
@@ -30,7 +31,7 @@ def be_the_attempt(folder: str, spec: dict[str, Any], preloaded: Preloaded) -> N
         write_durably(os.path.join(folder, "exit.json"), record)
         os._exit(code)
     if spec["entry"]:
-        arguments = [sys.executable, "-m", "flytekit.bin.entrypoint", spec["entry"], *arguments]
+        arguments = [sys.executable, RUN, ANEW, spec["entry"], *arguments]
     try:
         os.execvpe(arguments[0], arguments, spec["environment"])  # noqa: S606  # running it is what was asked for
     except OSError as error:

@@ -1,10 +1,11 @@
 """Letting eager workflows end, whatever the thread is at that looks after what they run.
 
-flytekit calls that thread's object a controller. There are three ways in which it leaves its process behind for ever:
+flytekit calls that thread's object a controller. There are ways in which it leaves its process behind for ever:
 
 * at the end of the process flytekit stops the loops of all threads before it waits for this one, which may be waiting
   for its loop, as it does while it writes the deck;
-* calls that came while it asked after earlier ones have no execution yet, and showing them in the deck fails;
+* calls that came while it asked after earlier ones have no execution yet, and showing them in the deck fails, as does
+  showing some kinds of results;
 * when it fails it calls `exit`, which ends no more than the thread: the workflow waits for executions that nobody looks
   after.
 """
@@ -12,59 +13,84 @@ flytekit calls that thread's object a controller. There are three ways in which 
 from __future__ import annotations
 
 import copy
+import html
 import os
 import sys
 import threading
 from typing import Any, NoReturn
 
-_MODULE = "flytekit.core.worker_queue"
+_QUEUE = "flytekit.core.worker_queue"
+_TASKS = "flytekit.core.python_function_task"
 
 
 def mend_controllers() -> None:
-    """Show only calls that have executions, and end the process when a controller fails.
+    """Have decks show what they can, and the process end when a controller fails; does nothing where there is none.
 
     Executions that had begun are found again by the next attempt: their names are made of what is called.
     """
-    module, controller = _controllers()
-    if controller is not None:
-        module.exit = _leave
-        controller.render_html = _shows_executions(controller.render_html)
+    queue: Any = sys.modules.get(_QUEUE)
+    controller: Any = getattr(queue, "Controller", None)
+    workflow: Any = getattr(sys.modules.get(_TASKS), "EagerAsyncPythonFunctionTask", None)
+    wanted = ((controller, "render_html"), (controller, "launch_execution"), (workflow, "run_with_backend"))
+    if all(hasattr(kind, name) for kind, name in wanted):
+        controller.render_html = _shows_what_it_can(controller.render_html)
+        controller.launch_execution = _unless_it_is_over(controller.launch_execution)
+        workflow.run_with_backend = _decides(workflow.run_with_backend, queue)
+        queue.exit = _leave
 
 
 def end_controllers() -> None:
     """Wait for the controllers while what they need still works."""
-    module, kind = _controllers()
-    if kind is None:
-        return
-    module.exit = sys.exit  # what the workflow came to is decided
-    for thread in threading.enumerate():
+    kind: Any = getattr(sys.modules.get(_QUEUE), "Controller", None)
+    for thread in threading.enumerate() if kind is not None else ():
         controller = getattr(getattr(thread, "_target", None), "__self__", None)
-        if isinstance(controller, kind):
-            controller.stopping_condition.set()
+        stopping = getattr(controller, "stopping_condition", None)
+        if isinstance(controller, kind) and stopping is not None:
+            stopping.set()
             thread.join()
 
 
-def _controllers() -> tuple[Any, Any]:
-    """flytekit's module and class; none in versions that do without."""
-    module = sys.modules.get(_MODULE)
-    kind = getattr(module, "Controller", None)
-    return module, kind if hasattr(kind, "render_html") else None
-
-
-def _shows_executions(render: Any) -> Any:
-    def shown(controller: Any) -> Any:
+def _shows_what_it_can(render: Any) -> Any:
+    def shown(controller: Any) -> str:
         known = copy.copy(controller)
         known.entries = {
             name: [item for item in items if item.wf_exec is not None] for name, items in controller.entries.items()
         }
-        return render(known)
+        try:
+            return str(render(known))
+        except Exception as error:  # such as of an array that is asked whether it is true
+            return f"<p>{html.escape(f'This cannot be shown: {error}')}</p>"
 
     return shown
+
+
+def _unless_it_is_over(launch: Any) -> Any:
+    def launched(controller: Any, *arguments: Any, **named: Any) -> Any:
+        stopping = getattr(controller, "stopping_condition", None)
+        if stopping is not None and stopping.is_set():
+            raise RuntimeError("the workflow ends: nothing is launched any more")
+        return launch(controller, *arguments, **named)
+
+    return launched
+
+
+def _decides(run: Any, queue: Any) -> Any:
+    """From when a workflow has its result, no failure of its controller changes it."""
+
+    async def decided(*arguments: Any, **named: Any) -> Any:
+        try:
+            return await run(*arguments, **named)
+        finally:
+            queue.exit = sys.exit
+
+    return decided
 
 
 def _leave(code: int) -> NoReturn:
     if threading.current_thread() is threading.main_thread():  # the handler of signals, which is to end as ever
         sys.exit(code)
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    finally:
+        os._exit(code)

@@ -15,7 +15,8 @@ from typing import Any
 
 from .controllers import end_controllers, mend_controllers
 
-_ENTRY_POINTS = {"pyflyte-execute": "execute_task_cmd", "pyflyte-map-execute": "map_execute_task_cmd"}
+ENTRY_POINTS = {"pyflyte-execute": "execute_task_cmd", "pyflyte-map-execute": "map_execute_task_cmd"}
+"""The functions behind flytekit's commands."""
 
 
 def run_entry_point(entry: str, arguments: list[str]) -> int:
@@ -25,7 +26,7 @@ def run_entry_point(entry: str, arguments: list[str]) -> int:
         forget_the_server(entry, arguments)
         module = importlib.import_module("flytekit.bin.entrypoint")
         mend_controllers()
-        getattr(module, _ENTRY_POINTS[entry]).main(args=arguments, prog_name=entry)
+        getattr(module, ENTRY_POINTS[entry]).main(args=arguments, prog_name=entry)
     except SystemExit as leaving:
         code = exit_code(leaving)
     except BaseException:

@@ -1,4 +1,4 @@
-"""Starts the fork server; run by path with the Python of the tasks, which has flytekit but nothing of Elevon."""
+"""Starts the fork server, or an attempt anew; run by path with the Python of the tasks, which has nothing of Elevon."""
 
 from __future__ import annotations
 
@@ -26,4 +26,8 @@ def load() -> None:
 
 if __name__ == "__main__":
     load()
-    importlib.import_module(f"{PACKAGE}.fork_server").main()
+    if sys.argv[1:2] == [sys.modules[PACKAGE].ANEW]:
+        del sys.argv[1]
+        importlib.import_module(f"{PACKAGE}.anew").main()
+    else:
+        importlib.import_module(f"{PACKAGE}.fork_server").main()
