@@ -39,7 +39,10 @@ class LocalBlobStore:
         """Read a file."""
         path = local_path(uri)
         with _translated(uri):
-            size = os.stat(path).st_size
+            status = os.stat(path)
+            if not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode):
+                raise FailedPrecondition(f"{uri} is no file")  # devices and pipes may have no end
+            size = status.st_size
             if limit is not None and size > limit:
                 raise BlobTooLarge(f"blob {uri} has {size} bytes, at most {limit} are accepted")
             return await _run(size, lambda: _read(path))

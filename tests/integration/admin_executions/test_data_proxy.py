@@ -222,6 +222,17 @@ async def test_below_a_file_there_is_no_place(admin: Admin) -> None:
     assert local(above.native_url).read_bytes() == CONTENT
 
 
+async def test_names_that_no_file_can_have_are_refused(admin: Admin) -> None:
+    there = await admin.data.CreateUploadLocation(upload(filename_root="root/b", filename="c"))
+    assert (await put(there.signed_url, CONTENT)).status_code == 200
+    folder = await admin.data.CreateUploadLocation(upload(filename_root="root", filename="b"))
+    answer = await put(folder.signed_url, CONTENT)
+    assert (answer.status_code, "it is a folder" in answer.text) == (400, True)
+    for uri in (folder.native_url, folder.native_url + "x" * 300):
+        link = await admin.data.CreateDownloadLocation(dataproxy_pb2.CreateDownloadLocationRequest(native_url=uri))
+        assert (await get(link.signed_url)).status_code == 404
+
+
 async def test_a_deck_that_lies_elsewhere_is_not_shown(admin: Admin) -> None:
     identifier = await admin.launch(await admin.register(), "x")
     await admin.report_node(identifier, "n0", NODE.RUNNING, 1, deck_uri="s3://elsewhere/deck.html")
@@ -343,4 +354,5 @@ async def test_large_outputs_in_an_object_store_are_downloaded_from_there(
         async with httpx.AsyncClient(follow_redirects=True) as client:
             answer = await client.get(data.outputs.url)
         assert answer.content == content
+        assert answer.history[0].headers["access-control-allow-origin"] == "*"
         assert [hop.status_code for hop in answer.history] == [302]

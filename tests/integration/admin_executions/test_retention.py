@@ -13,6 +13,7 @@ from typing import Any
 import grpc
 import pytest
 from elevon_admin.drivers.engine_memory import MemoryEngine
+from elevon_admin.store import retention as retention_store
 from elevon_core import naming
 from elevon_core.errors import Unavailable
 from elevon_idl.admin import v1 as admin_v1
@@ -279,7 +280,11 @@ async def test_those_that_are_needed_are_kept(keeper: Keeper) -> None:
     assert [each.execution_id.name for each in keeper.propeller.forgotten[1:]] == ["newest", "between", "maker"]
 
 
-async def test_those_that_need_each_other_go_together(keeper: Keeper) -> None:
+@pytest.mark.parametrize("rows_at_once", [1, 500])
+async def test_those_that_need_each_other_go_together(
+    keeper: Keeper, rows_at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention_store, "ROWS_AT_ONCE", rows_at_once)
     await referring(keeper, "parent", "child")
     await referring(keeper, "child", "parent")
     await refused(keeper.stub.DeleteExecution(admin_v1.DeleteExecutionRequest(id=own("child"))), PRECONDITION, "parent")
@@ -290,6 +295,9 @@ async def test_those_that_need_each_other_go_together(keeper: Keeper) -> None:
     await referring(keeper, "parent", "child")
     await referring(keeper, "child", "parent")
     both = admin_v1.DeleteExecutionRequest(id=own("child"), with_referring=True)
+    dry = admin_v1.DeleteExecutionRequest(id=own("child"), with_referring=True, dry_run=True)
+    assert (await keeper.stub.DeleteExecution(dry)).counts.executions == 2
+    assert await keeper.names() == {"parent", "child"}
     assert (await keeper.stub.DeleteExecution(both)).counts.executions == 2
     assert await keeper.names() == set()
 

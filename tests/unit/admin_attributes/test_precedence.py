@@ -7,7 +7,14 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
-from elevon_admin.domain.attributes import AttributeScope, StoredAttributes, assigned_pool, replaced, resource_type_of
+from elevon_admin.domain.attributes import (
+    AttributeScope,
+    StoredAttributes,
+    assigned_pool,
+    check_scope,
+    replaced,
+    resource_type_of,
+)
 from elevon_admin.domain.execution_queues import ExecutionQueues
 from elevon_admin.store.attributes_memory import MemoryAttributes
 from elevon_admin.usecases.attribute_lookup import FRESH, AttributeLookup, RememberedAttributes, most_specific
@@ -219,6 +226,22 @@ async def test_a_look_up_overtaken_by_a_change_is_not_remembered() -> None:
     assert (await lookup.task_resource_limits("p", "d")).cpu == "1"
 
 
+def handed_on(envs: dict[str, str] | None = None, labels: dict[str, str] | None = None) -> admin.MatchingAttributes:
+    """What executions and their children take over."""
+    made = admin.MatchingAttributes()
+    made.workflow_execution_config.labels.values.update(labels or {})
+    for key, value in (envs or {}).items():
+        made.workflow_execution_config.envs.values.add(key=key, value=value)
+    return made
+
+
+def test_names_made_from_tasks_may_be_longer_by_their_beginning() -> None:
+    check_scope(AttributeScope("p", "d", ".flytegen." + "w" * 255, ".flytegen." + "w" * 255))
+    for scope in (AttributeScope("p", "d", "w" * 256), AttributeScope("p", ".flytegen." + "d" * 250)):
+        with pytest.raises(InvalidArgument, match="at most 255 characters"):
+            check_scope(scope)
+
+
 @pytest.mark.parametrize(
     ("make", "words"),
     [
@@ -230,6 +253,9 @@ async def test_a_look_up_overtaken_by_a_change_is_not_remembered() -> None:
         (lambda: limits("many"), "task_resource_attributes.limits.cpu: 'many'"),
         (lambda: overriding([admin.PluginOverride()]), r"missing plugin_overrides.overrides\[0\].task_type"),
         (lambda: config(-1), "workflow_execution_config.max_parallelism: '-1'"),
+        (lambda: handed_on(envs={"A=b": "x"}), r"workflow_execution_config\.envs\[0\]\.key: 'A=b'"),
+        (lambda: handed_on(envs={"A": "\0"}), r"workflow_execution_config\.envs\[0\]\.value"),
+        (lambda: handed_on(labels={"bad key!!": "x"}), "invalid labels: .*bad key!!"),
     ],
 )
 def test_what_cannot_be_set_is_refused(make: Callable[[], admin.MatchingAttributes], words: str) -> None:

@@ -13,7 +13,7 @@ from elevon_admin.usecases import memoization
 from elevon_admin.usecases.literals import LiteralStore
 from elevon_admin.usecases.memoization import Memoization
 from elevon_core import literals
-from elevon_core.errors import NotFound
+from elevon_core.errors import FailedPrecondition, NotFound
 from elevon_idl.admin import v1 as admin
 from elevon_idl.core import v1 as core
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -27,12 +27,13 @@ def named(node_id: str) -> core.NodeExecutionIdentifier:
 
 
 class Queries:
-    """Nodes `n0`, `n1`, … of one execution whose input `a` is their number."""
+    """Nodes `n0`, `n1`, … of one execution whose input `a` is their number; those that begin with `a` are arrays."""
 
     async def node(self, identifier: core.NodeExecutionIdentifier) -> StoredNode:
         if identifier.node_id == "gone":
             raise NotFound("gone")
         message = admin.NodeExecution(id=identifier)
+        message.metadata.is_array = identifier.node_id.startswith("a")
         message.closure.task_node_metadata.cache_status = core.CACHE_MISS
         message.closure.task_node_metadata.catalog_key.dataset_id.CopyFrom(DATASET)
         inputs = core.LiteralMap(literals={"a": literals.integer(int(identifier.node_id[1:]))})
@@ -40,6 +41,9 @@ class Queries:
 
     async def attempt(self, node: NodeKey, attempt: int) -> None:
         return None
+
+    async def tasks(self, request: admin.TaskExecutionListRequest) -> admin.TaskExecutionList:
+        return admin.TaskExecutionList()
 
     async def execution(self, identifier: core.WorkflowExecutionIdentifier) -> admin.Execution:
         return admin.Execution(id=identifier)
@@ -104,3 +108,8 @@ async def test_it_is_said_when_not_all_are_compared(monkeypatch: pytest.MonkeyPa
     answer = await over(catalog).explain(named("n0"))
     assert told(answer)[0] == "n0"
     assert answer.compared_newest == 0
+
+
+async def test_of_an_array_that_has_not_begun_it_is_said_that_it_has_not() -> None:
+    with pytest.raises(FailedPrecondition, match="a3 has not begun"):
+        await over(Catalog([])).explain(named("a3"), element=0)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from elevon_admin.domain.environments import check_environment
 from elevon_admin.domain.sayable import check_sayable
@@ -62,6 +64,18 @@ def test_the_place_within_the_message_is_named() -> None:
     message.custom_info.update({"loss": [1.0, float("nan")]})
     with pytest.raises(InvalidArgument, match=r"event\.custom_info\.fields\[loss\]\.list_value\.values\[1\]: 'nan'"):
         check_sayable(message, "event")
+
+
+def test_long_names_are_not_put_together_again_for_each_value_below_them() -> None:
+    message = event.TaskExecutionEvent()
+    value: Any = {"found": [1.0] * 100_000 + [float("inf")]}
+    for _ in range(20):
+        value = {"k" * 100_000: value}
+    message.custom_info.update(value)
+    where = r"invalid value for ….*fields\[found\]\.list_value\.values\[100000\]: 'inf'"
+    with pytest.raises(InvalidArgument, match=where) as refused:
+        check_sayable(message, "event")
+    assert len(refused.value.message) < 500
 
 
 def test_what_tasks_compute_is_left_alone() -> None:

@@ -135,6 +135,11 @@ EXECUTION_BODIES = {
     '{"inputs": {"literals": {"a": {"scalar": {"binary": {"value": "*"}}}}}}': "binary.value: '*': it must be base64",
     '{"inputs": {"literals": {"a": {"scalar": {"primitive": {"integer": "x"}}}}}}': "primitive.integer: 'x': it ",
     '{"inputs": {"literals": {"a": {"scalar": {"primitive": {"integer": 1, "boolean": true}}}}}}': "multiple",
+    '{"inputs": {"literals": {"'
+    + "a" * 5000
+    + '": {}}}}': "a member's name may have at most 4096 characters, not 5000",
+    '{"inputs": {"literals": {"a": {"scalar": {"primitive": {"floatValue": 1' + "0" * 400 + "}}}}}}": "does not fit",
+    '{"inputs": {"literals": {"a": {"scalar": {"generic": {"a": 1' + "0" * 400 + "}}}}}}": "does not fit",
     '{"spec": {"notifications": {"notifications": [{"phases": ["SUCCEEDED", "X"]}]}}}': "[0].phases[1]: 'X'",
 }
 INNER_WORDS = (

@@ -8,8 +8,11 @@ from typing import NamedTuple, TypeAlias
 
 from elevon_core.compiler import quantities
 from elevon_core.errors import InvalidArgument, NotFound
-from elevon_core.identifiers import validate_part
+from elevon_core.identifiers import validate_name, validate_part
 from elevon_idl.admin import v1 as admin
+
+from elevon_admin.domain.environments import check_environment
+from elevon_admin.domain.kubernetes_names import check_labels
 
 ResourceType: TypeAlias = "admin.MatchableResource.ValueType"
 """What kind of thing is set."""
@@ -87,7 +90,14 @@ def resource_type_of(attributes: admin.MatchingAttributes, scope: AttributeScope
         if parallelism < 0:
             rule = f"must be between 0, which is unlimited, and {_LARGEST_PARALLELISM}"
             raise InvalidArgument.invalid("workflow_execution_config.max_parallelism", parallelism, rule)
+        _check_taken_over(attributes.workflow_execution_config)
     return _SETTABLE[member]
+
+
+def _check_taken_over(config: admin.WorkflowExecutionConfig) -> None:
+    """What executions take over would refuse every one of them that says it again, such as children do."""
+    check_environment(config.envs.values, "workflow_execution_config.envs")
+    check_labels(config.labels.values, len(config.labels.values))
 
 
 def _check_resources(resources: admin.TaskResourceAttributes) -> None:
@@ -110,10 +120,10 @@ def check_resource_type(resource_type: int) -> None:
 
 
 def check_scope(scope: AttributeScope) -> None:
-    """Raise InvalidArgument for parts that are set and break the rule for parts of identifiers."""
+    """Raise InvalidArgument for parts that are set and break the rule for parts of identifiers, or for names."""
     for field, value in scope._asdict().items():
         if value:
-            validate_part(value, field)
+            (validate_name if field in ("workflow", "launch_plan") else validate_part)(value, field)
 
 
 def replaced(present: admin.MatchingAttributes | None, given: admin.MatchingAttributes) -> admin.MatchingAttributes:

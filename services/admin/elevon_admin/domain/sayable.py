@@ -17,6 +17,9 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from elevon_admin.domain.times import NANOSECONDS, check_timestamp
 
+LONGEST_KEY, LONGEST_PLACE = 60, 400
+"""Characters of a map's key, and of all that says where a value is: it is put together for each of a million values."""
+
 LONGEST_SECONDS = 315_576_000_000
 """What a google.protobuf.Duration may last, either way: about ten thousand years."""
 _VALUES = frozenset({core.Literal.DESCRIPTOR.full_name, core.LiteralMap.DESCRIPTOR.full_name})
@@ -76,13 +79,19 @@ def _check_fields(message: Message, field: str) -> None:
         kind = descriptor.message_type
         if kind is None or not _is_looked_into(kind):
             continue
-        place = f"{field}.{descriptor.name}"
+        place = _below(field, f".{descriptor.name}")
         if isinstance(value, Message):
             check_sayable(value, place)
         elif kind.GetOptions().map_entry:
             for key, each in value.items():
                 if isinstance(each, Message):
-                    check_sayable(each, f"{place}[{key}]")
+                    check_sayable(each, _below(place, f"[{str(key)[:LONGEST_KEY]}]"))
         elif isinstance(value, Sequence):
             for index, each in enumerate(value):
-                check_sayable(each, f"{place}[{index}]")
+                check_sayable(each, _below(place, f"[{index}]"))
+
+
+def _below(place: str, part: str) -> str:
+    """Where something is within a place, of which the end is told when there is too much of it."""
+    whole = place + part
+    return whole if len(whole) <= LONGEST_PLACE else f"…{whole[-LONGEST_PLACE // 2 :]}"

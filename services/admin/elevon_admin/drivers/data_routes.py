@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import contextlib
+import errno
 import hashlib
 import os
 import secrets
@@ -17,19 +18,12 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from elevon_admin.drivers.signed_urls import CONTENT_MD5, ROUTE, LocalUrls
+from elevon_admin.drivers.signed_urls import CONTENT_MD5, ROUTE, SAFE_HEADERS, LocalUrls
 
 log = get_logger("data")
 
 PENDING = ".elevon-write-"
 """How the names of unfinished uploads begin; the blob store hides such files."""
-
-SAFE_HEADERS = {
-    "X-Content-Type-Options": "nosniff",
-    "Content-Security-Policy": "sandbox allow-scripts",
-    "Access-Control-Allow-Origin": "*",
-}
-"""What users uploaded must not act in the name of the console, which may share the origin; decks need their scripts."""
 
 
 def data_routes(urls: LocalUrls, largest_upload: int) -> list[BaseRoute]:
@@ -64,7 +58,7 @@ class SignedFiles:
             return PlainTextResponse(f"{error.message}\n", status_code=400)
         except ResourceExhausted as error:
             return PlainTextResponse(f"{error.message}\n", status_code=413)
-        if not target.is_file():
+        if not _is_file(target):
             return PlainTextResponse("there is no such file\n", status_code=404)
         return FileResponse(target, headers=SAFE_HEADERS)
 
@@ -95,9 +89,9 @@ class SignedFiles:
             os.replace(pending, target)
         except ClientDisconnect:
             raise InvalidArgument("the upload broke off") from None
-        except (FileExistsError, NotADirectoryError):
-            raise InvalidArgument.invalid("path", request.path_params["path"], "a part of it is a file") from None
         except OSError as error:
+            if rule := _broken_rule(error):
+                raise InvalidArgument.invalid("path", request.path_params["path"], rule) from None
             log.warning("upload failed", path=str(target), reason=str(error))
             return PlainTextResponse(f"cannot be stored: {error.strerror}\n", status_code=507)
         finally:
@@ -117,3 +111,17 @@ class SignedFiles:
                 digest.update(chunk)
                 await file.write(chunk)
         return digest.digest()
+
+
+def _is_file(path: Path) -> bool:
+    """Also of names that are too long for one."""
+    return os.path.isfile(path)
+
+
+def _broken_rule(error: OSError) -> str:
+    """What is wrong with a path; empty for an error of another kind."""
+    if isinstance(error, FileExistsError | NotADirectoryError):
+        return "a part of it is a file"
+    if isinstance(error, IsADirectoryError):
+        return "it is a folder"
+    return "a part of it is too long" if error.errno == errno.ENAMETOOLONG else ""

@@ -11,12 +11,13 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 from urllib.parse import quote
 
+from elevon_core.errors import ElevonError, Unavailable
 from elevon_kit.blobs import BlobStore, parse
 from starlette.requests import Request
 from starlette.responses import FileResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from elevon_admin.drivers.signed_urls import ROUTE, signature
+from elevon_admin.drivers.signed_urls import ROUTE, SAFE_HEADERS, signature
 from elevon_admin.ports import Clock
 
 METHOD = "download"
@@ -73,16 +74,20 @@ class PlainUrls:
             return PlainTextResponse("the address has expired\n", status_code=403)
         if given["scheme"] == "file":
             return self._content(f"/{given['key']}")
-        elsewhere = await self._blobs.sign("GET", uri, SENT_ON_FOR)
+        try:
+            elsewhere = await self._blobs.sign("GET", uri, SENT_ON_FOR)
+        except ElevonError as error:
+            status = 503 if isinstance(error, Unavailable) else 404
+            return PlainTextResponse(f"{error.message}\n", status_code=status, headers=SAFE_HEADERS)
         if elsewhere is None:
             return PlainTextResponse("nobody can read it from here\n", status_code=404)
-        return RedirectResponse(elsewhere, status_code=302)
+        return RedirectResponse(elsewhere, status_code=302, headers=SAFE_HEADERS)
 
     def _content(self, path: str) -> Response:
         whole = os.path.realpath(path)
         if not any(whole.startswith(folder.rstrip("/") + "/") for folder in self._folders) or not os.path.isfile(whole):
             return PlainTextResponse("there is no such file\n", status_code=404)
-        return FileResponse(whole, media_type="application/octet-stream")
+        return FileResponse(whole, media_type="application/octet-stream", headers=SAFE_HEADERS)
 
     def _signature(self, uri: str, ends: str) -> str:
         return signature(self._key(), METHOD, uri, ends)

@@ -17,6 +17,13 @@ from elevon_admin.ports import Clock
 ROUTE = "/data"
 """Where admin's HTTP server answers the URLs of local files."""
 
+SAFE_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "sandbox allow-scripts",
+    "Access-Control-Allow-Origin": "*",
+}
+"""What users uploaded must not act in the name of the console, which may share the origin; decks need their scripts."""
+
 CONTENT_MD5 = "Content-MD5"
 
 

@@ -21,6 +21,9 @@ log = get_logger("gateway")
 
 Name = Callable[[FieldDescriptor], str]
 
+LONGEST_NAME = 4096
+"""Characters of a member's name; every value below a member is looked for by a path that has the name in it."""
+
 
 def proto_name(field: FieldDescriptor) -> str:
     """The name as in the protos."""
@@ -67,7 +70,7 @@ def from_json(text: bytes, message: Message, *, strict: bool) -> None:
         json_format.ParseDict(document, message, ignore_unknown_fields=not strict)
     except InvalidArgument as error:
         raise InvalidArgument(f"invalid request: the body is not a {descriptor.full_name}: {error.message}") from None
-    except (json_format.Error, TypeError, ValueError, RecursionError, SystemError) as error:
+    except (json_format.Error, TypeError, ValueError, ArithmeticError, RecursionError, SystemError) as error:
         raise InvalidArgument(f"invalid request: the body is not a {descriptor.full_name}: {_words(error)}") from None
 
 
@@ -91,6 +94,10 @@ def _loaded(text: bytes) -> dict[str, Any]:
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """An object of members; which of two with one name counts would be anybody's guess."""
     members = dict(pairs)
+    for name in members:
+        if len(name) > LONGEST_NAME:
+            rule = f"a member's name may have at most {LONGEST_NAME} characters, not {len(name)}"
+            raise InvalidArgument.invalid(f"{name[:100]}…", "a member", rule)
     if len(members) < len(pairs):
         counted = Counter(name for name, _ in pairs)
         twice = next(name for name, count in counted.items() if count > 1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from elevon_idl.admin import v1 as admin
@@ -128,21 +128,29 @@ class SqlRetention(SqlReferences):
         """See RetentionRepository."""
         found: list[Remains] = []
         async with self._database.snapshot() as connection:
-            for start in range(0, len(rows), ROWS_AT_ONCE):
-                query = select(*_FOUND).where(executions.c.id.in_(rows[start : start + ROWS_AT_ONCE]))
+            for portion in _portions(rows):
+                query = select(*_FOUND).where(executions.c.id.in_(portion))
                 found += [await _remains(connection, row) for row in (await connection.execute(query)).all()]
         return found
 
     async def keep_files(self, rows: Sequence[int], until: int) -> None:
         """See RetentionRepository."""
-        statement = update(executions).where(executions.c.id.in_(rows)).values(files_stay_until=until)
-        await self._database.write(lambda connection: _run(connection, statement))
+
+        async def work(connection: AsyncConnection) -> None:
+            for portion in _portions(rows):
+                statement = update(executions).where(executions.c.id.in_(portion))
+                await connection.execute(statement.values(files_stay_until=until))
+
+        await self._database.write(work)
 
     async def files_stay_until(self, rows: Sequence[int]) -> int:
         """See RetentionRepository."""
-        query = select(func.max(executions.c.files_stay_until)).where(executions.c.id.in_(rows))
+        latest = 0
         async with self._database.reading() as connection:
-            return int((await connection.execute(query)).scalar_one() or 0)
+            for portion in _portions(rows):
+                query = select(func.max(executions.c.files_stay_until)).where(executions.c.id.in_(portion))
+                latest = max(latest, (await connection.execute(query)).scalar_one() or 0)
+        return latest
 
     async def doom(self, remains: Remains, allowed: Collection[int], now: int) -> Fate:
         """See RetentionRepository."""
@@ -173,9 +181,10 @@ class SqlRetention(SqlReferences):
 
         async def work(connection: AsyncConnection) -> set[int]:
             there = await _locked(connection, rows)
-            for table, column in _BELOW:
-                await connection.execute(delete(table).where(column.in_(there)))
-            await connection.execute(delete(executions).where(executions.c.id.in_(there)))
+            for portion in _portions(sorted(there)):
+                for table, column in _BELOW:
+                    await connection.execute(delete(table).where(column.in_(portion)))
+                await connection.execute(delete(executions).where(executions.c.id.in_(portion)))
             return there
 
         return await self._database.write(work)
@@ -186,10 +195,11 @@ class SqlRetention(SqlReferences):
 
         async def work(connection: AsyncConnection) -> set[int]:
             there = await _locked(connection, rows, executions.c.data_deleted_at.is_(None))
-            for table in (task_executions, node_executions, data_references):
-                await connection.execute(delete(table).where(table.c.execution_id.in_(there)))
-            where = executions.c.id.in_(there)
-            await connection.execute(update(executions).where(where).values(**nothing, data_deleted_at=now))
+            for portion in _portions(sorted(there)):
+                for table in (task_executions, node_executions, data_references):
+                    await connection.execute(delete(table).where(table.c.execution_id.in_(portion)))
+                where = executions.c.id.in_(portion)
+                await connection.execute(update(executions).where(where).values(**nothing, data_deleted_at=now))
             return there
 
         return await self._database.write(work)
@@ -236,8 +246,17 @@ async def _run(connection: AsyncConnection, statement: Any) -> None:
 
 async def _locked(connection: AsyncConnection, rows: Sequence[int], *conditions: Any) -> set[int]:
     """Those executions that are there; they are locked until the commit."""
-    query = select(executions.c.id).where(executions.c.id.in_(rows), *conditions)
-    return set(await connection.scalars(query.order_by(executions.c.id).with_for_update()))
+    there = set[int]()
+    for portion in _portions(sorted(rows)):
+        query = select(executions.c.id).where(executions.c.id.in_(portion), *conditions)
+        there |= set(await connection.scalars(query.order_by(executions.c.id).with_for_update()))
+    return there
+
+
+def _portions(rows: Sequence[int]) -> Iterator[Sequence[int]]:
+    """As many rows as one statement may name."""
+    for start in range(0, len(rows), ROWS_AT_ONCE):
+        yield rows[start : start + ROWS_AT_ONCE]
 
 
 def _old(project: str, domain: str, before: int, kept: Kept) -> list[Any]:

@@ -13,7 +13,7 @@ from elevon_core.errors import AlreadyExists, FailedPrecondition, InvalidArgumen
 from elevon_core.identifiers import validate_part
 from elevon_idl.admin import v1 as admin
 from elevon_idl.core import v1 as core
-from elevon_kit.blobs import BlobStore, join
+from elevon_kit.blobs import BlobNotFound, BlobStore, join
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -169,10 +169,18 @@ class DataProxy:
         """A file that is there may be uploaded again only with the content it has."""
         if await self._blobs.size(uri) is None:
             return
-        async with self._comparing:
-            if content_md5 and await self._blobs.has_md5(uri, content_md5):
-                return
+        if content_md5:
+            async with self._comparing:
+                if await self._has(uri, content_md5):
+                    return
         raise AlreadyExists(f"{uri} exists, and not with the content that is to be uploaded")
+
+    async def _has(self, uri: str, content_md5: bytes) -> bool:
+        """Whether a file has this content, or is gone since."""
+        try:
+            return await self._blobs.has_md5(uri, content_md5)
+        except BlobNotFound:
+            return True
 
     def _end_of(self, expires: timedelta) -> Timestamp:
         end = Timestamp()

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from elevon_admin.domain.retention import Counts, Fate, Remains, StillNeeded
 from elevon_admin.domain.times import NANOSECONDS
 from elevon_admin.ports import Clock
 from elevon_admin.retention_ports import CachedResults, Kept, LeftFiles, RetentionRepository
+from elevon_admin.usecases.at_once import some_at_once
 from elevon_admin.usecases.needs import Needs
 
 FILES_AT_ONCE = 8
@@ -67,8 +69,7 @@ class Deleting:
                 still += more
         done = Deleted(kept=still)
         doomed = await self._doomed(going, done)
-        for start in range(0, len(doomed), FILES_AT_ONCE):
-            await asyncio.gather(*(self._files.delete(remains) for remains in doomed[start : start + FILES_AT_ONCE]))
+        await some_at_once((partial(self._files.delete, remains) for remains in doomed), FILES_AT_ONCE)
         rows = [remains.row_id for remains in doomed]
         if kept is Kept.NOTHING:
             done.rows = await self._repository.delete_executions(rows)

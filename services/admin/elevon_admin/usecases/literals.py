@@ -23,6 +23,9 @@ INLINE_LIMIT = 64 * 1024
 READ_LIMIT = 2 * 1024 * 1024
 """Bytes of a serialized literal map up to which it is accepted in an event and answered in a data call."""
 
+WHOLE_LIMIT = 64 * 1024 * 1024
+"""Bytes of each literal in a file of its own up to which it is read."""
+
 AnyMessage = TypeVar("AnyMessage", bound=Message)
 
 
@@ -94,10 +97,10 @@ class LiteralStore:
             return 0
 
     async def read_whole(self, stored: StoredLiterals | None) -> core.LiteralMap:
-        """As `read`, with the values that are kept in files of their own."""
-        values = await self.read(stored)
+        """As `read`, with the values that are kept in files of their own, of at most WHOLE_LIMIT bytes each."""
+        values = await self.read(stored, WHOLE_LIMIT)
         for name, uri in offloaded(values).items():
-            values.literals[name].CopyFrom(await self._read_message(core.Literal, StoredLiterals(uri=uri), None))
+            values.literals[name].CopyFrom(await self._read_message(core.Literal, StoredLiterals(uri=uri), WHOLE_LIMIT))
         return values
 
     async def read_closure(self, stored: StoredLiterals) -> core.CompiledWorkflowClosure:

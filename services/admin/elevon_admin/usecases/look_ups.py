@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from elevon_core.arrays import Items, element_dataset
-from elevon_core.errors import FailedPrecondition, NotFound
+from elevon_core.errors import FailedPrecondition, NotFound, PermissionDenied
 from elevon_core.hashing import cache_tag
 from elevon_idl.admin import v1 as admin
 from elevon_idl.core import v1 as core
+from elevon_kit.blobs import BlobNotFound, BlobTooLarge
+from google.protobuf.message import DecodeError
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from elevon_admin.domain.array_nodes import FoundArray, find_array
@@ -139,10 +141,19 @@ class LookUps:
         return _statuses(await self._newest(node))
 
     async def array(self, node: StoredNode) -> Elements:
-        """All that is known of an array node's elements. Raises FailedPrecondition when its workflow is gone."""
+        """All that is known of an array node's elements.
+
+        Raises FailedPrecondition before it has begun, and when its workflow or its inputs are gone.
+        """
         attempt = await self._newest(node)
+        if not attempt.HasField("id"):
+            raise FailedPrecondition(f"node {node.key} has not begun: there is nothing to tell of its elements")
         found = await self._array(node, attempt)
-        return Elements(node, attempt, found, await self._literals.read_whole(node.inputs))
+        try:
+            inputs = await self._literals.read_whole(node.inputs)
+        except (BlobNotFound, BlobTooLarge, PermissionDenied, DecodeError) as error:
+            raise FailedPrecondition(f"the inputs of node {node.key} cannot be read any more: {error}") from error
+        return Elements(node, attempt, found, inputs)
 
     async def inputs_of(self, identifier: core.NodeExecutionIdentifier) -> core.LiteralMap:
         """What a node was given. Raises NotFound."""

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Iterable, Sequence
-from typing import TypeVar
+from functools import partial
 
 from elevon_core.errors import FailedPrecondition, InvalidArgument, NotFound
 from elevon_idl.admin import v1 as admin
@@ -21,12 +20,11 @@ from elevon_admin.domain.cache_differences import (
 )
 from elevon_admin.domain.executions import StoredNode
 from elevon_admin.ports import MemoCatalog, MemoEntry
+from elevon_admin.usecases.at_once import some_at_once
 from elevon_admin.usecases.execution_queries import ExecutionQueries
 from elevon_admin.usecases.literals import LiteralStore
 from elevon_admin.usecases.look_ups import FOUND_OR_KEPT, Elements, LookUp, LookUps
 from elevon_admin.usecases.registry_reads import RegistryReads
-
-Result = TypeVar("Result")
 
 COMPARED = 500
 """How many of a dataset's newest entries are compared with the node."""
@@ -137,7 +135,8 @@ class Memoization:
         if not indexes:
             raise FailedPrecondition(f"no element of node {node.key} has found or left an entry to evict")
         look_ups = await self._look_ups.of_elements(node, indexes)
-        gone = await _some_at_once(self._catalog.evict(each.key.dataset_id, each.tag()) for each in look_ups)
+        work = (partial(self._catalog.evict, each.key.dataset_id, each.tag()) for each in look_ups)
+        gone = await some_at_once(work, AT_ONCE)
         return admin.EvictNodeResponse(asked=len(indexes), evicted=sum(bool(each) for each in gone))
 
     async def _is_present(self, key: core.CatalogMetadata, look_up: LookUp) -> bool:
@@ -156,9 +155,8 @@ class Memoization:
         if len(entries) > COMPARED:
             answer.compared_newest = COMPARED
         sources = _Sources(self._look_ups)
-        found = await _some_at_once(
-            _compared(look_up, entry, sources) for entry in entries[:COMPARED] if entry.tag != own.artifact_tag.name
-        )
+        others = (entry for entry in entries[:COMPARED] if entry.tag != own.artifact_tag.name)
+        found = await some_at_once((partial(_compared, look_up, entry, sources) for entry in others), AT_ONCE)
         found += [
             admin.NearbyEntry(
                 entry=core.CatalogMetadata(dataset_id=dataset),
@@ -209,15 +207,3 @@ async def _compared(look_up: LookUp, entry: MemoEntry, sources: _Sources) -> adm
         return told
     told.differences.extend(input_differences(look_up.inputs, theirs, look_up.ignored))
     return told
-
-
-async def _some_at_once(work: Iterable[Awaitable[Result]]) -> list[Result]:
-    """The results of all, some of which run at a time."""
-    places = asyncio.Semaphore(AT_ONCE)
-
-    async def one(each: Awaitable[Result]) -> Result:
-        async with places:
-            return await each
-
-    found: Sequence[Result] = await asyncio.gather(*map(one, work))
-    return list(found)

@@ -142,14 +142,14 @@ class Retention:
         needs = Needs(self._repository, lambda referring: request.with_referring and referring.ended)
         need = await needs.of(remains)
         counts = Counts()
-        if request.dry_run:
-            kept = (await self._deleting.count([remains], Kept.NOTHING, counts, needs)).kept
-            return admin.DeleteExecutionResponse(counts=counts.message(), kept=[each.message() for each in kept])
-        if need.kept_by:
+        if need.kept_by and not request.dry_run:
             raise needed(key, need)
+        others = await self._repository.remains(sorted(need.group - {remains.row_id}, reverse=True))
+        whole = [*others, remains]
+        if request.dry_run:
+            kept = (await self._deleting.count(whole, Kept.NOTHING, counts, needs)).kept
+            return admin.DeleteExecutionResponse(counts=counts.message(), kept=[each.message() for each in kept])
         async with self._recording(key.project, key.domain, key.name, principal, counts) as written:
-            others = await self._repository.remains(sorted(need.group - {remains.row_id}, reverse=True))
-            whole = [*others, remains]
             done = await self._deleting.delete(whole, Kept.NOTHING, counts, needs, written, self._clock())
             if done.kept:
                 raise FailedPrecondition(f"execution {key} is kept: others have begun to refer to it")
