@@ -146,7 +146,7 @@ class SqlRetention(SqlReferences):
     async def files_stay_until(self, rows: Sequence[int]) -> int:
         """See RetentionRepository."""
         latest = 0
-        async with self._database.reading() as connection:
+        async with self._database.snapshot() as connection:
             for portion in _portions(rows):
                 query = select(func.max(executions.c.files_stay_until)).where(executions.c.id.in_(portion))
                 latest = max(latest, (await connection.execute(query)).scalar_one() or 0)
