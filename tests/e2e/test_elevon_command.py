@@ -327,8 +327,8 @@ def test_rules(plane: Plane) -> None:
         "cache_max_age": "43200s",
     }
     nothing = "0 executions, the data of 0 more, 0 nodes, 0 cached results"
-    assert f"would delete {nothing}" in elevon(plane, "retention", "apply", *scope, "--dry-run")
-    assert f"deleted {nothing}" in elevon(plane, "retention", "apply", *scope)
+    assert elevon(plane, "retention", "apply", *scope, "--dry-run").startswith(f"would delete {nothing}")
+    assert elevon(plane, "retention", "apply", *scope).startswith(f"deleted {nothing}")
     runs = elevon(plane, "retention", "runs", "--project", "flytetester")
     assert "staging" in runs
     assert "request" in runs

@@ -225,18 +225,25 @@ def welcome(settings: StandaloneSettings, port: int, seconds: float) -> None:
 
 def main() -> None:
     """Run the command; what cannot be written is said in one line, and not at all when nobody reads it any more."""
+    open_what_is_closed()
     try:
         try:
             application()
         finally:
-            if sys.stdout:
-                sys.stdout.flush()
+            sys.stdout.flush()
     except BrokenPipeError:
         give_up_output()
         sys.exit(1)
     except OSError as error:
         give_up_output()
         fail(": ".join(filter(None, (error.filename, error.strerror))) or str(error))
+
+
+def open_what_is_closed() -> None:
+    """Let a command that was started without an output write to nowhere; Python has None in its place."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115  # open until the end
 
 
 def give_up_output() -> None:

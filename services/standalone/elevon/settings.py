@@ -95,7 +95,9 @@ class StandaloneSettings(BaseSettings):
         )
 
 
-_ADDRESS = re.compile(r"(dns|ipv[46]|unix|unix-abstract|vsock|xds|k8s):.+|(\[[^\[\]]+\]|[^\[\]:/]+):[0-9]{1,5}")
+LAST_PORT = 65_535
+
+_ADDRESS = re.compile(r"(dns|ipv[46]|unix|unix-abstract|vsock|xds|k8s):.+|(\[[^\[\]=]+\]|[^\[\]:/=\s]+):([0-9]{1,5})")
 """A gRPC target that names how it is resolved, such as `dns:///host:port`, or a host and a port."""
 
 
@@ -106,7 +108,8 @@ def connector_addresses(given: Iterable[str]) -> dict[str, str]:
         name, separator, address = each.partition("=")
         if not separator:
             name, address = each if "default" in addresses else "default", each
-        if not name or not _ADDRESS.fullmatch(address):
+        found = _ADDRESS.fullmatch(address)
+        if not name or not found or not 0 < int(found[3] or 1) <= LAST_PORT:
             raise ValueError(f"{each!r} is neither host:port nor name=host:port")
         if name in addresses:
             raise ValueError(f"two connector services are called {name!r}")

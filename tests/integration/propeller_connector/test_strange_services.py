@@ -23,8 +23,8 @@ from elevon_propeller.plugins.connector.settings import CallTimeouts, ConnectorS
 from elevon_propeller.plugins.contract import Attempt, AttemptPaths, AttemptPhase, Report
 from elevon_propeller.plugins.state import MemoryPluginState
 
+from tests.certificates import make_pair
 from tests.contract.propeller_connector.official_server import served
-from tests.integration.kit.test_grpc_tls import make_pair
 from tests.unit.propeller_connector.conftest import Sink, agent, literals
 
 GARBAGE = b"\xff\xff\xff\xff"

@@ -54,3 +54,11 @@ class OneExecution:
         """The attempts of a node."""
         for found in self.attempts.get(key.node_id, ()):
             yield found
+
+
+class NoExecution(OneExecution):
+    """Answers about an execution that is not there: lists of what it has are empty."""
+
+    async def execution(self, key: core.WorkflowExecutionIdentifier) -> admin.Execution:
+        """There is none."""
+        raise LookupError(f"no execution {key.name}")

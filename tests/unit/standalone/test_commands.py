@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 import pytest
 import typer
 from elevon.commands import execution_tree, get, printing, retention, signals
-from elevon.commands.connection import CommandFailed, address, execution_id, run
+from elevon.commands.connection import Address, CommandFailed, address, execution_id, run
 from elevon.commands.printing import LONG_TEXT, readable, seconds
 from elevon_core import literals
 from elevon_core.errors import InvalidArgument
@@ -28,10 +28,11 @@ from rich.console import Console
         ("", "http://host:81/", "host:81"),
         ("dns:///other:82", "host:81", "other:82"),
         ("localhost", None, "localhost:30080"),
-        ("", "https://host/", "host:443"),
+        ("", "https://host/", "TLS host:443"),
         ("http://host", None, "host:80"),
-        ("https://[fe80::1%eth0]/", None, "[fe80::1%eth0]:443"),
-        ("https://host:81", None, "host:81"),
+        ("HTTPS://[fe80::1%eth0]/", None, "TLS [fe80::1%eth0]:443"),
+        ("https://host:81", None, "TLS host:81"),
+        ("Dns:///host:82", None, "host:82"),
         ("dns:///host", None, "host:30080"),
         ("host:", None, "host:30080"),
         ("[::1]:", None, "[::1]:30080"),
@@ -42,13 +43,33 @@ from rich.console import Console
         ("::1", None, "[::1]:30080"),
         ("[::1]:80", None, "[::1]:80"),
         ("unix:/run/elevon", None, "unix:/run/elevon"),
+        ("unix:///run/elevon", None, "unix:///run/elevon"),
+        ("ipv4:127.0.0.1:80", None, "ipv4:127.0.0.1:80"),
     ],
 )
 def test_the_target(given: str, variable: str | None, expected: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("FLYTE_PLATFORM_URL", raising=False)
     if variable is not None:
         monkeypatch.setenv("FLYTE_PLATFORM_URL", variable)
-    assert address(given) == expected
+    assert address(given) == Address(expected.removeprefix("TLS "), tls=expected.startswith("TLS "))
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        ("http://", "names no host"),
+        ("dns:///", "names no host"),
+        (":80", "names no host"),
+        ("ftp://host", "begins with neither http://, https:// nor dns:///"),
+        ("https://host/console", "has more than a host and a port"),
+        ("host/console", "has more than a host and a port"),
+        ("http://user@host", "has more than a host and a port"),
+    ],
+)
+def test_no_target(given: str, why: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(typer.Exit):
+        run(given, interrupted)
+    assert capsys.readouterr().err == f"elevon: the address {given!r} {why}\n"
 
 
 @pytest.mark.parametrize("text", ["q/s/e", "q:s:e"])
@@ -214,13 +235,14 @@ def test_what_is_too_much_to_look_at_is_counted() -> None:
     ended, waits = node("n8"), node("n9")
     ended.closure.phase, waits.closure.phase = core.NodeExecution.SUCCEEDED, core.NodeExecution.QUEUED
     for each in (ended, waits):
-        each.id.execution_id.name = "e"
+        each.id.execution_id.CopyFrom(core.WorkflowExecutionIdentifier(project="p", domain="d", name="e"))
     parent = execution_tree.NodeView(ended, "parent", left_out=[ended, waits])
     view = execution_tree.ExecutionView(admin.Execution(), [parent], left_out=[waits])
     assert view.progress() == (2, 4)
     lines = printed(execution_tree.drawn(view), 200)
-    assert "… 2 more nodes, 1 of them ended: elevon get nodes e --parent n8 lists them" in lines[2]
-    assert "… 1 more nodes, 0 of them ended: elevon get nodes e lists them" in lines[3]
+    assert "… 2 more nodes, 1 of them ended: elevon get nodes p/d/e --parent n8 lists them" in lines[2]
+    assert "… 1 more nodes, 0 of them ended: elevon get nodes p/d/e lists them" in lines[3]
+    assert [printed(told, 200) for told in execution_tree.not_shown(view)] == [[lines[2][8:]], [lines[3][4:]]]
     assert execution_tree.has_ended(ended)
     assert not execution_tree.has_ended(waits)
 
@@ -302,6 +324,7 @@ def test_what_nodes_hold() -> None:
 
 def test_the_line_of_an_error() -> None:
     assert execution_tree.first_line("Trace:\n\n  long\n\nMessage:\n\n  ValueError: no\n") == "ValueError: no"
+    assert execution_tree.first_line("Message:\n\n  KeyError: Message:\n") == "KeyError:"
     assert execution_tree.first_line("\n plain\nmore") == "plain"
     assert execution_tree.first_line("") == ""
 

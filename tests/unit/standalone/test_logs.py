@@ -73,6 +73,27 @@ async def test_a_log_that_is_not_there(capsys: pytest.CaptureFixture[str], tmp_p
     ]
 
 
+async def test_logs_that_are_empty(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    empty = tmp_path / "empty"
+    empty.touch()
+    world = OneExecution({"": [node("n0")]}, {"n0": [attempt_of("n0", empty.as_uri())]})
+    assert await printed(world, capsys) == ["execution e has logged nothing"]
+
+
+async def test_what_follows_a_log_that_is_cut_off_begins_a_line(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    cut, whole, elsewhere = tmp_path / "cut", tmp_path / "whole", "s3://logs/n2"
+    cut.write_text("no end")
+    whole.write_text("an end\n")
+    uris = {"n0": cut.as_uri(), "n1": whole.as_uri(), "n2": elsewhere}
+    world = OneExecution({"": list(map(node, uris))}, {name: [attempt_of(name, uri)] for name, uri in uris.items()})
+    assert await printed(world, capsys) == [
+        *("── n0, attempt 0", "no end", "── n1, attempt 0", "an end"),
+        "n2, attempt 0 s3://logs/n2",
+    ]
+
+
 @pytest.mark.parametrize(
     ("node_id", "attempt", "hint", "error"),
     [

@@ -32,3 +32,9 @@ def test_nobody_reads() -> None:
         assert ended(["version"], writes) == (1, "")
     finally:
         os.close(writes)
+
+
+def test_no_output_at_all() -> None:
+    closed = ["sh", "-c", 'exec "$0" -m elevon version >&-', sys.executable]
+    done = subprocess.run(closed, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")

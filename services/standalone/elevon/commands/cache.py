@@ -6,7 +6,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from elevon.commands.connection import DOMAIN, PROJECT, Domain, Execution, Project, Target, execution_id, run
+from elevon.commands.connection import (
+    DOMAIN,
+    PROJECT,
+    Domain,
+    Execution,
+    Project,
+    Target,
+    execution_id,
+    reference,
+    run,
+)
 from elevon.commands.printing import Format, Output, as_data, console, escaped, moment, show_data
 from elevon.commands.walking import every_node
 
@@ -45,7 +55,8 @@ def explain(
     if output is Format.TABLE:
         show(found)
         if found.elements:
-            console().print(f"about one: elevon cache explain {execution} {node} --element INDEX", style="dim")
+            command = f"elevon cache explain {reference(key)} {node} --element INDEX"
+            console().print(f"[dim]about one: {escaped(command)}[/]", soft_wrap=True)
     else:
         show_data(as_data(found), output)
 
@@ -140,6 +151,7 @@ async def cached(client: Client, key: core.WorkflowExecutionIdentifier) -> list[
     """The ids of all nodes of an execution that have looked something up, or elements of which have."""
     from elevon.commands.execution_tree import node_names
 
+    await client.execution(key)  # of one that is nowhere there are no nodes either
     return node_names(
         [
             node.id.node_id

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
@@ -19,13 +20,19 @@ Result = TypeVar("Result")
 DEFAULT_PORT = 30080
 DEFAULT_TARGET = f"localhost:{DEFAULT_PORT}"
 
+PORTS = {"http": 80, "https": 443, "dns": DEFAULT_PORT}
+"""The port of an address that begins with one of these and names none."""
+
+GRPC_SCHEMES = frozenset({"ipv4", "ipv6", "unix", "unix-abstract", "vsock", "xds"})
+"""Of addresses that are left to gRPC as they are; `dns` is one too, which flytekit's users type."""
+
 Target = Annotated[
     str,
     typer.Option(
         "--target",
         envvar="ELEVON_TARGET",
-        help=f"The control plane, HOST:PORT or HOST for port {DEFAULT_PORT}, http://HOST for 80, https://HOST for 443; "
-        "FLYTE_PLATFORM_URL counts when neither is given.",
+        help=f"The control plane, HOST:PORT or HOST for port {DEFAULT_PORT}, http://HOST for 80, https://HOST for 443 "
+        "and TLS; FLYTE_PLATFORM_URL counts when neither is given.",
     ),
 ]
 Project = Annotated[str, typer.Option("--project", "-p", envvar="ELEVON_PROJECT", help="Project id.")]
@@ -42,13 +49,32 @@ class CommandFailed(Exception):
     """The command cannot do what it was asked; the text is for the user."""
 
 
-def address(target: str) -> str:
-    """The `host:port` to call: the one given, else the one flytekit uses, else the local default."""
-    chosen, port = target or os.environ.get("FLYTE_PLATFORM_URL", "") or DEFAULT_TARGET, DEFAULT_PORT
-    for scheme, of_scheme in (("http://", 80), ("https://", 443), ("dns:///", DEFAULT_PORT)):
-        if chosen.startswith(scheme):
-            chosen, port = chosen.removeprefix(scheme), of_scheme
-    return with_port(chosen.rstrip("/"), port)
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where to call, as gRPC takes it, and whether over TLS."""
+
+    where: str
+    tls: bool = False
+
+
+def address(target: str) -> Address:
+    """The address to call: the one given, else the one flytekit uses, else the local default.
+
+    Raises CommandFailed for what names no host, or more than a host and a port.
+    """
+    chosen = target or os.environ.get("FLYTE_PLATFORM_URL", "") or DEFAULT_TARGET
+    scheme, separator, rest = chosen.partition("://")
+    scheme = scheme.lower() if separator else ""
+    if scheme in GRPC_SCHEMES or chosen.startswith(("unix:", "unix-abstract:")):
+        return Address(chosen)
+    if scheme and scheme not in PORTS:
+        raise CommandFailed(f"the address {chosen!r} begins with neither http://, https:// nor dns:///")
+    host = (rest.removeprefix("/") if scheme == "dns" else rest if scheme else chosen).rstrip("/")
+    if not host or (host.startswith(":") and not host.startswith("::")):
+        raise CommandFailed(f"the address {chosen!r} names no host")
+    if set(host) & set("/?#@ "):
+        raise CommandFailed(f"the address {chosen!r} has more than a host and a port")
+    return Address(with_port(host, PORTS.get(scheme, DEFAULT_PORT)), scheme == "https")
 
 
 def with_port(host: str, port: int = DEFAULT_PORT) -> str:
@@ -64,9 +90,8 @@ def with_port(host: str, port: int = DEFAULT_PORT) -> str:
 
 def run(target: str, work: Callable[[Client], Awaitable[Result]]) -> Result:
     """Do the work with a client of the control plane; what fails is said in words, with exit code 1."""
-    where = address(target)
     try:
-        return asyncio.run(_with_client(where, work))
+        return asyncio.run(_with_client(address(target), work))
     except CommandFailed as error:
         message = str(error)
     except ElevonError as error:
@@ -77,15 +102,15 @@ def run(target: str, work: Callable[[Client], Awaitable[Result]]) -> Result:
     raise typer.Exit(1)
 
 
-async def _with_client(where: str, work: Callable[[Client], Awaitable[Result]]) -> Result:
+async def _with_client(to: Address, work: Callable[[Client], Awaitable[Result]]) -> Result:
+    import grpc
     from elevon_client import Client
-    from grpc.aio import AioRpcError
 
-    async with Client(where) as client:
+    async with Client(to.where, credentials=grpc.ssl_channel_credentials() if to.tls else None) as client:
         try:
             return await work(client)
-        except AioRpcError as error:
-            raise CommandFailed(explain(error, where)) from None
+        except grpc.aio.AioRpcError as error:
+            raise CommandFailed(explain(error, f"{to.where} over TLS" if to.tls else to.where)) from None
 
 
 async def check_scope(client: Client, project: str, domain: str = "") -> None:
@@ -138,3 +163,8 @@ def execution_id(text: str, project: str, domain: str) -> core.WorkflowExecution
     if len(parts) != 3 or not all(parts):
         raise typer.BadParameter(f"{text!r} is neither NAME nor PROJECT/DOMAIN/NAME")
     return core.WorkflowExecutionIdentifier(project=parts[0], domain=parts[1], name=parts[2])
+
+
+def reference(key: core.WorkflowExecutionIdentifier) -> str:
+    """How an execution is named in a command that is to be typed, whatever project and domain are the usual ones."""
+    return f"{key.project}/{key.domain}/{key.name}"

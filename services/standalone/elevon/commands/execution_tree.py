@@ -14,6 +14,7 @@ from elevon_idl.admin import v1 as admin
 from elevon_idl.core import v1 as core
 from grpc.aio import AioRpcError
 
+from elevon.commands.connection import reference
 from elevon.commands.printing import coloured, escaped, readable, seconds
 
 if TYPE_CHECKING:
@@ -115,11 +116,7 @@ class ExecutionReader:
         self, parent: str, templates: Iterable[core.Node], closure: core.CompiledWorkflowClosure
     ) -> tuple[list[NodeView], Sequence[admin.NodeExecution]]:
         by_id = {template.id: template for template in templates}
-        found = [
-            node
-            async for node in self._client.node_executions(self._key, parent=parent)
-            if node.metadata.spec_node_id not in HIDDEN and node.id.node_id not in HIDDEN
-        ]
+        found = [node async for node in self._client.node_executions(self._key, parent=parent) if not is_hidden(node)]
         told = sorted(found, key=lambda node: has_ended(node) and not node.closure.HasField("error"))
         shown, left_out = in_order(told[:MOST_ROWS]), told[MOST_ROWS:]
         return list(await asyncio.gather(*(self._view(node, by_id, closure) for node in shown))), left_out
@@ -182,6 +179,11 @@ async def whole(client: Client, node: admin.NodeExecution) -> admin.NodeExecutio
     if not node.closure.HasField("error"):
         return node
     return await client.admin.GetNodeExecution(admin.NodeExecutionGetRequest(id=node.id))
+
+
+def is_hidden(node: admin.NodeExecution) -> bool:
+    """Whether it is the beginning or the end of a workflow, which nobody has written."""
+    return node.metadata.spec_node_id in HIDDEN or node.id.node_id in HIDDEN
 
 
 def has_ended(node: admin.NodeExecution) -> bool:
@@ -302,9 +304,20 @@ def _draw(node: NodeView, tree: Tree) -> None:
 
 def _tell(left_out: Sequence[admin.NodeExecution], tree: Tree, parent: str = "") -> None:
     if left_out:
-        ended, name = sum(map(has_ended, left_out)), left_out[0].id.execution_id.name
-        command = f"elevon get nodes {name}" + (f" --parent {parent}" if parent else "")
-        tree.add(f"[dim]… {len(left_out)} more nodes, {ended} of them ended: {escaped(command)} lists them[/]")
+        tree.add(_counted(left_out, parent))
+
+
+def not_shown(view: ExecutionView) -> list[str]:
+    """Of each parent with nodes that were not looked at, a line of markup that counts them and says how to see them."""
+    parents = (node for top in view.nodes for node in top.all() if node.left_out)
+    below = [_counted(parent.left_out, parent.execution.id.node_id) for parent in parents]
+    return [*below, *([_counted(view.left_out, "")] if view.left_out else [])]
+
+
+def _counted(left_out: Sequence[admin.NodeExecution], parent: str) -> str:
+    ended, execution = sum(map(has_ended, left_out)), left_out[0].id.execution_id
+    command = f"elevon get nodes {reference(execution)}" + (f" --parent {parent}" if parent else "")
+    return f"[dim]… {len(left_out)} more nodes, {ended} of them ended: {escaped(command)} lists them[/]"
 
 
 def line(node: NodeView) -> str:
@@ -329,8 +342,11 @@ def line(node: NodeView) -> str:
 
 def first_line(text: str) -> str:
     """The line that says what happened; flytekit puts it below the trace, after the word `Message`."""
-    told = text.rpartition("Message:")[2]
-    return next((line.strip() for line in told.splitlines() if line.strip()), "")
+    for told in reversed(text.split("Message:")):  # what happened may itself end with the word
+        for line in told.splitlines():
+            if line.strip():
+                return line.strip()
+    return ""
 
 
 def literals(values: core.LiteralMap) -> list[tuple[str, str]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -41,26 +41,36 @@ def describe(
     key = execution_id(execution, project, domain)
 
     async def ask(client: Client) -> tuple[ExecutionView, admin.WorkflowExecutionGetDataResponse]:
-        from elevon_idl.admin import v1 as admin
-
         from elevon.commands.execution_tree import ExecutionReader
 
-        view = await ExecutionReader(client, key).read()
-        return view, await client.admin.GetExecutionData(admin.WorkflowExecutionGetDataRequest(id=key))
+        return await ExecutionReader(client, key).read(), await _values(client, key)
 
-    view, data = run(target, ask)
     if output is Format.TABLE:
-        show(view, data)
+        show(*run(target, ask))
     else:
-        show_data(
-            {
-                "execution": as_data(view.execution),
-                "nodes": [as_data(node.execution) for top in view.nodes for node in top.all()],
-                "inputs": as_data(data.full_inputs),
-                "outputs": as_data(data.full_outputs),
-            },
-            output,
-        )
+        show_data(run(target, lambda client: everything(client, key)), output)
+
+
+async def everything(client: Client, key: core.WorkflowExecutionIdentifier) -> dict[str, Any]:
+    """What programs are told of an execution: it, every one of its nodes, its inputs and outputs."""
+    from elevon.commands.execution_tree import is_hidden
+    from elevon.commands.walking import all_whole, every_node
+
+    execution = await client.execution(key)
+    nodes = [node async for node in every_node(client, key) if not is_hidden(node)]
+    data = await _values(client, key)
+    return {
+        "execution": as_data(execution),
+        "nodes": [as_data(node) for node in await all_whole(client, nodes)],
+        "inputs": as_data(data.full_inputs),
+        "outputs": as_data(data.full_outputs),
+    }
+
+
+async def _values(client: Client, key: core.WorkflowExecutionIdentifier) -> admin.WorkflowExecutionGetDataResponse:
+    from elevon_idl.admin import v1 as admin
+
+    return await client.admin.GetExecutionData(admin.WorkflowExecutionGetDataRequest(id=key))
 
 
 def show(view: ExecutionView, data: admin.WorkflowExecutionGetDataResponse) -> None:
@@ -137,7 +147,7 @@ async def live(changes: AsyncIterator[ExecutionView]) -> ExecutionView:
 
 
 async def _line_by_line(changes: AsyncIterator[ExecutionView]) -> ExecutionView:
-    from elevon.commands.execution_tree import line, waiting_reason
+    from elevon.commands.execution_tree import line, not_shown, waiting_reason
 
     terminal, seen, waited = console(), dict[str, str](), ""
     async for view in changes:
@@ -148,6 +158,8 @@ async def _line_by_line(changes: AsyncIterator[ExecutionView]) -> ExecutionView:
             if seen.get(node.execution.id.node_id) != node.phase:
                 seen[node.execution.id.node_id] = node.phase
                 terminal.print(line(node), soft_wrap=True)
+    for told in not_shown(view):
+        terminal.print(told, soft_wrap=True)
     terminal.print(f"{escaped(view.execution.id.name)}  {coloured(view.phase)}")
     return view
 

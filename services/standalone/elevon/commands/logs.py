@@ -64,6 +64,8 @@ class Logs:
         self._attempts_seen = set[int]()
         self._hinted = False
         self._last = ""
+        self._printed = False
+        self._line_ended = True
         self._terminal = console()
 
     async def print(self, following: bool) -> None:
@@ -79,7 +81,7 @@ class Logs:
                 break
             self._hint()
             await asyncio.sleep(FOLLOW_SECONDS)
-        if not self._read:
+        if not self._printed:
             self._say_why_nothing(execution)
 
     def _hint(self) -> None:
@@ -139,17 +141,25 @@ class Logs:
             while chunk := log.read(CHUNK):
                 self._head(title)
                 self._read[uri] += len(chunk)
+                self._line_ended = chunk.endswith(b"\n")
                 typer.echo(chunk, nl=False)
 
     def _name(self, title: str, where: str) -> None:
         if where not in self._read:
             self._read[where] = 0
-            self._terminal.print(f"[bold]{escaped(title)}[/] {escaped(where)}", soft_wrap=True)
+            self._print(f"[bold]{escaped(title)}[/] {escaped(where)}")
 
     def _head(self, title: str) -> None:
         if self._last != title:
             self._last = title
-            self._terminal.print(f"[bold]── {escaped(title)}")
+            self._print(f"[bold]── {escaped(title)}")
+
+    def _print(self, line: str) -> None:
+        """Print a line of its own, be the log before it cut off within one."""
+        if not self._line_ended:
+            typer.echo()
+        self._printed = self._line_ended = True
+        self._terminal.print(line, soft_wrap=True)
 
 
 def attempts_of(task: admin.TaskExecution) -> Iterator[tuple[str, int, Sequence[core.TaskLog]]]:

@@ -175,7 +175,9 @@ async def _applied(
 
     request = admin.ApplyRetentionPolicyRequest(project=project, domain=domain, dry_run=dry_run)
     last, kept = None, list["admin.KeptExecution"]()
-    with Progress(console=console(), transient=True, disable=output is not Format.TABLE) as progress:
+    terminal = console()
+    silent = output is not Format.TABLE or not terminal.is_terminal
+    with Progress(console=terminal, transient=True, disable=silent) as progress:
         bar = progress.add_task("executions", total=None)
         async for last in client.retention.ApplyRetentionPolicy(request):
             seen = last.counts.executions + last.counts.outlines
