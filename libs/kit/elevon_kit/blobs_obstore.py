@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from elevon_core.errors import ElevonError, InvalidArgument, PermissionDenied, Unavailable
+from elevon_core.portions import portions
 
 from elevon_kit.blobs import BlobNotFound, BlobPlace, BlobStore, BlobTooLarge, Method, parse
 from elevon_kit.blobs_local import LocalBlobStore
@@ -99,9 +100,8 @@ class ObjectBlobStore:
             return await self._local.delete_prefix(uri)
         async with _translated(uri):
             store = self._store(place)
-            keys = await self._keys(place)
-            for start in range(0, len(keys), DELETE_BATCH):
-                await store.delete_async(keys[start : start + DELETE_BATCH])
+            for some in portions(await self._keys(place), DELETE_BATCH):
+                await store.delete_async(some)
         return None
 
     async def list(self, prefix: str) -> list[str]:

@@ -228,6 +228,46 @@ async def test_nothing_that_was_decided_is_launched_after_a_deactivation(databas
     assert {(each.status.name, each.reason) for each in ticks} == {("SKIPPED", "the launch plan was deactivated")}
 
 
+@pytest.mark.parametrize("decided", [True, False])
+async def test_deactivating_the_last_version_stops_what_earlier_ones_left(database: Database, decided: bool) -> None:
+    plans, second = SqlLaunchPlans(database), EntityKey("p", "d", "minutes", "v2")
+    world = World(await activated(database, {"minutes": PLANS["minutes"], "other": PLANS["minutes"]}, MARCH))
+    await add_plan(database, second, PLANS["minutes"])
+    replicas = [world.replica()]
+    await work_off(replicas)
+    world.now = MARCH + 5 * MINUTE
+    world.launcher.refusals = {"minutes": Unavailable("away"), "other": Unavailable("away")}
+    if decided:
+        await work_off(replicas)
+    await plans.activate(second, world.now)
+    if decided:
+        world.now += MINUTE
+        await work_off(replicas)
+    await plans.deactivate(second, world.now)
+    world.launcher.refusals.clear()
+    world.now += 10 * MINUTE
+    await work_off(replicas)
+    assert world.launched("minutes") == []
+    assert len(world.launched("other")) == (16 if decided else 15)
+    ticks = await world.repository.ticks(EntityScope("p", "d", "minutes"), (), Page(None))
+    assert {(each.status.name, each.reason) for each in ticks} == {("SKIPPED", "the launch plan was deactivated")}
+    assert sum(each.count for each in ticks) == (6 if decided else 5)
+
+
+async def test_deactivating_a_version_that_is_not_active_leaves_the_active_one(database: Database) -> None:
+    plans, second = SqlLaunchPlans(database), EntityKey("p", "d", "minutes", "v2")
+    world = World(await activated(database, {"minutes": PLANS["minutes"]}, MARCH))
+    await add_plan(database, second, PLANS["minutes"])
+    world.now = MARCH + 5 * MINUTE
+    await plans.activate(second, world.now)
+    await plans.deactivate(EntityKey("p", "d", "minutes", "v1"), world.now)
+    world.now += 10 * MINUTE
+    await work_off([world.replica()])
+    assert await world.statuses() == {"LAUNCHED": 10, "SKIPPED": 5}
+    versions = {each.spec.launch_plan.version for each in world.launcher.created.values()}
+    assert versions == {"v2"}
+
+
 class Deactivating(MemoryLauncher):
     """Deactivates the launch plan of the first execution that it makes."""
 

@@ -7,6 +7,7 @@ from typing import cast
 
 import grpc
 from elevon_core.errors import NotFound
+from elevon_core.portions import portions
 from elevon_idl.catalog import v1 as catalog
 from elevon_idl.catalog.v1 import catalog_admin_service_pb2_grpc, data_catalog_pb2_grpc
 from elevon_idl.core import v1 as core
@@ -76,8 +77,8 @@ class GrpcMemoCatalog:
     async def evict_pointing(self, places: Sequence[str], *, dry_run: bool) -> int:
         """See CachedResults."""
         count = 0
-        for start in range(0, len(places), PLACES_AT_ONCE):
-            request = catalog.EvictPointingRequest(places=places[start : start + PLACES_AT_ONCE], dry_run=dry_run)
+        for some in portions(places, PLACES_AT_ONCE):
+            request = catalog.EvictPointingRequest(places=some, dry_run=dry_run)
             with translate_errors(WHERE):
                 count += (await self._upkeep.EvictPointing(request, timeout=self._timeout)).deleted_artifacts
         return count

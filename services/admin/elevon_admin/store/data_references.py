@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from elevon_core.portions import portions
 from elevon_kit.database import Database
 from elevon_kit.sqlalchemy_asyncio import AsyncConnection
 from sqlalchemy import select, text
@@ -40,10 +41,8 @@ async def still_there(connection: AsyncConnection, rows: Sequence[int]) -> set[i
 async def referring(connection: AsyncConnection, remains: Remains) -> list[Referring]:
     """Other executions with a value that points at the data of one."""
     found: dict[int, Referring] = {}
-    places = remains.places()
-    for start in range(0, len(places), PLACES_AT_ONCE):
-        chunk = places[start : start + PLACES_AT_ONCE]
-        query = _REFERRING.where(data_references.c.place.in_(chunk), _COLUMNS.id != remains.row_id)
+    for some in portions(remains.places(), PLACES_AT_ONCE):
+        query = _REFERRING.where(data_references.c.place.in_(some), _COLUMNS.id != remains.row_id)
         for row in await connection.execute(query):
             key = ExecutionKey(row.project, row.domain, row.name)
             found[row.id] = Referring(row.id, key, row.created_at, bool(row.e))

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from elevon_core.errors import ElevonError
+from elevon_core.portions import portions
 from elevon_idl.admin import v1 as admin
 from elevon_kit.database import Database
 from elevon_kit.gathering import Gathered
@@ -215,8 +216,8 @@ class SqlEvents:
         async def work(connection: AsyncConnection) -> list[ElevonError | None]:
             families = await self._load(connection, wanted)
             outcomes: list[ElevonError | None] = []
-            for first in range(0, len(events), EVENTS_AT_ONCE):
-                outcomes += apply_events(families, events[first : first + EVENTS_AT_ONCE])
+            for some in portions(events, EVENTS_AT_ONCE):
+                outcomes += apply_events(families, some)
                 await asyncio.sleep(0)
             now = self._clock()
             await store_families(connection, families.by_execution.values(), now)

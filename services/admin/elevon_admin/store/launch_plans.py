@@ -18,7 +18,7 @@ from elevon_admin.domain.paging import Page
 from elevon_admin.domain.sorting import Sort
 from elevon_admin.store.listing import Columns, Entity, apply_listing
 from elevon_admin.store.registry_tables import ACTIVE, launch_plans, workflows
-from elevon_admin.store.schedules import begin_schedule, end_schedule
+from elevon_admin.store.schedules import begin_schedule, end_schedule, launch_no_more
 from elevon_admin.store.versioned import (
     LAUNCH_PLAN_FIELDS,
     WORKFLOW_FIELDS,
@@ -117,12 +117,18 @@ class SqlLaunchPlans:
 
     async def deactivate(self, key: EntityKey, now: int) -> None:
         """See LaunchPlanRepository."""
+        name = EntityScope(key.project, key.domain, key.name)
 
         async def work(connection: AsyncConnection) -> None:
             await _lock_name(connection, key)
             deactivated = await _required(connection, key)
             await _set_state(connection, key, admin.INACTIVE, now)
             await end_schedule(connection, deactivated.id, now, superseded=False)
+            versions = select(launch_plans.c.id).where(in_scope(launch_plans, name))
+            active = (await connection.execute(versions.where(launch_plans.c.state == admin.ACTIVE).limit(1))).first()
+            # Where no version is left, nothing of those that were active before is wanted either.
+            stopped = versions if active is None else versions.where(launch_plans.c.id == deactivated.id)
+            await launch_no_more(connection, stopped, now)
 
         await self._database.write(work)
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+from elevon_core.portions import portions
 from elevon_idl.admin import v1 as admin
 from elevon_idl.core import v1 as core
 from elevon_kit.sqlalchemy_asyncio import AsyncConnection
@@ -47,6 +48,7 @@ _BELOW = tuple(
 """Every table whose rows belong to an execution, with the column that says to which; children first."""
 
 ROWS_AT_ONCE = 500
+"""How many rows one statement names."""
 
 
 class SqlRetention(SqlReferences):
@@ -128,7 +130,7 @@ class SqlRetention(SqlReferences):
         """See RetentionRepository."""
         found: list[Remains] = []
         async with self._database.snapshot() as connection:
-            for portion in _portions(rows):
+            for portion in portions(rows, ROWS_AT_ONCE):
                 query = select(*_FOUND).where(executions.c.id.in_(portion))
                 found += [await _remains(connection, row) for row in (await connection.execute(query)).all()]
         return found
@@ -137,7 +139,7 @@ class SqlRetention(SqlReferences):
         """See RetentionRepository."""
 
         async def work(connection: AsyncConnection) -> None:
-            for portion in _portions(rows):
+            for portion in portions(rows, ROWS_AT_ONCE):
                 statement = update(executions).where(executions.c.id.in_(portion))
                 await connection.execute(statement.values(files_stay_until=until))
 
@@ -147,7 +149,7 @@ class SqlRetention(SqlReferences):
         """See RetentionRepository."""
         latest = 0
         async with self._database.snapshot() as connection:
-            for portion in _portions(rows):
+            for portion in portions(rows, ROWS_AT_ONCE):
                 query = select(func.max(executions.c.files_stay_until)).where(executions.c.id.in_(portion))
                 latest = max(latest, (await connection.execute(query)).scalar_one() or 0)
         return latest
@@ -181,7 +183,7 @@ class SqlRetention(SqlReferences):
 
         async def work(connection: AsyncConnection) -> set[int]:
             there = await _locked(connection, rows)
-            for portion in _portions(sorted(there)):
+            for portion in portions(sorted(there), ROWS_AT_ONCE):
                 for table, column in _BELOW:
                     await connection.execute(delete(table).where(column.in_(portion)))
                 await connection.execute(delete(executions).where(executions.c.id.in_(portion)))
@@ -195,7 +197,7 @@ class SqlRetention(SqlReferences):
 
         async def work(connection: AsyncConnection) -> set[int]:
             there = await _locked(connection, rows, executions.c.data_deleted_at.is_(None))
-            for portion in _portions(sorted(there)):
+            for portion in portions(sorted(there), ROWS_AT_ONCE):
                 for table in (task_executions, node_executions, data_references):
                     await connection.execute(delete(table).where(table.c.execution_id.in_(portion)))
                 where = executions.c.id.in_(portion)
@@ -247,16 +249,10 @@ async def _run(connection: AsyncConnection, statement: Any) -> None:
 async def _locked(connection: AsyncConnection, rows: Sequence[int], *conditions: Any) -> set[int]:
     """Those executions that are there; they are locked until the commit."""
     there = set[int]()
-    for portion in _portions(sorted(rows)):
+    for portion in portions(sorted(rows), ROWS_AT_ONCE):
         query = select(executions.c.id).where(executions.c.id.in_(portion), *conditions)
         there |= set(await connection.scalars(query.order_by(executions.c.id).with_for_update()))
     return there
-
-
-def _portions(rows: Sequence[int]) -> Iterator[Sequence[int]]:
-    """As many rows as one statement may name."""
-    for start in range(0, len(rows), ROWS_AT_ONCE):
-        yield rows[start : start + ROWS_AT_ONCE]
 
 
 def _old(project: str, domain: str, before: int, kept: Kept) -> list[Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any
 
+from elevon_core.portions import portions
 from elevon_idl.admin import v1 as admin
 from elevon_kit.database import Database
 from elevon_kit.gathering import Gathered
@@ -12,6 +13,7 @@ from elevon_kit.sqlalchemy_asyncio import AsyncConnection
 from sqlalchemy import (
     ColumnElement,
     Row,
+    Select,
     SmallInteger,
     and_,
     bindparam,
@@ -205,21 +207,27 @@ async def begin_schedule(connection: AsyncConnection, plan_row: int, now: int) -
 
 
 async def end_schedule(connection: AsyncConnection, plan_row: int, now: int, *, superseded: bool) -> None:
-    """Let the schedule of a version end, if it has one; the scheduler decides about what was due before.
-
-    What was decided already is launched if another version takes over, and skipped if none does, but for what was
-    launched by somebody who had no time to say so.
-    """
+    """Let the schedule of a version end, if it has one; the scheduler decides about what was due before."""
     change = update(schedules).where(schedules.c.launch_plan_id == plan_row, text(OPEN))
     await connection.execute(change.values(ended_at=now, superseded=superseded, due_at=now))
-    if not superseded:
-        # After the schedule, whose row makes decisions that are being written finish first.
-        waiting = and_(schedule_ticks.c.launch_plan_id == plan_row, text(WAITING))
-        found = [_tick(row) for row in await connection.execute(_TICKS.where(waiting))]
-        for start in range(0, len(found), KEYS_AT_ONCE):
-            launched = schedule_ticks.c.id.in_(await _launched(connection, found[start : start + KEYS_AT_ONCE]))
-            await connection.execute(update(schedule_ticks).where(launched).values(_values(TickStatus.LAUNCHED, "")))
-        await connection.execute(update(schedule_ticks).where(waiting).values(_values(TickStatus.SKIPPED, DEACTIVATED)))
+
+
+async def launch_no_more(connection: AsyncConnection, plan_rows: Select[int], now: int) -> None:
+    """Let nothing more be launched of versions whose schedules have ended.
+
+    What was due before and is not decided, and what is decided and not launched, is skipped, but for what was launched
+    by somebody who had no time to say so.
+    """
+    ended = and_(schedules.c.launch_plan_id.in_(plan_rows), schedules.c.ended_at.is_not(None))
+    # The moment is changed for those who are deciding: they see that theirs is not the row they have read.
+    await connection.execute(update(schedules).where(ended).values(superseded=False, due_at=now))
+    # After the schedules, whose rows make decisions that are being written finish first.
+    waiting = and_(schedule_ticks.c.launch_plan_id.in_(plan_rows), text(WAITING))
+    found = [_tick(row) for row in await connection.execute(_TICKS.where(waiting))]
+    for portion in portions(found, KEYS_AT_ONCE):
+        launched = schedule_ticks.c.id.in_(await _launched(connection, portion))
+        await connection.execute(update(schedule_ticks).where(launched).values(_values(TickStatus.LAUNCHED, "")))
+    await connection.execute(update(schedule_ticks).where(waiting).values(_values(TickStatus.SKIPPED, DEACTIVATED)))
 
 
 async def _launched(connection: AsyncConnection, ticks: Sequence[StoredTick]) -> list[int]:

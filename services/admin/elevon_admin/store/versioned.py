@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from elevon_core.errors import AlreadyExists
+from elevon_core.portions import portions
 from elevon_idl.admin import v1 as admin
 from elevon_kit.database import Database
 from elevon_kit.gathering import Gathered
@@ -163,11 +164,9 @@ def in_scope(table: Table, scope: EntityScope) -> ColumnElement[bool]:
     return and_(*conditions)
 
 
-def in_portions(keys: Iterable[EntityKey]) -> Iterator[list[EntityKey]]:
-    """The keys without repetitions, in lists small enough for one SELECT."""
-    distinct = list(dict.fromkeys(keys))
-    for start in range(0, len(distinct), KEYS_AT_ONCE):
-        yield distinct[start : start + KEYS_AT_ONCE]
+def in_portions(keys: Iterable[EntityKey]) -> Iterator[Sequence[EntityKey]]:
+    """The keys without repetitions, in portions small enough for one SELECT."""
+    return portions(list(dict.fromkeys(keys)), KEYS_AT_ONCE)
 
 
 def insert_missing(dialect: str, table: Table) -> Insert:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import TypeVar
 
 from elevon_core.errors import InvalidArgument
 from elevon_core.identifiers import validate_execution_identifier
+from elevon_core.portions import portions
 from elevon_idl.admin import v1 as admin
 
 from elevon_admin.domain.event_batches import missing_execution
@@ -136,7 +137,7 @@ class Watch:
     async def _nodes_named(
         self, key: ExecutionKey, node_ids: Sequence[str]
     ) -> AsyncIterator[Mapping[str, Changed[StoredNode]]]:
-        for some in _portions(node_ids):
+        for some in portions(node_ids, MOST_ROWS):
             rows = await self._changes.nodes(key, some)
             yield {changed.row.key.node_id: changed for changed in rows}
 
@@ -154,7 +155,7 @@ class Watch:
     async def _executions_named(
         self, keys: Sequence[ExecutionKey]
     ) -> AsyncIterator[Mapping[ExecutionKey, Changed[StoredExecution]]]:
-        for some in _portions(keys):
+        for some in portions(keys, MOST_ROWS):
             yield await self._changes.executions(some)
 
 
@@ -167,8 +168,3 @@ def parse_token(token: str, now: int) -> int:
     if int(token) > now + SKEW:
         raise InvalidArgument.invalid("token", token, f"{_RULE}: it lies in the future")
     return int(token)
-
-
-def _portions(items: Sequence[Key]) -> Iterator[Sequence[Key]]:
-    for start in range(0, len(items), MOST_ROWS):
-        yield items[start : start + MOST_ROWS]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 from elevon_core.errors import Unavailable
+from elevon_core.portions import portions
 from elevon_kit.database import Database
 from elevon_kit.sqlalchemy_asyncio import AsyncConnection
 from elevon_kit.upserts import insert_into
@@ -49,6 +50,6 @@ async def take_over(connection: AsyncConnection, locations: Sequence[str]) -> No
             raise Unavailable("storing the values took too long and they were cleaned up: repeat the call")
 
 
-def chunks(items: Sequence[Item]) -> list[Sequence[Item]]:
+def chunks(items: Sequence[Item]) -> Iterator[Sequence[Item]]:
     """The items in pieces that one statement can carry."""
-    return [items[start : start + CHUNK] for start in range(0, len(items), CHUNK)]
+    return portions(items, CHUNK)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from elevon_core.errors import InvalidArgument
+from elevon_core.portions import portions
 from elevon_idl.catalog import v1 as catalog
 
 from elevon_catalog.domain import validation
@@ -57,10 +58,9 @@ class Memo:
         oldest = self._oldest(validation.duration(request.max_age, request.HasField("max_age"), "max_age"))
         results: list[catalog.LookupResult] = []
         budget = self._rules.answer_bytes
-        for start in range(0, len(keys), LOOKUP_CHUNK):
-            chunk = keys[start : start + LOOKUP_CHUNK]
+        for number, chunk in enumerate(portions(keys, LOOKUP_CHUNK)):
             if budget > 0:
-                answered, used = await self._answer(chunk, oldest, budget, first=start == 0)
+                answered, used = await self._answer(chunk, oldest, budget, first=number == 0)
                 results += answered
                 budget -= used
             else:

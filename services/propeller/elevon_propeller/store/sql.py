@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from typing import Any, cast
 
+from elevon_core.portions import portions
 from elevon_kit.database import Database, UniqueViolation
 from elevon_kit.many_rows import ManyRows
 from elevon_kit.sqlalchemy_asyncio import AsyncConnection
@@ -162,10 +163,8 @@ class SqlStore:
     async def nodes(self, keys: Collection[int]) -> dict[int, list[NodeRow]]:
         """The node rows of some executions."""
         found: dict[int, list[NodeRow]] = {key: [] for key in keys}
-        ordered = sorted(keys)
         async with self._database.snapshot() as connection:
-            for start in range(0, len(ordered), KEYS_PER_QUERY):
-                part = ordered[start : start + KEYS_PER_QUERY]
+            for part in portions(sorted(keys), KEYS_PER_QUERY):
                 for row in await connection.execute(select(nodes).where(nodes.c.execution.in_(part))):
                     found[row.execution].append(_node_row(row))
         return found
@@ -173,10 +172,8 @@ class SqlStore:
     async def chunks(self, keys: Collection[int]) -> dict[int, list[ChunkRow]]:
         """The elements of arrays of some executions."""
         found: dict[int, list[ChunkRow]] = {key: [] for key in keys}
-        ordered = sorted(keys)
         async with self._database.snapshot() as connection:
-            for start in range(0, len(ordered), KEYS_PER_QUERY):
-                part = ordered[start : start + KEYS_PER_QUERY]
+            for part in portions(sorted(keys), KEYS_PER_QUERY):
                 for row in await connection.execute(select(chunks).where(chunks.c.execution.in_(part))):
                     found[row[0]].append(ChunkRow(node_id=row[1], number=row[2], data=bytes(row[3])))
         return found

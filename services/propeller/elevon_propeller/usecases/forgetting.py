@@ -6,6 +6,7 @@ import asyncio
 
 from elevon_core import identifiers, naming
 from elevon_core.errors import FailedPrecondition
+from elevon_core.portions import portions
 from elevon_idl.propeller import v1 as propeller
 from elevon_kit.blobs import BlobStore
 
@@ -45,8 +46,7 @@ class Forgetting:
             for number in range(of_node.attempts)
         ]
         folders += [raw_folder(raw, name) for name in names]
-        for start in range(0, len(folders), DELETIONS_AT_ONCE):
-            some = folders[start : start + DELETIONS_AT_ONCE]
+        for some in portions(folders, DELETIONS_AT_ONCE):
             await asyncio.gather(*(self._blobs.delete_prefix(folder) for folder in some))
         await self._plugins.forget(names)
         if row is not None:
