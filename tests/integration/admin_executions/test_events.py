@@ -234,6 +234,18 @@ async def test_what_is_too_large_for_an_answer_is_told_as_an_address(admin: Admi
     assert (await read(whole.outputs.url)).status_code == 404
 
 
+async def test_what_is_too_large_and_lies_elsewhere_is_not_called_absent(admin: Admin, tmp_path: Path) -> None:
+    file = tmp_path / "elsewhere.pb"
+    file.write_bytes(large_literals(3 * 1024 * 1024).SerializeToString())
+    identifier = await launched(admin)
+    await admin.report_node(identifier, "n0", NODE.SUCCEEDED, 1, output_uri=f"file://{file}")
+    request = node_execution_pb2.NodeExecutionGetDataRequest(id=node_id_of(identifier, "n0"))
+    assert not (await admin.stub.GetNodeExecutionData(request)).outputs.ByteSize()
+    url = "flyte://v1/flytesnacks/development/x/n0/o/o0"
+    told = f"{url} has {file.stat().st_size} bytes, which is too much for an answer: it is the file file://{file}"
+    await refused(admin.data.GetData(dataproxy_pb2.GetDataRequest(flyte_url=url)), EXHAUSTED, told)
+
+
 async def test_unreadable_outputs_are_answered_empty(admin: Admin) -> None:
     identifier = await launched(admin)
     await admin.report(identifier, WORKFLOW.SUCCEEDED, 1, output_uri="file:///nowhere/outputs.pb")

@@ -57,6 +57,13 @@ async def test_a_file_is_no_folder(tmp_path: Path) -> None:
         await store.read(f"{tmp_path}")
 
 
+async def test_what_may_have_no_end_is_not_read(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", Path("/dev/zero")):
+        with pytest.raises(FailedPrecondition, match=f"{path} is no file"):
+            await LocalBlobStore().read(path.as_uri(), limit=10)
+
+
 async def test_a_store_that_does_not_answer_is_unavailable(unused_address: str) -> None:
     settings = BlobSettings.model_validate(
         {

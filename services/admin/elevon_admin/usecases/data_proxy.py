@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
-from elevon_core.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound, ResourceExhausted
+from elevon_core.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound
 from elevon_core.identifiers import validate_part
 from elevon_idl.admin import v1 as admin
 from elevon_idl.core import v1 as core
@@ -17,6 +17,7 @@ from elevon_kit.blobs import BlobNotFound, BlobStore, join
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from elevon_admin.domain.executions import StoredNode, StoredTaskExecution
 from elevon_admin.domain.flyte_urls import ArtifactKind, FlyteUrl, parse_flyte_url
 from elevon_admin.domain.sayable import check_duration
 from elevon_admin.domain.times import duration_nanoseconds
@@ -117,19 +118,17 @@ class DataProxy:
         return response
 
     async def get(self, request: admin.GetDataRequest) -> admin.GetDataResponse:
-        """What a `flyte://` URL names; raises InvalidArgument for what cannot be named so, NotFound for no node."""
+        """What a `flyte://` URL names.
+
+        Raises InvalidArgument for what cannot be named so, NotFound for no node, ResourceExhausted for too much.
+        """
         if not request.flyte_url:
             raise InvalidArgument.missing("flyte_url")
         url = parse_flyte_url(request.flyte_url)
         if url.kind is ArtifactKind.DECK:
             deck = await self._deck(url.node.identifier(), self._links.longest)
             return admin.GetDataResponse(pre_signed_urls=deck)
-        literals, place = await self._literals(url)
-        if place.bytes:
-            raise ResourceExhausted(
-                f"{request.flyte_url} has {place.bytes} bytes, which is too much for an answer: download it from "
-                "where GetNodeExecutionData or GetTaskExecutionData say"
-            )
+        literals = await self._values(url, request.flyte_url)
         if not url.name:
             return admin.GetDataResponse(literal_map=literals)
         if url.name not in literals.literals:
@@ -137,18 +136,15 @@ class DataProxy:
             raise InvalidArgument.invalid("flyte_url", request.flyte_url, f"no literal {url.name} (there are: {known})")
         return admin.GetDataResponse(literal=literals.literals[url.name])
 
-    async def _literals(self, url: FlyteUrl) -> tuple[core.LiteralMap, admin.UrlBlob]:
-        found: admin.NodeExecutionGetDataResponse | admin.TaskExecutionGetDataResponse
+    async def _values(self, url: FlyteUrl, given: str) -> core.LiteralMap:
+        found: StoredNode | StoredTaskExecution | None
         if url.attempt is None:
-            found = await self._data.of_node(url.node.identifier())
+            found = await self._queries.node(url.node.identifier())
         else:
-            attempt = await self._queries.attempt(url.node, url.attempt)
-            if attempt is None:
-                raise InvalidArgument.invalid("flyte_url", url.attempt, f"{url.node} has no such attempt")
-            found = await self._data.of_stored_task(attempt)
-        if url.kind is ArtifactKind.INPUTS:
-            return found.full_inputs, found.inputs
-        return found.full_outputs, found.outputs
+            found = await self._queries.attempt(url.node, url.attempt)
+        if found is None:
+            raise InvalidArgument.invalid("flyte_url", url.attempt, f"{url.node} has no such attempt")
+        return await self._data.values(found.inputs if url.kind is ArtifactKind.INPUTS else found.outputs, given)
 
     async def _deck(self, identifier: core.NodeExecutionIdentifier, expires: timedelta) -> admin.PreSignedURLs:
         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from elevon_core.errors import Internal, NotFound
+from elevon_core.errors import Internal, NotFound, ResourceExhausted
 from elevon_core.identifiers import validate_execution_identifier
 from elevon_idl.admin import v1 as admin
 from elevon_idl.core import v1 as core
@@ -10,7 +10,7 @@ from elevon_kit.blobs import BlobNotFound
 from google.protobuf.message import DecodeError
 
 from elevon_admin.domain.event_batches import missing_execution
-from elevon_admin.domain.executions import StoredNode, StoredTaskExecution
+from elevon_admin.domain.executions import StoredNode
 from elevon_admin.domain.flyte_urls import node_urls, task_urls
 from elevon_admin.domain.records import ExecutionKey, StoredLiterals
 from elevon_admin.execution_ports import ExecutionRepository
@@ -70,10 +70,7 @@ class ExecutionData:
 
     async def of_task(self, identifier: core.TaskExecutionIdentifier) -> admin.TaskExecutionGetDataResponse:
         """Inputs and outputs of a task attempt; raises NotFound."""
-        return await self.of_stored_task(await self._queries.task(identifier))
-
-    async def of_stored_task(self, stored: StoredTaskExecution) -> admin.TaskExecutionGetDataResponse:
-        """As `of_task`, for one that was read already."""
+        stored = await self._queries.task(identifier)
         inputs, full_inputs = await self._shown(stored.inputs)
         outputs, full_outputs = await self._shown(stored.outputs)
         return admin.TaskExecutionGetDataResponse(
@@ -88,6 +85,18 @@ class ExecutionData:
         """The workflow that a dynamic node made; raises NotFound for any other node, Internal when it is unreadable."""
         stored = await self._queries.node(identifier)
         return admin.DynamicNodeWorkflowResponse(compiled_workflow=await self._dynamic_closure(stored))
+
+    async def values(self, stored: StoredLiterals | None, what: str) -> core.LiteralMap:
+        """Inputs or outputs that were found already; raises ResourceExhausted for what is too large to be answered."""
+        shown = await self._literals.shown(stored)
+        if stored is not None and shown.oversize:
+            here = self._links.plain(stored.uri) is not None
+            where = "download it from where GetNodeExecutionData or GetTaskExecutionData say"
+            raise ResourceExhausted(
+                f"{what} has {shown.oversize} bytes, which is too much for an answer: "
+                + (where if here else f"it is the file {stored.uri}")
+            )
+        return shown.literals
 
     async def _shown(self, stored: StoredLiterals | None) -> tuple[admin.UrlBlob, core.LiteralMap]:
         """Literals, or where to download them from, which is empty where they are answered or cannot be had."""
