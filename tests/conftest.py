@@ -11,12 +11,12 @@ import signal
 import subprocess
 import sys
 import tempfile
-import urllib.error
 import urllib.request
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")  # before gRPC is imported; see elevon_kit
 
@@ -28,10 +28,13 @@ from tests.servers import LOOPBACK, end, free_port, wait_until
 
 FreshDatabase = Callable[[], str]
 
-if (
-    signal.getsignal(signal.SIGINT) is signal.SIG_IGN
-):  # as in jobs of a shell's background; tests interrupt what they begin
+# As in jobs of a shell's background; tests interrupt what they begin.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# How long an example takes says more about the machine than about what is tested.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 
 LONG = ("tests/simulation/", "tests/e2e/", "tests/load/", "tests/packaging/", "tests/integration/standalone/")
 """Where a file can take a minute or more."""
@@ -119,7 +122,7 @@ def s3_endpoint() -> Iterator[str]:
     url = f"http://{LOOPBACK}:{port}"
 
     def answers() -> bool:
-        with contextlib.suppress(urllib.error.URLError, ConnectionError), urllib.request.urlopen(url, timeout=5):
+        with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=5):
             return True
         return False
 

@@ -14,12 +14,20 @@ LOOPBACK = "127.0.0.1"
 START_SECONDS = 60
 
 
+_KEPT: list[socket.socket] = []
+
+
 def free_port() -> int:
-    """Answer a port that nobody listens on at this moment."""
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Answer a port that nobody listens on, and that nobody who asks for any port is given while this process lives.
+
+    A server that asks for this one, and may reuse addresses as all do, can listen there.
+    """
+    kept = socket.socket()
+    kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    kept.bind((LOOPBACK, 0))
+    _KEPT.append(kept)
+    port: int = kept.getsockname()[1]
+    return port
 
 
 def wait_until(ready: Callable[[], bool], process: subprocess.Popen[bytes], log: Path) -> None:

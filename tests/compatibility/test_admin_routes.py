@@ -36,7 +36,7 @@ async def check_over_http(world: Admin, rpc: Rpc, content_type: str, store: str)
     """Assert that the cases whose identifiers a path can say are answered as the table says; answers their number."""
     rule, tried = RULES[rpc.name], 0
     async with (
-        httpx.AsyncClient(base_url=f"http://{world.app.http_address}") as http,
+        httpx.AsyncClient(base_url=f"http://{world.app.http_address}", timeout=60) as http,
         grpc.aio.insecure_channel(world.app.grpc_address) as channel,
     ):
         for case in rpc.cases:

@@ -144,7 +144,7 @@ def test_one_element_is_tried_again_alone(plane: Plane, tmp_path: Path) -> None:
 
 def test_what_cannot_succeed_any_more_is_stopped(plane: Plane, tmp_path: Path) -> None:
     execution = plane.launch("mapping.hopeless", VERSION, arguments(range(3), witness=str(tmp_path)))
-    closure = plane.wait(execution, 40).closure
+    closure = plane.wait(execution, 90).closure
     assert Phase.Name(closure.phase) == "FAILED"
     assert list(tmp_path.glob("*.finished")) == []
     assert "[0]: " in closure.error.message

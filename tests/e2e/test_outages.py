@@ -44,7 +44,7 @@ def test_without_admin_work_goes_on(own: Plane, tmp_path: Path) -> None:
     own.stop("admin")
     until(lambda: engine_phase(own, execution) == core.WorkflowExecution.SUCCEEDED, 60, "the engine to finish")
     own.start("admin")
-    ended = own.wait(execution, 15)
+    ended = own.wait(execution, 60)
     assert Phase.Name(ended.closure.phase) == "SUCCEEDED"
     assert own.outputs(execution)["o0"].scalar.primitive.integer == 2
     assert {"start-node", "n0", "end-node"} <= set(own.nodes(execution))

@@ -214,6 +214,6 @@ async def test_an_admin_out_of_reach_is_unavailable() -> None:
     opened = channel("127.0.0.1:1")
     try:
         with pytest.raises(Unavailable):
-            await GrpcAdminService(opened, timeout=2).outcome(child("any"))
+            await GrpcAdminService(opened, timeout=60).outcome(child("any"))
     finally:
         await opened.close()

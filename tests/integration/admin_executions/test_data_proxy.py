@@ -55,12 +55,12 @@ async def admin(sqlite_url: str, tmp_path: Path) -> Any:
 
 
 async def put(url: str, content: bytes, headers: Mapping[str, str] | None = None) -> httpx.Response:
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(timeout=60) as client:
         return await client.put(url, content=content, headers=headers)
 
 
 async def get(url: str, method: str = "GET") -> httpx.Response:
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(timeout=60) as client:
         return await client.request(method, url)
 
 
@@ -147,7 +147,7 @@ async def test_tampered_and_expired_addresses_are_refused(admin: Admin, tmp_path
     assert (await get(url.replace("a.py", quote("../../secret")))).status_code == 403
     short = await admin.data.CreateUploadLocation(upload(expires_in=Duration(nanos=1_000)))
     assert (await put(short.signed_url, CONTENT)).status_code == 403
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(timeout=60) as client:
         assert (await client.post(url, content=CONTENT)).status_code in (404, 405)
     assert [path for path in (tmp_path / "blobs").rglob("*") if path.is_file()] == []
 
@@ -351,7 +351,7 @@ async def test_large_outputs_in_an_object_store_are_downloaded_from_there(
         await admin.report(identifier, WORKFLOW.SUCCEEDED, 1, output_uri=location.native_url)
         data = await admin.stub.GetExecutionData(execution_pb2.WorkflowExecutionGetDataRequest(id=identifier))
         assert data.outputs.bytes == len(content)
-        async with httpx.AsyncClient(follow_redirects=True) as client:
+        async with httpx.AsyncClient(follow_redirects=True, timeout=60) as client:
             answer = await client.get(data.outputs.url)
         assert answer.content == content
         assert answer.history[0].headers["access-control-allow-origin"] == "*"

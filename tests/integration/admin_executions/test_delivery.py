@@ -176,7 +176,7 @@ async def test_what_happened_is_counted(sqlite_url: str, tmp_path: Path) -> None
             await admin.launch(await admin.register(), "x")
             await delivered(admin, "x")
             await admin.report(execution_id("x"), WORKFLOW.RUNNING, 1)
-            async with httpx.AsyncClient() as client:
+            async with httpx.AsyncClient(timeout=60) as client:
                 page = (await client.get(f"http://{admin.app.http_address}/metrics")).text
     finally:
         configured.stop()

@@ -197,7 +197,7 @@ async def test_large_outputs_go_to_a_file_and_too_large_ones_are_refused(admin: 
 
 
 async def read(url: str) -> httpx.Response:
-    async with httpx.AsyncClient(follow_redirects=True) as client:
+    async with httpx.AsyncClient(follow_redirects=True, timeout=60) as client:
         return await client.get(url)
 
 

@@ -47,12 +47,14 @@ class Results:
 
     places: list[str] = field(default_factory=list)
     evicted: asyncio.Event = field(default_factory=asyncio.Event)
+    evicted_at: float = 0.0
 
     async def evict_pointing(self, places: Sequence[str], *, dry_run: bool) -> int:
         """Take out what points at places."""
         found = [place for place in self.places if place in places]
         if not dry_run:
             self.places = [place for place in self.places if place not in places]
+            self.evicted_at = time.monotonic()
             self.evicted.set()
         return len(found)
 
@@ -68,6 +70,7 @@ class Files:
     gone: dict[str, float] = field(default_factory=dict)
     failures: int = 0
     seconds: float = 0.0
+    gate: asyncio.Event | None = None
 
     async def delete(self, remains: Remains) -> None:
         """Delete them, unless that fails."""
@@ -75,6 +78,8 @@ class Files:
             self.failures -= 1
             raise Unavailable("down")
         await asyncio.sleep(self.seconds)
+        if self.gate is not None:
+            await self.gate.wait()
         self.gone[remains.key.name] = time.monotonic()
 
 
@@ -155,6 +160,7 @@ async def test_one_run_of_a_rule_at_a_time(bench: Bench) -> None:
     await bench.keeper.ended("x")
     await bench.keeper.put(executions_max_age=1)
     bench.cached("x")
+    bench.files.gate = asyncio.Event()
     retention = bench.retention()
     first = asyncio.create_task(applied(retention))
     await bench.results.evicted.wait()
@@ -162,17 +168,21 @@ async def test_one_run_of_a_rule_at_a_time(bench: Bench) -> None:
         with pytest.raises(FailedPrecondition, match="is being applied already"):
             await applied(other)
         assert not await other.apply_if_due(PROJECT, DOMAIN, BY_SCHEDULE)
+    bench.files.gate.set()
     assert (await first).counts.executions == 1
     await applied(retention)
 
 
 async def test_two_deletions_of_one_execution(bench: Bench) -> None:
     await bench.keeper.ended("x")
-    bench.files.seconds = 0.1
+    bench.files.gate = asyncio.Event()
     retention = bench.retention()
-    outcomes = await asyncio.gather(
-        *(retention.delete_execution(deletion("x")) for _ in range(3)), return_exceptions=True
-    )
+    deletions = asyncio.gather(*(retention.delete_execution(deletion("x")) for _ in range(3)), return_exceptions=True)
+    async with asyncio.timeout(60):
+        while len(await bench.runs()) < 3:
+            await asyncio.sleep(0.01)
+    bench.files.gate.set()
+    outcomes = await deletions
     deleted = [each for each in outcomes if isinstance(each, admin_v1.DeleteExecutionResponse)]
     assert [each.counts.executions for each in deleted] == [1]
     assert [type(each) for each in outcomes if isinstance(each, Exception)] == [NotFound, NotFound]
@@ -196,7 +206,7 @@ async def test_files_stay_after_an_eviction_that_was_interrupted(bench: Bench) -
     bench.cached("x")
     interrupted = asyncio.create_task(bench.retention().delete_execution(deletion("x")))
     await bench.results.evicted.wait()
-    began = time.monotonic()
+    began = bench.results.evicted_at
     await asyncio.sleep(SETTLE / 4)
     interrupted.cancel()
     await asyncio.wait([interrupted])
@@ -210,7 +220,7 @@ async def test_files_stay_after_an_eviction_by_a_run_that_goes_on(bench: Bench) 
     files = Files()
     first = asyncio.create_task(bench.retention().delete_execution(deletion("x")))
     await bench.results.evicted.wait()
-    began = time.monotonic()
+    began = bench.results.evicted_at
     second = asyncio.create_task(bench.retention(files=files).delete_execution(deletion("x")))
     await asyncio.wait([first, second])
     assert all(gone - began >= SETTLE * 0.9 for gone in (*bench.files.gone.values(), *files.gone.values()))
@@ -241,8 +251,10 @@ async def test_a_run_whose_process_was_killed(bench: Bench) -> None:
     # Nothing is written any more by a process that was killed: here, its database is closed.
     async with opened(bench.database.url.render_as_string(hide_password=False)) as lost:
         killed = Bench(bench.keeper, lost, bench.results)
-        run = asyncio.create_task(applied(killed.retention(settle=5, lease=1.0)))
-        await bench.results.evicted.wait()
+        run = asyncio.create_task(applied(killed.retention(settle=10, lease=3.0)))
+        evicted = asyncio.create_task(bench.results.evicted.wait())
+        await asyncio.wait([run, evicted], return_when=asyncio.FIRST_COMPLETED)
+        assert evicted.done()
         async with asyncio.timeout(30):
             while not (await bench.runs())[0].counts.cache_entries:
                 await asyncio.sleep(0.01)
@@ -250,7 +262,7 @@ async def test_a_run_whose_process_was_killed(bench: Bench) -> None:
     await asyncio.wait([run])
     (record,) = await bench.runs()
     assert (record.counts.cache_entries, record.HasField("ended_at")) == (1, False)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while not await bench.retention().apply_if_due(PROJECT, DOMAIN, BY_SCHEDULE):
             await asyncio.sleep(0.1)
     assert await bench.keeper.names() == set()
@@ -259,12 +271,13 @@ async def test_a_run_whose_process_was_killed(bench: Bench) -> None:
 async def test_the_right_to_apply_a_rule_is_renewed(bench: Bench) -> None:
     await bench.keeper.ended("x")
     await bench.keeper.put(executions_max_age=1)
-    bench.files.seconds = 3.0
-    run = asyncio.create_task(applied(bench.retention(lease=1.0)))
-    while not run.done():
+    bench.files.gate = asyncio.Event()
+    began = time.monotonic()
+    run = asyncio.create_task(applied(bench.retention(lease=6.0)))
+    while time.monotonic() < began + 8:
         await asyncio.sleep(0.1)
-        taken = await bench.retention().apply_if_due(PROJECT, DOMAIN, BY_SCHEDULE)
-        assert run.done() or not taken
+        assert not await bench.retention().apply_if_due(PROJECT, DOMAIN, BY_SCHEDULE)
+    bench.files.gate.set()
     assert (await run).counts.executions == 1
 
 

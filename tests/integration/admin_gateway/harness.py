@@ -209,7 +209,9 @@ async def world(folder: Path, **flags: Any) -> AsyncIterator[World]:
     url = f"sqlite+aiosqlite:///{folder}/admin.db"
     async with contextlib.AsyncExitStack() as stack:
         admin = await stack.enter_async_context(serving(url, folder / "blobs", **flags))
-        http = await stack.enter_async_context(httpx.AsyncClient(base_url=f"http://{admin.app.http_address}"))
+        http = await stack.enter_async_context(
+            httpx.AsyncClient(base_url=f"http://{admin.app.http_address}", timeout=60)
+        )
         channel = await stack.enter_async_context(grpc.aio.insecure_channel(admin.app.grpc_address))
         await admin.register("w")
         identifier = await admin.launch(plan_id("w"), "e1")

@@ -215,7 +215,7 @@ async def test_who_asks_too_often_is_told_when_to_come_back(tmp_path: Path) -> N
         body = refused.json()
         assert body["code"] == 8
         assert body["details"][0]["@type"] == "type.googleapis.com/google.rpc.RetryInfo"
-        async with httpx.AsyncClient(base_url=strict.http.base_url) as other:
+        async with httpx.AsyncClient(base_url=strict.http.base_url, timeout=60) as other:
             assert (await other.get("/api/v1/version")).status_code == 200
 
 

@@ -23,8 +23,11 @@ from tests.integration.admin_notifications.receivers import HttpReceiver, MailRe
 from tests.integration.admin_registry.harness import refused
 from tests.servers import free_port
 
-SEND = {"poll_seconds": 0.05, "longest_pause_seconds": 0.1, "timeout_seconds": 5, "lease_seconds": 10}
+SEND = {"poll_seconds": 0.05, "longest_pause_seconds": 0.1, "timeout_seconds": 30, "lease_seconds": 60}
 SECRET = "whsec_c2VjcmV0"
+IMPATIENT = {"timeout_seconds": 5, "lease_seconds": 10}
+"""With a receiver that hangs; with others a pause of the machine would have a message sent twice."""
+
 FAILED_ERROR = core_execution.ExecutionError(code="Boom", message="it broke", kind=core_execution.ExecutionError.USER)
 ENDS = (WORKFLOW.SUCCEEDED, WORKFLOW.FAILED)
 
@@ -180,7 +183,8 @@ async def test_a_webhook_in_trouble_gets_everything_once_it_is_back(
     http = HttpReceiver(mode=trouble, port=free_port())
     if trouble != "dead":
         await http.start()
-    async with serving(sqlite_url, tmp_path, **configured(http)) as admin:
+    flags = configured(http, send=IMPATIENT if trouble == "hang" else {})
+    async with serving(sqlite_url, tmp_path, **flags) as admin:
         target = await admin.register("w", **told(email("ops")))
         for number in range(5):
             await finish(admin, target, f"e{number}")
@@ -205,7 +209,8 @@ async def test_a_mail_server_in_trouble_gets_everything_once_it_is_back(
     mail = MailReceiver(mode=trouble, port=free_port())
     if trouble != "dead":
         await mail.start()
-    async with serving(sqlite_url, tmp_path, **configured(mail=mail)) as admin:
+    flags = configured(mail=mail, send=IMPATIENT if trouble == "hang" else {})
+    async with serving(sqlite_url, tmp_path, **flags) as admin:
         target = await admin.register("w", **told(email("a@example.com", "b@example.com")))
         for number in range(3):
             await finish(admin, target, f"e{number}")
@@ -379,7 +384,7 @@ async def test_events_go_out_as_cloud_events(database_url: str, tmp_path: Path) 
 async def test_nothing_is_kept_where_nobody_is_to_be_told(database_url: str, tmp_path: Path) -> None:
     async with serving(database_url, tmp_path, http={"enabled": True}) as admin:
         await finish(admin, await admin.register("w", **told(email("a@example.com"))), "x")
-        async with httpx.AsyncClient() as client:
+        async with httpx.AsyncClient(timeout=60) as client:
             assert (await client.get(f"http://{admin.app.http_address}/healthcheck")).status_code == 200
         async with grpc.aio.insecure_channel(admin.app.grpc_address) as channel:
             stub: Any = delivery_service_pb2_grpc.DeliveryServiceStub(channel)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -104,9 +104,10 @@ async def test_an_active_plan_is_launched_with_the_time_that_the_schedule_names(
     assert not await scheduled.ticks()
     await scheduled.set_state(launch_plan_pb2.ACTIVE)
     await eventually(lambda: len(scheduled.names()) >= 2, "two ticks are launched")
+    async with asyncio.timeout(60):  # outcomes are written in any order
+        while gap(launched := await scheduled.ticks(admin_idl.TICK_STATUS_LAUNCHED)) != 1_000_000_000:
+            await asyncio.sleep(0.02)
     await scheduled.set_state(launch_plan_pb2.INACTIVE)
-    await scheduled.settled()
-    launched = await scheduled.ticks(admin_idl.TICK_STATUS_LAUNCHED)
     for tick in launched[:2]:
         name = tick.execution_id.name
         found = await scheduled.admin.stub.GetExecution(
@@ -119,8 +120,12 @@ async def test_an_active_plan_is_launched_with_the_time_that_the_schedule_names(
         assert found.spec.launch_plan == plan_id("w")
         request = await delivered(scheduled.admin, name)
         assert request.inputs.literals["when"].scalar.primitive.datetime == tick.scheduled_at
-    gap = launched[1].due_at.ToNanoseconds() - launched[0].due_at.ToNanoseconds()
-    assert gap == 1_000_000_000
+
+
+def gap(ticks: Sequence[admin_idl.ScheduleTick]) -> int:
+    """Nanoseconds between the first two."""
+    first, second = (tick.due_at.ToNanoseconds() for tick in [*ticks, *[admin_idl.ScheduleTick()] * 2][:2])
+    return second - first
 
 
 async def test_replicas_launch_every_tick_once(postgres_url: str, tmp_path: Path) -> None:
@@ -137,11 +142,18 @@ async def test_replicas_launch_every_tick_once(postgres_url: str, tmp_path: Path
         await eventually(lambda: len(engine.created) >= 3, "three ticks are launched")
         await scheduled.set_state(launch_plan_pb2.INACTIVE)
         await scheduled.settled()
-        ticks = await scheduled.ticks(admin_idl.TICK_STATUS_LAUNCHED)
-        dues = [tick.due_at.ToNanoseconds() for tick in ticks]
+
+        async def both() -> tuple[list[str], list[str]]:
+            """The executions, and those that ticks name."""
+            executions = (await replicas[1].stub.ListExecutions(listing())).executions
+            ticks = await scheduled.ticks(admin_idl.TICK_STATUS_LAUNCHED)
+            return sorted(each.id.name for each in executions), sorted(tick.execution_id.name for tick in ticks)
+
+        async with asyncio.timeout(60):  # one that is launched while the plan is deactivated is told of afterwards
+            while (names := await both())[0] != names[1]:
+                await asyncio.sleep(0.1)
+        dues = [tick.due_at.ToNanoseconds() for tick in await scheduled.ticks(admin_idl.TICK_STATUS_LAUNCHED)]
         assert dues == [dues[0] + step * 1_000_000_000 for step in range(len(dues))]
-        executions = (await replicas[1].stub.ListExecutions(listing())).executions
-        assert sorted(each.id.name for each in executions) == sorted(tick.execution_id.name for tick in ticks)
 
 
 async def test_ticks_that_a_concurrency_policy_refuses_are_listed_as_skipped(scheduled: Scheduled) -> None:

@@ -110,6 +110,7 @@ async def activated(database: Database, plans: dict[str, admin.LaunchPlanSpec], 
     return SqlSchedules(database)
 
 
+@pytest.mark.timeout(600)
 async def test_a_month_of_minutes_a_few_at_a_time() -> None:
     plans = {name: PLANS[name] for name in ("minutes", "new-york", "berlin")}
     world = World(in_memory(plans, MARCH))
@@ -124,6 +125,7 @@ async def test_a_month_of_minutes_a_few_at_a_time() -> None:
     assert set(await world.statuses()) == {"LAUNCHED"}
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize(("begin", "end"), [(MARCH, APRIL), (OCTOBER, NOVEMBER)])
 async def test_replicas_that_are_stopped_and_started_at_any_moment(database: Database, begin: int, end: int) -> None:
     seed = random.Random(begin)
@@ -153,6 +155,7 @@ async def test_replicas_that_are_stopped_and_started_at_any_moment(database: Dat
     assert set(await world.statuses()) == {"LAUNCHED"}
 
 
+@pytest.mark.timeout(600)
 async def test_minutes_with_three_replicas_and_long_absences(database: Database) -> None:
     seed, end = random.Random(3), MARCH + 7 * DAY
     plans = {"minutes": PLANS["minutes"]}

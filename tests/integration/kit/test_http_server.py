@@ -29,7 +29,7 @@ async def serve() -> AsyncIterator[Serve]:
         server = HttpServer(HttpSettings(drain_seconds=1), **arguments)
         await server.start()
         servers.append(server)
-        clients.append(httpx.AsyncClient(base_url=f"http://{server.address}"))
+        clients.append(httpx.AsyncClient(base_url=f"http://{server.address}", timeout=60))
         return clients[-1]
 
     yield run
@@ -94,7 +94,7 @@ async def test_running_requests_finish_when_the_server_stops() -> None:
 
     server = HttpServer(HttpSettings(drain_seconds=5), [Route("/slow", slow)])
     await server.start()
-    async with httpx.AsyncClient(base_url=f"http://{server.address}") as client:
+    async with httpx.AsyncClient(base_url=f"http://{server.address}", timeout=60) as client:
         request = asyncio.create_task(client.get("/slow"))
         await started.wait()
         stopping = asyncio.create_task(server.stop())

@@ -84,7 +84,7 @@ async def test_a_service_starts_serves_and_drains(run: Run) -> None:
     service = await run()
     ready = await service.ready()
     assert (ready["event"], ready["pid"]) == ("ready", service.process.pid)
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(timeout=60) as client:
         health = (await client.get(f"http://{ready['http']}/healthcheck")).json()
     assert health == {"status": "SERVING", "dependencies": {"database": ""}}
     running = asyncio.create_task(create(ready["grpc"], 0.3))

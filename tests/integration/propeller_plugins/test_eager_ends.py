@@ -47,7 +47,7 @@ async def test_what_has_its_result_ends_with_it(
     name: str,
     environment: dict[str, str],
 ) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(100):
         report = await run(plugin, place.attempt(controlling[name], {}, fresh_name(), environment))
     assert report.phase is AttemptPhase.SUCCEEDED, report.error
     assert report.outputs is not None
@@ -62,7 +62,7 @@ async def test_nobody_waits_for_a_thread_that_has_failed(
     environment: dict[str, str],
 ) -> None:
     task = controlling["wait_for_results_that_cannot_be_read"]
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(100):
         report = await run(plugin, place.attempt(task, {}, fresh_name(), environment))
     assert report.phase is AttemptPhase.RETRYABLE_FAILURE
     assert report.error is not None

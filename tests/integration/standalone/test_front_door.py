@@ -205,6 +205,9 @@ async def test_an_upload_that_the_backend_does_not_read_is_held_back_from_the_fi
         client.setblocking(False)
         loop = asyncio.get_running_loop()
         sending = asyncio.create_task(loop.sock_sendall(client, bytes(64 * MEBIBYTE)))
+        async with asyncio.timeout(20):
+            while not any(each.other is not None and each.other.transport is not None for each in opened._visitors):
+                await asyncio.sleep(0.01)
         (done, _) = await asyncio.wait((sending,), timeout=0.5)
         assert not done
         (visitor,) = opened._visitors
@@ -250,9 +253,10 @@ async def test_the_backend_may_end_its_side_and_still_be_told() -> None:
 
 
 async def test_a_client_that_vanishes_takes_the_backend_connection_along() -> None:
-    ended = asyncio.Event()
+    began, ended = asyncio.Event(), asyncio.Event()
 
     async def until_end(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        began.set()
         with contextlib.suppress(ConnectionError):
             await reader.read(-1)
         ended.set()
@@ -260,7 +264,8 @@ async def test_a_client_that_vanishes_takes_the_backend_connection_along() -> No
     async with backend(until_end) as http, door(http, http) as (opened, port):
         _, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(b"GET ")
-        await asyncio.sleep(0.05)
+        async with asyncio.timeout(20):
+            await began.wait()
         writer.transport.abort()
         async with asyncio.timeout(20):
             await ended.wait()

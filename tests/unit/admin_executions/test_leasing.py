@@ -20,12 +20,13 @@ class Clock:
 
 @pytest.mark.parametrize("trouble", [Unavailable("the database is away"), RuntimeError("a defect")])
 async def test_a_right_that_cannot_be_renewed_ends(trouble: Exception) -> None:
-    clock, answers = Clock(), iter([True, trouble, trouble, True])
+    clock, answers, all_given = Clock(), iter([True, trouble, trouble, True]), asyncio.Event()
     lease = Lease("the rule", 30, clock)
 
     async def claim() -> bool:
         answer = next(answers, None)
         if answer is None:
+            all_given.set()
             await asyncio.Event().wait()
         if isinstance(answer, Exception):
             raise answer
@@ -35,7 +36,7 @@ async def test_a_right_that_cannot_be_renewed_ends(trouble: Exception) -> None:
     clock.now = 29
     lease.check()
     renewing_task = asyncio.create_task(lease.renew(claim, 0))
-    await asyncio.sleep(0.01)
+    await all_given.wait()
     renewing_task.cancel()
     # Renewed last in a call that began at 44: what others see counts from then at the latest.
     assert clock.now == 59

@@ -153,7 +153,7 @@ async def test_calls_that_come_late_to_their_turn_make_parts_smaller() -> None:
     for port in range(2, 21):
         limits.leave(await limits.enter(LocalContext((), f"ipv4:127.0.0.1:{port}")))
     calls = [asyncio.create_task(limits.enter(LocalContext((), "ipv4:127.0.0.1:1"))) for _ in range(100)]
-    until = loop.time() + 2
+    until = loop.time() + 60
     while limits._sharing.share == SHARE and loop.time() < until:
         time.sleep(0.01)  # another call's work
         await asyncio.sleep(0)
@@ -188,9 +188,9 @@ async def test_what_a_coroutine_waits_for_takes_no_time_of_it() -> None:
         await asyncio.sleep(1)
         time.sleep(0.05)
 
-    timed = Timed(work())
+    timed, began = Timed(work()), time.monotonic()
     await timed
-    assert 0.05 <= timed.seconds < 1
+    assert 0.05 <= timed.seconds <= time.monotonic() - began - 0.9
 
 
 async def test_a_timed_coroutine_is_cancelled_and_may_clean_up() -> None:

@@ -79,14 +79,14 @@ def answer() -> int:
 def end_while_it_asks() -> bool:
     remote = Remote(WorkflowExecutionPhase.RUNNING)
     look_after(remote, remote.execution)
-    return remote.asked.wait(10)
+    return remote.asked.wait(60)
 
 
 @task
 def end_while_much_is_to_be_launched() -> bool:
     remote = Remote(WorkflowExecutionPhase.RUNNING)
     look_after(remote, None, count=60)
-    return remote.asked.wait(10)
+    return remote.asked.wait(60)
 
 
 @task
@@ -111,7 +111,7 @@ def have_a_result_before_another_cannot_be_read() -> bool:
     found = asyncio.run(result(look_after(remote, remote.execution)))
     for thread in threading.enumerate():
         if thread.name == "controller-thread":
-            thread.join(10)
+            thread.join(60)
     return found
 
 
@@ -119,7 +119,7 @@ def have_a_result_before_another_cannot_be_read() -> bool:
 def see_a_call_that_cannot_be_launched() -> bool:
     remote = Remote(WorkflowExecutionPhase.RUNNING)
     look_after(remote, None)
-    return remote.shown.wait(10)
+    return remote.shown.wait(60)
 
 
 @task
@@ -127,4 +127,4 @@ def see_a_result_that_cannot_be_shown() -> bool:
     remote = Remote(WorkflowExecutionPhase.SUCCEEDED)
     (item,) = look_after(remote, remote.execution).entries[answer.name]
     item.status, item.result = ItemStatus.SUCCESS, Unspeakable()
-    return remote.shown.wait(10)
+    return remote.shown.wait(60)
