@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from flyteidl.service import agent_pb2_grpc
 
 from tests.e2e.harness import Id, Phase, Plane, inputs, until
 from tests.flytekit_environment import flytekit_interpreter
+from tests.servers import free_port
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 
@@ -30,9 +30,7 @@ class Connectors:
     """A connector service of flytekit's, which can be killed and started again on its port."""
 
     def __init__(self, python: Path, log: Path) -> None:
-        with socket.socket() as taken:
-            taken.bind(("127.0.0.1", 0))
-            self.port = taken.getsockname()[1]
+        self.port = free_port()
         self._python = python
         self._log = log
         self._process: subprocess.Popen[bytes] | None = None

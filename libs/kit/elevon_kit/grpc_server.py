@@ -26,6 +26,9 @@ log = get_logger("grpc")
 REFUSAL_SECONDS = 0.05
 """How long new calls are answered UNAVAILABLE before the server stops: one that is on its way then is CANCELLED."""
 
+REFUSAL_STEPS = 5
+"""A pause of the machine takes one step of this time and not all of it: what has come is looked at after it."""
+
 
 class Methods(grpc.GenericRpcHandler):
     """All methods of all services in one table, so that finding one costs the same however many there are."""
@@ -115,7 +118,8 @@ class GrpcServer:
             return
         await asyncio.sleep(self._settings.drain_notice_seconds)
         self._handlers.refusing = True
-        await asyncio.sleep(REFUSAL_SECONDS)
+        for _ in range(REFUSAL_STEPS):
+            await asyncio.sleep(REFUSAL_SECONDS / REFUSAL_STEPS)
         await self._server.stop(self._settings.drain_seconds)
         self._server = None
         log.info("stopped listening", grpc=self.address)

@@ -10,7 +10,8 @@ import os
 import secrets
 import socket
 import sys
-from collections.abc import Callable
+import weakref
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -71,17 +72,29 @@ class Ports:
         return ports[service][replica]
 
     @classmethod
-    def free(cls, propellers: int = 1) -> Ports:
-        """Ports that nothing listens on at this moment."""
-        sockets = [socket.socket(socket.AF_INET, socket.SOCK_STREAM) for _ in range(3 + propellers)]
-        try:
-            for each in sockets:
-                each.bind(("127.0.0.1", 0))
-            catalog, admin, admin_http, *others = (each.getsockname()[1] for each in sockets)
-            return cls(catalog, admin, admin_http, tuple(others))
-        finally:
-            for each in sockets:
-                each.close()
+    def of_sockets(cls, sockets: Sequence[socket.socket]) -> Ports:
+        """Those of catalog, of admin for gRPC and HTTP, then of each propeller."""
+        catalog, admin, admin_http, *propellers = (each.getsockname()[1] for each in sockets)
+        return cls(catalog, admin, admin_http, tuple(propellers))
+
+
+def bound_sockets(count: int) -> list[socket.socket]:
+    """Sockets with ports of their own.
+
+    On Linux nobody who asks for any port is given one of these while they are open, and a service that asks for it can
+    listen there, as both may reuse addresses. Elsewhere it cannot: there they are to be closed before.
+    """
+    sockets = [socket.socket(socket.AF_INET, socket.SOCK_STREAM) for _ in range(count)]
+    for each in sockets:
+        each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        each.bind(("127.0.0.1", 0))
+    return sockets
+
+
+def close_all(sockets: Iterable[socket.socket]) -> None:
+    """Close sockets."""
+    for each in sockets:
+        each.close()
 
 
 class ControlPlane:
@@ -90,7 +103,11 @@ class ControlPlane:
     def __init__(self, settings: StandaloneSettings, restarted: Callable[[str, int], None] | None = None) -> None:
         self.settings = settings
         self.layout = Layout(settings.data_dir.expanduser().resolve())
-        self.ports = Ports.free(settings.propellers)
+        sockets = bound_sockets(3 + settings.propellers)
+        self.ports = Ports.of_sockets(sockets)
+        release = weakref.finalize(self, close_all, sockets)
+        if sys.platform != "linux":
+            release()
         self.port = settings.port
         self.services: dict[str, ServiceProcess] = {}
         self._service_key = secrets.token_hex(16)

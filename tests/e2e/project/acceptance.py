@@ -8,7 +8,7 @@ from flytekit.core.task import Echo
 
 @task
 def greeting() -> str:
-    time.sleep(1.1)
+    time.sleep(3)
     return "hello, world"
 
 

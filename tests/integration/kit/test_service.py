@@ -73,11 +73,11 @@ async def run(tmp_path: Path) -> AsyncIterator[Run]:
             await service.process.wait()
 
 
-async def create(address: str, seconds: float) -> None:
-    async with grpc.aio.insecure_channel(address) as channel:
-        stub: Any = data_catalog_pb2_grpc.DataCatalogStub(channel)
-        dataset = catalog.Dataset(id=catalog.DatasetID(name=str(seconds)))
-        await stub.CreateDataset(catalog.CreateDatasetRequest(dataset=dataset), wait_for_ready=True)
+def create(channel: grpc.aio.Channel, seconds: float) -> Any:
+    """Begin a call that takes so long."""
+    stub: Any = data_catalog_pb2_grpc.DataCatalogStub(channel)
+    dataset = catalog.Dataset(id=catalog.DatasetID(name=str(seconds)))
+    return stub.CreateDataset(catalog.CreateDatasetRequest(dataset=dataset), wait_for_ready=True)
 
 
 async def test_a_service_starts_serves_and_drains(run: Run) -> None:
@@ -87,10 +87,12 @@ async def test_a_service_starts_serves_and_drains(run: Run) -> None:
     async with httpx.AsyncClient(timeout=60) as client:
         health = (await client.get(f"http://{ready['http']}/healthcheck")).json()
     assert health == {"status": "SERVING", "dependencies": {"database": ""}}
-    running = asyncio.create_task(create(ready["grpc"], 0.3))
-    await create(ready["grpc"], 0)
-    service.process.send_signal(signal.SIGTERM)
-    await running
+    async with grpc.aio.insecure_channel(ready["grpc"]) as channel:
+        await create(channel, 0)
+        running = create(channel, 0.3)
+        await create(channel, 0)  # which came after it, on the same connection
+        service.process.send_signal(signal.SIGTERM)
+        await running
     code, log = await service.ended()
     assert code == 0
     events = [json.loads(line)["event"] for line in log.splitlines()]

@@ -25,6 +25,7 @@ from elevon_propeller.plugins.state import MemoryPluginState
 
 from tests.certificates import make_pair
 from tests.contract.propeller_connector.official_server import served
+from tests.servers import free_port
 from tests.unit.propeller_connector.conftest import Sink, agent, literals
 
 GARBAGE = b"\xff\xff\xff\xff"
@@ -160,9 +161,7 @@ async def test_metadata_travels_with_every_call() -> None:
 
 
 async def test_a_service_that_is_not_there_is_unavailable_and_connected_waits_for_it() -> None:
-    behind = FakeConnectorService([agent("query")])
-    async with served(behind) as (port, _):
-        pass
+    behind, port = FakeConnectorService([agent("query")]), free_port()
     service = GrpcConnectorService("default", EndpointSettings(address=f"127.0.0.1:{port}"))
     with pytest.raises(Unavailable, match=f"connector service 'default' at 127.0.0.1:{port}"):
         await service.list_agents()

@@ -10,16 +10,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest
 from elevon.front_door import HTTP2_PREFACE, UNAVAILABLE_BODY, Backend, FrontDoor
 
+from tests.servers import free_port
+
 MEBIBYTE = 1024 * 1024
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @contextlib.asynccontextmanager

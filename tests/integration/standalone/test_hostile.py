@@ -6,6 +6,7 @@ After every attack the server answers others; in the end no process has died, an
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -79,7 +80,12 @@ class Target:
                 answer = await stub.Check(health_pb2.HealthCheckRequest(), timeout=PATIENCE, wait_for_ready=True)
                 assert answer.status == health_pb2.HealthCheckResponse.SERVING, place
         async with httpx.AsyncClient(base_url=f"http://{self.places['door']}", timeout=PATIENCE) as http:
-            answer = await http.get("/api/v1/version")
+            async with asyncio.timeout(PATIENCE):
+                while True:
+                    with contextlib.suppress(httpx.TransportError):
+                        answer = await http.get("/api/v1/version")
+                        if answer.status_code != httpx.codes.REQUEST_TIMEOUT:  # we were late ourselves
+                            break
             assert answer.status_code == 200
 
     async def lets_go(self) -> None:
@@ -171,7 +177,7 @@ async def test_metadata_and_messages_that_are_too_large(target: Target, place: s
             ([], bytes(40 * MEBIBYTE)),
         ):
             with pytest.raises(grpc.aio.AioRpcError) as refused:
-                await check(message, metadata=metadata, timeout=PATIENCE)
+                await check(message, metadata=metadata, timeout=PATIENCE, wait_for_ready=True)
             assert refused.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
     await target.is_well()
 
@@ -180,7 +186,7 @@ async def test_many_large_messages_at_once(target: Target) -> None:
     async def send(channel: grpc.aio.Channel) -> grpc.StatusCode:
         create: Any = channel.unary_unary("/flyteidl.service.AdminService/CreateTask")
         try:
-            await create(bytes(40 * MEBIBYTE), timeout=PATIENCE)
+            await create(bytes(40 * MEBIBYTE), timeout=PATIENCE, wait_for_ready=True)
         except grpc.aio.AioRpcError as error:
             return error.code()
         return grpc.StatusCode.OK
@@ -217,5 +223,5 @@ async def test_frames_drawn_by_lot(target: Target, sent: list[bytes], place: str
     await attack(target.places[place], HELLO + b"".join(sent))
     async with grpc.aio.insecure_channel(target.places["door"]) as channel:
         stub: Any = admin_service_pb2_grpc.AdminServiceStub(channel)
-        version = await stub.GetVersion(admin.GetVersionRequest(), timeout=PATIENCE)
+        version = await stub.GetVersion(admin.GetVersionRequest(), timeout=PATIENCE, wait_for_ready=True)
         assert version.control_plane_version.Version.startswith("v")
