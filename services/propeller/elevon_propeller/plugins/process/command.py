@@ -15,8 +15,8 @@ from google.protobuf import struct_pb2
 from elevon_propeller.plugins.contract import Attempt
 from elevon_propeller.plugins.process import warm
 from elevon_propeller.plugins.process.refusal import Refusal
+from elevon_propeller.plugins.process.warm.entry import ENTRY_POINTS
 
-ENTRY_POINTS = frozenset({"pyflyte-execute", "pyflyte-map-execute"})
 _FAST = "pyflyte-fast-execute"
 _LONGEST_LINE = 200
 _PYTHON = re.compile(r"python(\d+(\.\d+)*)?")

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import sys
 
-from .controllers import end_controllers, mend_controllers
-from .entry import ENTRY_POINTS
+from .controllers import end_controllers
+from .entry import call_entry_point
 
 
 def main() -> None:
@@ -15,9 +14,7 @@ def main() -> None:
     entry, *arguments = sys.argv[1:]
     sys.argv = [os.path.join(sys.prefix, "bin", entry), *arguments]
     sys.path.insert(0, os.getcwd())
-    module = importlib.import_module("flytekit.bin.entrypoint")
-    mend_controllers()
     try:
-        getattr(module, ENTRY_POINTS[entry]).main(args=arguments, prog_name=entry)
+        call_entry_point(entry, arguments)
     finally:
         end_controllers()

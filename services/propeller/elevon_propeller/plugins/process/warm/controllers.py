@@ -53,9 +53,8 @@ def end_controllers() -> None:
 def _shows_what_it_can(render: Any) -> Any:
     def shown(controller: Any) -> str:
         known = copy.copy(controller)
-        known.entries = {
-            name: [item for item in items if item.wf_exec is not None] for name, items in controller.entries.items()
-        }
+        entries = list(controller.entries.items())  # at once: another thread may be adding to them
+        known.entries = {name: [item for item in items if item.wf_exec is not None] for name, items in entries}
         try:
             return str(render(known))
         except Exception as error:  # such as of an array that is asked whether it is true

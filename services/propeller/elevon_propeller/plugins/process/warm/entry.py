@@ -19,14 +19,19 @@ ENTRY_POINTS = {"pyflyte-execute": "execute_task_cmd", "pyflyte-map-execute": "m
 """The functions behind flytekit's commands."""
 
 
+def call_entry_point(entry: str, arguments: list[str]) -> None:
+    """Call the function behind flytekit's command, mended; it ends by raising SystemExit, as click has it."""
+    module = importlib.import_module("flytekit.bin.entrypoint")
+    mend_controllers()
+    getattr(module, ENTRY_POINTS[entry]).main(args=arguments, prog_name=entry)
+
+
 def run_entry_point(entry: str, arguments: list[str]) -> int:
     """Run flytekit's command as its console script would; answers the exit code."""
     code = 0
     try:
         forget_the_server(entry, arguments)
-        module = importlib.import_module("flytekit.bin.entrypoint")
-        mend_controllers()
-        getattr(module, ENTRY_POINTS[entry]).main(args=arguments, prog_name=entry)
+        call_entry_point(entry, arguments)
     except SystemExit as leaving:
         code = exit_code(leaving)
     except BaseException:
