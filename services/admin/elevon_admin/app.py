@@ -77,7 +77,7 @@ class App:
 
     async def stop(self) -> None:
         """Refuse new calls, let running ones finish, close the database."""
-        self.executions.watch_hub.close()  # streams never end by themselves; draining would wait for them
+        self.executions.launching.watch_hub.close()  # streams never end by themselves; draining would wait for them
         await self._grpc.stop()
         if self._http is not None:
             await self._http.stop()
@@ -106,7 +106,7 @@ async def build(settings: AdminSettings) -> App:
     )
     grpc.add(_admin_service(registry, executions), ADMIN_SERVICE)
     executions.add_to(grpc)
-    scheduling = build_scheduling(settings.schedules, database, executions.launch, time.time_ns)
+    scheduling = build_scheduling(settings.schedules, database, executions.launching.launch, time.time_ns)
     scheduling.add_to(grpc)
     notifying.add_to(grpc)
     grpc.health.add_dependency("database", database.ping)
@@ -126,8 +126,8 @@ def _admin_service(registry: Registry, executions: Executions) -> AdminService:
         named_entities=registry.named_entities,
         descriptions=registry.descriptions,
         version=service_version(),
-        launch=executions.launch,
-        terminate=executions.terminate,
+        launch=executions.launching.launch,
+        terminate=executions.launching.terminate,
         execution_queries=executions.execution_queries,
         execution_data=executions.execution_data,
         record_events=executions.record_events,

@@ -32,7 +32,7 @@ async def launcher(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncItera
     async with serving(request.getfixturevalue("sqlite_url"), tmp_path) as admin:
         await admin.register("w", default_inputs=defaults(a=1))
         executions = admin.app.executions
-        yield AdminLauncher(executions.launch, executions.execution_queries._executions)
+        yield AdminLauncher(executions.launching.launch, executions.execution_queries._executions)
 
 
 async def test_a_tick_is_launched_once(launcher: Launcher) -> None:

@@ -40,7 +40,7 @@ MISSING, INVALID, PRECONDITION, EXISTS = (
 
 async def undelivered(admin: Admin) -> int:
     """How many dispatches the database holds."""
-    dispatcher = admin.app.executions.dispatcher
+    dispatcher = admin.app.executions.launching.dispatcher
     assert dispatcher is not None
     return len(await dispatcher._repository.undelivered(100, 2**62))
 
@@ -63,7 +63,7 @@ async def test_the_closure_is_sent_once_and_rows_are_forgotten(admin: Admin) -> 
     creates = [call for call in admin.engine.calls if call[0] == "create"]
     assert len(creates) == 6
     assert len(admin.engine.closures) == 1
-    dispatcher = admin.app.executions.dispatcher
+    dispatcher = admin.app.executions.launching.dispatcher
     assert dispatcher is not None
     await eventually(lambda: dispatcher.waiting == 0, "everything is acknowledged")
     assert await undelivered(admin) == 0
@@ -99,7 +99,7 @@ async def test_what_is_undelivered_survives_a_restart(database_url: str, tmp_pat
         assert list(engine.aborted.values()) == ["no longer needed"]
         of_e1 = [what for what, key in engine.calls if key.name == "e1"]
         assert of_e1[-1] == "abort"
-        dispatcher = admin.app.executions.dispatcher
+        dispatcher = admin.app.executions.launching.dispatcher
         assert dispatcher is not None
         await eventually(lambda: dispatcher.waiting == 0, "everything is acknowledged")
         assert await undelivered(admin) == 0
@@ -125,7 +125,7 @@ async def test_what_the_engine_refuses_has_failed(admin: Admin) -> None:
     found = await phase_of(admin, "x", WORKFLOW.FAILED)
     assert found.closure.error.code == "InvalidArgument"
     assert "unplannable" in found.closure.error.message
-    dispatcher = admin.app.executions.dispatcher
+    dispatcher = admin.app.executions.launching.dispatcher
     assert dispatcher is not None
     # The failure is recorded before the dispatch is forgotten: a crash in between delivers it again, to the same end.
     await eventually(lambda: dispatcher.waiting == 0, "everything is acknowledged")

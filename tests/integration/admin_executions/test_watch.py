@@ -314,7 +314,7 @@ async def test_no_more_streams_than_allowed(database_url: str, tmp_path: Path) -
         await told(stub.WatchExecutions(everywhere()), grpc.StatusCode.RESOURCE_EXHAUSTED, "2 streams watch already")
         calls[0].cancel()
         async with asyncio.timeout(30):
-            while len(admin.app.executions.watch_hub) > 1:
+            while len(admin.app.executions.launching.watch_hub) > 1:
                 await asyncio.sleep(0.01)
         await Seen(stub.WatchExecutions(everywhere())).until_first()
 
