@@ -9,7 +9,7 @@ from typing import Any
 import grpc
 import httpx
 from elevon_admin.drivers.engine_memory import MemoryEngine
-from elevon_core.errors import Internal, Unavailable
+from elevon_core.errors import Internal, InvalidArgument, Unavailable
 from elevon_idl.core import v1 as core
 from elevon_kit.settings import TelemetrySettings
 from elevon_kit.telemetry import configure_telemetry
@@ -156,6 +156,17 @@ async def test_terminating(admin: Admin) -> None:
     reason = event_pb2.EventFailureReason.FromString(details_of(error)[0].value)
     assert reason.already_in_terminal_state.current_phase == "ABORTED"
     assert (await admin.get(execution_id("x"))).closure.abort_metadata.cause == "second"
+
+
+async def test_what_the_engine_has_refused_it_is_not_asked_again(admin: Admin) -> None:
+    admin.engine.failures += [InvalidArgument("it cannot be planned"), Unavailable("down"), Unavailable("down")]
+    await admin.launch(await admin.register(), "x")
+    await eventually(lambda: len(admin.engine.ended) == 1, "the engine hears of the end")
+    dispatcher = admin.app.executions.launching.dispatcher
+    assert dispatcher is not None
+    await eventually(lambda: dispatcher.waiting == 0, "everything is acknowledged")
+    assert [what for what, _ in admin.engine.calls] == ["create", "end", "end", "end"]
+    assert (await admin.get(execution_id("x"))).closure.error.message == "it cannot be planned"
 
 
 async def test_an_abort_of_what_the_engine_does_not_know_ends_it(admin: Admin) -> None:

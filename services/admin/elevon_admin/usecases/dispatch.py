@@ -75,6 +75,7 @@ class Dispatcher:
         self._settings = settings or DispatchSettings()
         self._queues: dict[ExecutionKey, deque[Dispatch]] = {}
         self._failures: dict[ExecutionKey, int] = {}
+        self._refused: dict[int, event.WorkflowExecutionEvent] = {}
         self._known: set[int] = set()
         self._ready: asyncio.Queue[ExecutionKey] = asyncio.Queue()
         self._pause = Pause(self._settings.first_pause, self._settings.longest_pause)
@@ -191,17 +192,25 @@ class Dispatcher:
         await self._repository.delivered(dispatch.row_id)
 
     async def _create(self, dispatch: Dispatch) -> None:
-        request = propeller.CreateExecutionRequest.FromString(dispatch.payload)
-        try:
-            inputs = StoredLiterals(dispatch.inputs_uri, dispatch.inputs)
-            request.inputs.CopyFrom(await self._literals.read(inputs))
-            response = await self._engine.create(request)
-            if response.closure_required:
-                await self._create_with_closure(dispatch, request)
-        except FINAL_ERRORS as error:
-            log.warning("execution refused by the engine", execution=str(dispatch.key), reason=error.message)
-            await self._record(self._failed(dispatch.key, error))
+        refused = self._refused.get(dispatch.row_id)
+        if refused is None:
+            try:
+                await self._hand_over(dispatch)
+            except FINAL_ERRORS as error:
+                log.warning("execution refused by the engine", execution=str(dispatch.key), reason=error.message)
+                refused = self._refused[dispatch.row_id] = self._failed(dispatch.key, error)
+        if refused is not None:  # once and for all: should the record fail, the engine is not asked again
+            await self._record(refused)
+            del self._refused[dispatch.row_id]
         self._pause.succeeded()
+
+    async def _hand_over(self, dispatch: Dispatch) -> None:
+        request = propeller.CreateExecutionRequest.FromString(dispatch.payload)
+        inputs = StoredLiterals(dispatch.inputs_uri, dispatch.inputs)
+        request.inputs.CopyFrom(await self._literals.read(inputs))
+        response = await self._engine.create(request)
+        if response.closure_required:
+            await self._create_with_closure(dispatch, request)
 
     async def _create_with_closure(self, dispatch: Dispatch, request: propeller.CreateExecutionRequest) -> None:
         if dispatch.workflow_row is None:
