@@ -33,8 +33,9 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # How long an example takes says more about the machine than about what is tested.
-settings.register_profile("patient", deadline=None)
-settings.load_profile("patient")
+settings.register_profile("new-examples", deadline=None)
+settings.register_profile("same-examples", deadline=None, derandomize=True)
+settings.load_profile("new-examples")
 
 LONG = ("tests/simulation/", "tests/e2e/", "tests/load/", "tests/packaging/", "tests/integration/standalone/")
 """Where a file can take a minute or more."""
