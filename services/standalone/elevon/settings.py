@@ -96,6 +96,7 @@ class StandaloneSettings(BaseSettings):
 
 
 LAST_PORT = 65_535
+"""Ports are numbers of 16 bits, and 0 is none."""
 
 _ADDRESS = re.compile(r"(dns|ipv[46]|unix|unix-abstract|vsock|xds|k8s):.+|(\[[^\[\]=]+\]|[^\[\]:/=\s]+):([0-9]{1,5})")
 """A gRPC target that names how it is resolved, such as `dns:///host:port`, or a host and a port."""
@@ -110,7 +111,7 @@ def connector_addresses(given: Iterable[str]) -> dict[str, str]:
             name, address = each if "default" in addresses else "default", each
         found = _ADDRESS.fullmatch(address)
         if not name or not found or not 0 < int(found[3] or 1) <= LAST_PORT:
-            raise ValueError(f"{each!r} is neither host:port nor name=host:port")
+            raise ValueError(f"{each!r} is neither host:port nor name=host:port, with a port of 1 to {LAST_PORT}")
         if name in addresses:
             raise ValueError(f"two connector services are called {name!r}")
         addresses[name] = address
