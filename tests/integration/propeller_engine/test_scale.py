@@ -7,6 +7,7 @@ import gc
 import time
 from itertools import pairwise
 
+import pytest
 from elevon_idl.core import v1 as core
 from elevon_propeller.engine.observations import TimerFired
 from elevon_propeller.engine.phases import TimerKind
@@ -102,7 +103,9 @@ async def test_what_comes_first_after_a_silence_does_not_wait_for_all_that_came_
     assert len(others) >= 2
 
 
-async def test_starting_much_leaves_the_event_loop_to_others(begin: Begin) -> None:
+@pytest.mark.parametrize("paused", [False, True])
+async def test_starting_much_leaves_the_event_loop_to_others(begin: Begin, paused: bool) -> None:
+    """Also when all workers wait until the replica is sure of its leases again, and are told so at one moment."""
     begun = 0
 
     def slow(attempt: Attempt) -> Report:
@@ -113,6 +116,11 @@ async def test_starting_much_leaves_the_event_loop_to_others(begin: Begin) -> No
 
     engine = await begin(slow)
     await engine.create("much", closures.fan_out(WORKERS * 3))
+    executor, tenure = engine.runtime.executor, engine.runtime.driver.tenure
+    if paused:
+        confirmed, tenure.until = tenure.until, 0.0
+        await eventually(lambda: executor._working == WORKERS)
+        tenure.confirm(confirmed)
     most = 0
     while begun < WORKERS * 3:
         before = begun

@@ -181,11 +181,19 @@ class Executor:
                 if not self._queue:
                     return
                 actor, command = self._queue.popleft()
-                if isinstance(command, FinalizeAttempt | ReleaseCache) or await self._tenure.holds(actor):
+                if isinstance(command, FinalizeAttempt | ReleaseCache) or await self._holds(actor):
                     await self._carry_out(actor, command)
         finally:
             # At once, not when the task is done: a command that comes in between would find nobody.
             self._working -= 1
+
+    async def _holds(self, actor: Actor) -> bool:
+        """Whether this replica may act; who had to wait for that comes with all others who had, and takes its turn."""
+        while await self._tenure.holds(actor):
+            if asyncio.get_running_loop().time() < self._breath_ends:
+                return True
+            await self._breathe()
+        return False
 
     async def _breathe(self) -> None:
         """Let others have the event loop once the workers have had it for long; a new breath begins a round later.
