@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import time
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
@@ -26,6 +27,11 @@ MANY = 200
 """Parameter sets from which on a statement goes to a thread."""
 
 BUSY_SECONDS = 10.0
+"""How long another process's lock is waited for."""
+
+AGAIN_SECONDS = 0.005
+"""How often it is looked at where SQLite does not wait by itself."""
+
 PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "temp_store=MEMORY")
 
 _threads = ThreadPoolExecutor(max_workers=8, thread_name_prefix="sqlite")
@@ -38,9 +44,31 @@ async def connect(path: str, *, writing: bool) -> SqliteConnection:
 
 def _open(path: str, writing: bool) -> SqliteConnection:
     raw = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
-    for pragma in PRAGMAS if writing else (*PRAGMAS, "query_only=ON"):
-        raw.execute(f"PRAGMA {pragma}")
+    try:
+        for pragma in PRAGMAS if writing else (*PRAGMAS, "query_only=ON"):
+            _set(raw, pragma)
+    except sqlite3.Error:
+        raw.close()
+        raise
     return SqliteConnection(raw, writing)
+
+
+def _set(raw: sqlite3.Connection, pragma: str) -> None:
+    """Set a pragma; where the first connections to a new file change its mode at once, SQLite itself does not wait."""
+    until = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            raw.execute(f"PRAGMA {pragma}")
+        except sqlite3.OperationalError as error:
+            if not _is_busy(error) or time.monotonic() >= until:
+                raise
+            time.sleep(AGAIN_SECONDS)
+        else:
+            return
+
+
+def _is_busy(error: sqlite3.OperationalError) -> bool:
+    return error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
 
 
 class SqliteConnection:
@@ -65,7 +93,7 @@ class SqliteConnection:
             self.raw.execute("PRAGMA busy_timeout=0")
             self.raw.execute("BEGIN IMMEDIATE")
         except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+            if not _is_busy(error):
                 raise
             self.raw.execute(f"PRAGMA busy_timeout={int(BUSY_SECONDS * 1000)}")
             await self.in_thread(lambda: self.raw.execute("BEGIN IMMEDIATE"))

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, closing
+from pathlib import Path
 from typing import Any
 
 import pytest
 from elevon_core.errors import AlreadyExists, InvalidArgument, Unavailable
+from elevon_kit import sqlite_driver
 from elevon_kit.database import Contention, Database, UniqueViolation
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -410,3 +412,23 @@ async def test_exactly_what_succeeded_is_there(plan: list[tuple[int, bool]], siz
     assert await numbers(database) == sorted(succeeded)
     assert set(succeeded) == {number for number, fails in plan if not fails}
     await database.close()
+
+
+async def test_many_can_be_the_first_to_open_a_file(tmp_path: Path) -> None:
+    for number in range(150):
+        path = str(tmp_path / f"{number}.db")
+        opened = await asyncio.gather(*(sqlite_driver.connect(path, writing=True) for _ in range(8)))
+        assert {connection.raw.execute("PRAGMA journal_mode").fetchone()[0] for connection in opened} == {"wal"}
+        for connection in opened:
+            connection.raw.close()
+
+
+async def test_a_file_that_stays_locked_is_not_waited_for_without_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite_driver, "BUSY_SECONDS", 0.05)
+    path = str(tmp_path / "locked.db")
+    with closing(sqlite3.connect(path)) as holder:
+        holder.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(sqlite3.OperationalError, match="database is locked"):
+            await sqlite_driver.connect(path, writing=True)
