@@ -6,7 +6,7 @@ import asyncio
 import base64
 import json
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -21,6 +21,20 @@ from elevon_propeller.plugins.process.plugin import ProcessPlugin
 from elevon_propeller.plugins.settings import ProcessSettings
 
 SAMPLES = Path(__file__).parent / "samples"
+
+Templates = dict[str, core.TaskTemplate]
+"""Those of the samples' tasks by their names."""
+
+Names = Callable[[], str]
+"""Answers a name that no attempt has had."""
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process is there and has not ended."""
+    try:
+        return b") Z " not in Path(f"/proc/{pid}/stat").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 def described(python: Path, module: str, *arguments: str, folder: Path = SAMPLES) -> dict[str, core.TaskTemplate]:

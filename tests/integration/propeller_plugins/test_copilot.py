@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,12 +12,9 @@ from elevon_kit.blobs_obstore import ObjectBlobStore
 from elevon_propeller.plugins.contract import AttemptPhase
 from elevon_propeller.plugins.process.plugin import ProcessPlugin
 
-from tests.integration.propeller_plugins.process_testing import Place, plain, run
+from tests.integration.propeller_plugins.process_testing import Names, Place, Templates, plain, run
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-Templates = dict[str, core.TaskTemplate]
-Names = Callable[[], str]
 
 
 async def test_files_become_outputs(

@@ -19,10 +19,17 @@ from elevon_propeller.plugins.contract import AttemptPhase
 from elevon_propeller.plugins.process.plugin import ProcessPlugin
 
 from tests.integration.propeller_plugins.driver import Job
-from tests.integration.propeller_plugins.process_testing import Listener, Place, appears, plain, run
+from tests.integration.propeller_plugins.process_testing import (
+    Listener,
+    Place,
+    Templates,
+    appears,
+    is_alive,
+    plain,
+    run,
+)
 
 NAME = "x-n0-0"
-Templates = dict[str, core.TaskTemplate]
 
 
 @pytest.fixture
@@ -46,13 +53,6 @@ def witness(tmp_path: Path) -> Path:
 def server_pids(place: Place) -> list[int]:
     found = [int(file.read_text()) for file in (place.folder / "processes" / "servers").glob("*/pid")]
     return [pid for pid in found if is_alive(pid)]
-
-
-def is_alive(pid: int) -> bool:
-    try:
-        return b") Z " not in Path(f"/proc/{pid}/stat").read_bytes()
-    except (FileNotFoundError, ProcessLookupError):
-        return False
 
 
 async def until_dead(*pids: int) -> None:

@@ -7,15 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from elevon_idl.core import v1 as core
 from elevon_propeller.plugins.contract import AttemptPhase
 from elevon_propeller.plugins.process.plugin import ProcessPlugin
 
-from tests.integration.propeller_plugins.process_testing import Place, described, plain, run
+from tests.integration.propeller_plugins.process_testing import Place, Templates, described, plain, run
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-Templates = dict[str, core.TaskTemplate]
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import stat
 import tarfile
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +17,9 @@ from elevon_propeller.plugins.process.plugin import ProcessPlugin
 
 from tests.integration.propeller_plugins.process_testing import (
     Listener,
+    Names,
     Place,
+    Templates,
     appears,
     described,
     plain,
@@ -27,9 +28,6 @@ from tests.integration.propeller_plugins.process_testing import (
 )
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-Templates = dict[str, core.TaskTemplate]
-Names = Callable[[], str]
 
 
 async def test_any_program_runs_as_a_container_task(

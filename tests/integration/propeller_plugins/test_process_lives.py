@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,23 +14,16 @@ from elevon_propeller.plugins.process.plugin import ProcessPlugin
 
 from tests.integration.propeller_plugins.process_testing import (
     Listener,
+    Names,
     Place,
+    Templates,
     appears,
+    is_alive,
     plain,
     run,
 )
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-Templates = dict[str, core.TaskTemplate]
-Names = Callable[[], str]
-
-
-def is_alive(pid: int) -> bool:
-    try:
-        return b") Z " not in Path(f"/proc/{pid}/stat").read_bytes()
-    except FileNotFoundError:
-        return False
 
 
 async def test_abort_ends_everything_an_attempt_started(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,9 @@ from elevon_propeller.plugins.process.plugin import ProcessPlugin
 
 from tests.integration.propeller_plugins.process_testing import (
     Listener,
+    Names,
     Place,
+    Templates,
     described,
     plain,
     run,
@@ -20,9 +21,6 @@ from tests.integration.propeller_plugins.process_testing import (
 )
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-Templates = dict[str, core.TaskTemplate]
-Names = Callable[[], str]
 
 
 async def test_a_task_succeeds_with_outputs_and_a_log(
